@@ -1,0 +1,24 @@
+"""Fine-tuning BERT on GLUE, one step to a module; importing it loads neither Keras nor TensorFlow."""
+
+import importlib
+
+__version__ = "0.1.0"
+
+# Public names and the modules that hold them, imported when first asked for: a page that shows finished runs
+# must not wait for TensorFlow, and a machine that has only JAX must not miss it.
+_HOMES = {
+    "InputError": "errors",
+    "Parameters": "parameters",
+    "Preprocessor": "preprocessing",
+    "get_task": "tasks",
+    "load_data": "sources",
+    "load_encoder": "encoders",
+    "load_preprocessor": "preprocessing",
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bertglue' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"bertglue.{_HOMES[name]}"), name)

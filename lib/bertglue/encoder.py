@@ -1,0 +1,142 @@
+"""The BERT encoder (Devlin et al., 2019, arXiv:1810.04805) on Keras layers, for TensorFlow and JAX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+from keras import layers, ops
+
+from bertglue.errors import InputError
+
+INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Sizes of an encoder; `heads` holds one entry a layer, so that single heads can be removed."""
+
+    vocabulary_size: int
+    hidden_size: int = 768
+    intermediate_size: int = 3072
+    heads: tuple[int, ...] = (12,) * 12
+    head_size: int = 64
+    max_positions: int = 512
+    type_vocabulary_size: int = 2
+    dropout: float = 0.1
+    initializer_range: float = 0.02
+
+    def __post_init__(self):
+        if not self.heads or min(self.heads) < 0:
+            raise InputError(f"heads is {list(self.heads)}; give a count of zero or more for each layer")
+
+
+@keras.saving.register_keras_serializable("bertglue")
+class PositionEmbedding(layers.Layer):
+    """Give each position of [batch, length, hidden] its learned vector."""
+
+    def __init__(self, max_positions, embeddings_initializer="uniform", **kwargs):
+        super().__init__(**kwargs)
+        self.max_positions = max_positions
+        self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
+
+    def build(self, shape):
+        self.embeddings = self.add_weight(
+            shape=(self.max_positions, shape[-1]), initializer=self.embeddings_initializer, name="embeddings"
+        )
+
+    def call(self, inputs):
+        length = inputs.shape[1] or ops.shape(inputs)[1]
+        return ops.broadcast_to(self.embeddings[:length], ops.shape(inputs))
+
+    def compute_output_shape(self, shape):
+        return shape
+
+    def get_config(self):
+        initializer = keras.initializers.serialize(self.embeddings_initializer)
+        config = {"max_positions": self.max_positions, "embeddings_initializer": initializer}
+        return {**super().get_config(), **config}
+
+
+@keras.saving.register_keras_serializable("bertglue")
+class OutputBias(layers.Layer):
+    """Stand for a self-attention without heads: what is left of it is the bias of its output."""
+
+    def build(self, shape):
+        self.bias = self.add_weight(shape=(shape[-1],), initializer="zeros", name="bias")
+
+    def call(self, inputs):
+        return ops.broadcast_to(self.bias, ops.shape(inputs))
+
+
+def build_encoder(config: EncoderConfig, seed: int = 0) -> keras.Model:
+    """Build an encoder with fresh weights.
+
+    Takes a dict of int32 `input_word_ids`, `input_mask`, `input_type_ids` [batch, length] and gives a dict
+    `pooled_output` [batch, hidden] and `sequence_output` [batch, length, hidden].
+    """
+    keras.utils.set_random_seed(seed)
+    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in INPUTS}
+    x = embed(config, inputs["input_word_ids"], inputs["input_type_ids"])
+    mask = ops.expand_dims(inputs["input_mask"], 1)  # [batch, 1, length]: no query sees a padded key
+    for index, heads in enumerate(config.heads):
+        x = transformer_layer(config, heads, x, mask, f"layer_{index}")
+    pooled = dense(config, config.hidden_size, "tanh", "pooler_transform")(x[:, 0])
+    return keras.Model(inputs, {"pooled_output": pooled, "sequence_output": x}, name="encoder")
+
+
+def embed(config, word_ids, type_ids):
+    """Sum the word, position and type vectors, normalise and drop out: [batch, length, hidden]."""
+    word = embedding(config, config.vocabulary_size, "word_embeddings")(word_ids)
+    type_ = embedding(config, config.type_vocabulary_size, "type_embeddings")(type_ids)
+    position = PositionEmbedding(config.max_positions, initializer(config), name="position_embedding")(word)
+    x = layers.Add(name="embeddings")([word, position, type_])
+    return drop(config.dropout, layer_norm("embeddings_layer_norm")(x))
+
+
+def transformer_layer(config, heads, x, mask, name):
+    """Apply self-attention and the feed-forward network, each followed by its residual and layer norm."""
+    y = drop(config.dropout, self_attention(config, heads, x, mask, f"{name}_self_attention"))
+    x = layer_norm(f"{name}_self_attention_layer_norm")(layers.Add()([x, y]))
+    y = dense(config, config.intermediate_size, gelu, f"{name}_intermediate")(x)
+    y = drop(config.dropout, dense(config, config.hidden_size, None, f"{name}_output")(y))
+    return layer_norm(f"{name}_output_layer_norm")(layers.Add()([x, y]))
+
+
+def self_attention(config, heads, x, mask, name):
+    if not heads:
+        return OutputBias(name=name)(x)
+    return layers.MultiHeadAttention(
+        num_heads=heads,
+        key_dim=config.head_size,
+        output_shape=config.hidden_size,
+        dropout=config.dropout,
+        kernel_initializer=initializer(config),
+        name=name,
+    )(x, x, attention_mask=mask)
+
+
+def embedding(config, rows, name):
+    return layers.Embedding(rows, config.hidden_size, embeddings_initializer=initializer(config), name=name)
+
+
+def dense(config, units, activation, name):
+    return layers.Dense(units, activation=activation, kernel_initializer=initializer(config), name=name)
+
+
+def layer_norm(name):
+    return layers.LayerNormalization(epsilon=1e-12, name=name)
+
+
+def drop(rate, x):
+    return layers.Dropout(rate)(x) if rate else x
+
+
+@keras.saving.register_keras_serializable("bertglue")
+def gelu(x):
+    """Apply GELU in its tanh form, as the published encoders do (arXiv:1606.08415)."""
+    return keras.activations.gelu(x, approximate=True)
+
+
+def initializer(config):
+    return keras.initializers.TruncatedNormal(stddev=config.initializer_range)

@@ -1,0 +1,38 @@
+"""Load an encoder by name: the embedded one, or a published SavedModel of TF Hub."""
+
+from __future__ import annotations
+
+import keras
+
+from bertglue.encoder import EncoderConfig, build_encoder
+
+
+def load_encoder(source: str, *, dropout: float = 0.1, seed: int = 0) -> keras.Model:
+    """Load an encoder as a Keras model.
+
+    Takes a dict of int32 `input_word_ids`, `input_mask`, `input_type_ids` [batch, length] and gives a dict
+    `pooled_output` [batch, hidden] and `sequence_output` [batch, length, hidden]. `source` is `embedded`, a
+    SavedModel folder or a TF Hub address. `embedded` is small and has fresh weights, drawn from `seed`.
+    """
+    if source == "embedded":
+        return build_encoder(embedded_config(dropout), seed)
+    from bertglue.hub import load_savedmodel_encoder
+
+    return load_savedmodel_encoder(source, dropout)
+
+
+def embedded_config(dropout: float) -> EncoderConfig:
+    """Size the small encoder that learns the small world from nothing on two cores."""
+    from bertglue.sources.embedded import vocabulary
+
+    return EncoderConfig(
+        vocabulary_size=len(vocabulary()),
+        hidden_size=128,
+        intermediate_size=512,
+        heads=(4, 4),
+        head_size=32,
+        max_positions=128,
+        dropout=dropout,
+        # wider than BERT's 0.02: attention that starts flat learns to compare words too slowly
+        initializer_range=0.1,
+    )

@@ -1,0 +1,11 @@
+"""The error for input that a user can put right."""
+
+
+class InputError(ValueError):
+    """Say in one line which file, row or parameter is wrong and what to do about it.
+
+    In a notebook it shows as that one line, without a traceback.
+    """
+
+    def _render_traceback_(self):  # IPython asks an exception for its own rendering
+        return [f"{type(self).__name__}: {self}"]

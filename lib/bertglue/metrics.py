@@ -1,0 +1,75 @@
+"""GLUE's metrics over a whole split at once, each with a baseline and an interval."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special, stats
+from sklearn import metrics as sk
+
+from bertglue.tasks import Task
+
+TITLES = {
+    "matthews": "Matthews correlation",
+    "accuracy": "Accuracy",
+    "f1": "F1",
+    "pearson": "Pearson correlation",
+    "spearman": "Spearman correlation",
+    "loss": "Loss",
+}
+RESAMPLES = 1000
+
+
+def correlation(function, labels, predictions) -> float:
+    """Correlate, with 0 where one side is constant: the mean predicts no order."""
+    if np.ptp(labels) == 0 or np.ptp(predictions) == 0:
+        return 0.0
+    return float(function(labels, predictions).statistic)
+
+
+FUNCTIONS = {
+    "matthews": lambda labels, predictions: float(sk.matthews_corrcoef(labels, predictions)),
+    "accuracy": lambda labels, predictions: float(np.mean(np.equal(labels, predictions))),
+    "f1": lambda labels, predictions: float(sk.f1_score(labels, predictions, zero_division=0)),
+    "pearson": lambda labels, predictions: correlation(stats.pearsonr, labels, predictions),
+    "spearman": lambda labels, predictions: correlation(stats.spearmanr, labels, predictions),
+}
+
+
+def decide(task: Task, logits: np.ndarray) -> np.ndarray:
+    """Turn logits [rows, outputs] into predictions [rows]: the likeliest label, or the score itself."""
+    return logits[:, 0] if task.regression else logits.argmax(axis=1)
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    return special.softmax(logits.astype("float64"), axis=1)
+
+
+def scores(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
+    """Compute a task's metrics over all rows; accuracy and F1 in 0..1, correlations in -1..1."""
+    return {name: FUNCTIONS[name](labels, predictions) for name in task.metrics}
+
+
+def loss(task: Task, labels: np.ndarray, logits: np.ndarray) -> float:
+    """Compute the mean squared error of a score, or the mean cross entropy (nats) of a label."""
+    logits = logits.astype("float64")
+    if task.regression:
+        return float(np.mean((logits[:, 0] - labels) ** 2))
+    return float(-special.log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
+
+
+def baseline(task: Task, train_labels: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Score what needs no reading: the majority class of train, or its mean."""
+    guess = train_labels.mean() if task.regression else np.bincount(train_labels).argmax()
+    return scores(task, labels, np.full(len(labels), guess))
+
+
+def intervals(
+    task: Task, labels: np.ndarray, predictions: np.ndarray, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """Bootstrap a 95 % percentile interval of each metric over the rows (1,000 resamples)."""
+    rows = np.random.default_rng(seed).integers(len(labels), size=(RESAMPLES, len(labels)))
+    draws = [scores(task, labels[sample], predictions[sample]) for sample in rows]
+    return {
+        name: tuple(float(q) for q in np.percentile([draw[name] for draw in draws], (2.5, 97.5)))
+        for name in task.metrics
+    }

@@ -1,0 +1,102 @@
+"""The parameters of a run, checked before anything is loaded."""
+
+from __future__ import annotations
+
+import types
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from bertglue.errors import InputError
+from bertglue.tasks import get_task
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Parameters(BaseModel):
+    """Everything that a run depends on; an unknown name or a wrong type is an InputError.
+
+    The defaults are the report's recipe. Profiles (`params/profiles`) and tasks (`params/tasks`) set the rest.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    profile: str = "embedded"
+    task: str = "sst2"
+    source: Literal["embedded", "folder", "tfds"] = "embedded"
+    glue_dir: str | None = None
+    encoder: str = "embedded"
+    backend: Literal["tensorflow", "jax"] | None = None  # None: what KERAS_BACKEND says
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    batch_size: Positive = 32
+    evaluation_batch_size: Positive = 128
+    epochs: Positive = 3
+    max_length: Positive = 128
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-5
+    warmup_fraction: Fraction = 0.1
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    dropout: Fraction = 0.1
+    encoder_dropout: Fraction = 0.1
+    steps_per_execution: Positive = 1
+    seed: Annotated[int, Field(ge=0)] = 0
+    run_dir: str = "runs/notebook"
+    cache_dir: str = "runs/cache"
+    samples: list[str | list[str]] = []
+
+    @field_validator("task")
+    @classmethod
+    def known(cls, task: str) -> str:
+        return get_task(task).name
+
+    @classmethod
+    def check(cls, values: dict) -> Parameters:
+        """Check a dict of parameters; the InputError names each one that is wrong, in one line."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise InputError("; ".join(explain(detail) for detail in error.errors())) from None
+
+    @classmethod
+    def from_notebook(cls, namespace: dict) -> Parameters:
+        """Check the plain values that a notebook has defined so far, those that papermill set included."""
+        return cls.check({name: value for name, value in namespace.items() if is_parameter(name, value)})
+
+    @classmethod
+    def from_files(cls, *paths: str | Path, **values) -> Parameters:
+        """Check the parameters of YAML files, later ones over earlier ones, and `values` over all."""
+        merged: dict = {}
+        for path in paths:
+            merged.update(read_yaml(Path(path)))
+        return cls.check({**merged, **values})
+
+
+def is_parameter(name: str, value) -> bool:
+    """Tell a parameter from what IPython and the cells of a notebook put into the namespace."""
+    if name.startswith("_") or name in ("In", "Out"):
+        return False
+    return value is None or type(value) in (bool, int, float, str, list, dict, types.NoneType)
+
+
+def read_yaml(path: Path) -> dict:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; the parameter files are under params/") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path} holds no `name: value` lines")
+    return values
+
+
+def explain(detail: dict) -> str:
+    """Word one of pydantic's complaints: which parameter, what it is, what it must be."""
+    name = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"unknown parameter {name!r}; the known ones are {', '.join(Parameters.model_fields)}"
+    if detail["type"] == "value_error":
+        return str(detail["ctx"]["error"])
+    return f"parameter {name} is {detail['input']!r}: {detail['msg'].lower()}"

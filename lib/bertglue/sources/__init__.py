@@ -1,0 +1,24 @@
+"""Where examples come from: the embedded small world, an official GLUE folder, or tensorflow-datasets."""
+
+from __future__ import annotations
+
+from bertglue.sources.data import Data, Split, check_labels
+from bertglue.tasks import Task
+
+__all__ = ["Data", "Split", "load_data"]
+
+
+def load_data(task: Task, source: str, *, glue_dir: str | None = None, seed: int = 0) -> Data:
+    """Load the splits of a task from `embedded`, `folder` (under `glue_dir`) or `tfds`.
+
+    Every source gives the same columns, labels, splits and label encodings. MNLI brings the diagnostic set
+    along as `ax`, where the source has it.
+    """
+    if source == "embedded":
+        from bertglue.sources.embedded import load
+    elif source == "folder":
+        from bertglue.sources.folder import load
+    else:
+        from bertglue.sources.tfds import load
+    options = {"embedded": {"seed": seed}, "folder": {"folder": glue_dir}}.get(source, {})
+    return check_labels(Data(task, source, load(task, **options)))

@@ -1,0 +1,137 @@
+"""The folder source: the files of the GLUE benchmark in their official layout (`CoLA/train.tsv`, ...)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertglue.errors import InputError
+from bertglue.sources.data import UNLABELLED, Split, split_of
+from bertglue.tasks import AX, Task
+
+# Labels are read by number or by text, whichever the official files have.
+BINARY = ("0", "1")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the files of one task are laid out: folder, header names of the segments and of the label."""
+
+    folder: str
+    segments: tuple[str, ...]
+    label: str
+    labels: tuple[str, ...] = ()  # label texts in label order; none: a score
+    header: bool = True  # whether train and dev have one; test always has
+    test_segments: tuple[str, ...] = ()  # where test's header differs
+    drop_short: bool = False  # official QQP has broken rows; they are dropped, as tensorflow-datasets does
+
+
+PAIR = ("sentence1", "sentence2")
+NLI = ("entailment", "neutral", "contradiction")
+LAYOUTS = {
+    "cola": Layout("CoLA", ("3",), "1", BINARY, header=False, test_segments=("sentence",)),
+    "sst2": Layout("SST-2", ("sentence",), "label", BINARY),
+    "mrpc": Layout("MRPC", ("#1 String", "#2 String"), "Quality", BINARY),
+    "stsb": Layout("STS-B", PAIR, "score"),
+    "qqp": Layout("QQP", ("question1", "question2"), "is_duplicate", BINARY, drop_short=True),
+    "mnli": Layout("MNLI", PAIR, "gold_label", NLI),
+    "qnli": Layout("QNLI", ("question", "sentence"), "label", ("entailment", "not_entailment")),
+    "rte": Layout("RTE", PAIR, "label", ("entailment", "not_entailment")),
+    "wnli": Layout("WNLI", PAIR, "label", BINARY),
+}
+AX_LAYOUTS = {  # the full file, where somebody has it, brings the labels
+    "diagnostic/diagnostic-full.tsv": Layout("", ("Premise", "Hypothesis"), "Label", NLI),
+    "diagnostic/diagnostic.tsv": Layout("", PAIR, ""),
+}
+
+
+def load(task: Task, folder: str | None) -> dict[str, Split]:
+    """Read train, validation and, where its file is there, test; MNLI with the diagnostic set."""
+    if not folder:
+        raise InputError("glue_dir is not given; name the folder that holds CoLA/, MRPC/, ... (GLUE_DIR=...)")
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise InputError(f"glue_dir is {folder}, and there is no such folder")
+    layout = LAYOUTS[task.name]
+    splits = {}
+    for name in task.splits:
+        path = root / layout.folder / (name.replace("validation", "dev") + ".tsv")
+        if path.exists() or not name.startswith("test"):
+            splits[name] = read_split(task, layout, path, test=name.startswith("test"))
+    return {**splits, **read_ax(root)} if task.name == "mnli" else splits
+
+
+def read_ax(root: Path) -> dict[str, Split]:
+    for name, layout in AX_LAYOUTS.items():
+        if (root / name).exists():
+            return {"ax": read_split(AX, layout, root / name, test=not layout.label)}
+    return {}
+
+
+def read_split(task: Task, layout: Layout, path: Path, test: bool) -> Split:
+    """Read one file into a split; a test split has labels of -1."""
+    names = (layout.test_segments or layout.segments) if test else layout.segments
+    has_header = layout.header or test
+    lines = read_lines(path)
+    header = next(lines, (1, []))[1] if has_header else None
+    wanted = [find_column(path, header, name) for name in names]
+    label_at = None if test else find_column(path, header, layout.label)
+    width = max([*wanted, label_at or 0]) + 1
+    rows = []
+    for number, fields in lines:
+        if len(fields) < width:
+            if layout.drop_short:
+                continue
+            raise InputError(f"{path}, row {number}: {len(fields)} fields, {width} needed; mend or remove it")
+        label = UNLABELLED if test else read_label(layout, fields[label_at], path, number)
+        rows.append((tuple(fields[at] for at in wanted), label))
+    return split_of(task, rows, str(path))
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Give (row number, fields) of a tab-separated file; quotes are text in GLUE's files, not quoting."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                text = decode(path, number, line)
+                if text:
+                    yield number, text.split("\t")
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; a GLUE folder has it from the benchmark's archive") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def decode(path: Path, number: int, line: bytes) -> str:
+    try:
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8")  # MRPC begins with a byte-order mark
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}, row {number}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    return text.rstrip("\r\n")
+
+
+def find_column(path: Path, header: list[str] | None, name: str) -> int:
+    """Find a column by its header name, or by its number in a file without header."""
+    if header is None:
+        return int(name)
+    if name not in header:
+        raise InputError(f"{path} has no column {name!r} in its header; it has {', '.join(header) or 'none'}")
+    return header.index(name)
+
+
+def read_label(layout: Layout, text: str, path: Path, number: int) -> float:
+    if not text:
+        return UNLABELLED
+    if layout.labels:
+        if text in layout.labels:
+            return layout.labels.index(text)
+        known = ", ".join(layout.labels)
+        raise InputError(f"{path}, row {number}: unknown label {text!r}; it must be one of {known}")
+    try:
+        score = float(text)
+    except ValueError:
+        score = -1.0
+    if not 0 <= score <= 5:
+        raise InputError(f"{path}, row {number}: score {text!r} is not a number from 0 to 5")
+    return score

@@ -1,0 +1,69 @@
+"""The tasks of GLUE (Wang et al., 2019, arXiv:1804.07461): columns, labels, splits and metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bertglue.errors import InputError
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task; names and label order are those of tensorflow-datasets' `glue/*`."""
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    labels: tuple[str, ...]  # empty for a score to regress on
+    metrics: tuple[str, ...]  # the first is the one that GLUE reports
+    validation: tuple[str, ...] = ("validation",)
+    test: tuple[str, ...] = ("test",)
+
+    @property
+    def regression(self) -> bool:
+        return not self.labels
+
+    @property
+    def outputs(self) -> int:
+        """Count the outputs of the classifier."""
+        return len(self.labels) or 1
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return ("train", *self.validation, *self.test)
+
+
+ENTAILMENT = ("entailment", "not_entailment")
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task("cola", "CoLA", ("sentence",), ("unacceptable", "acceptable"), ("matthews", "accuracy")),
+        Task("sst2", "SST-2", ("sentence",), ("negative", "positive"), ("accuracy",)),
+        Task("mrpc", "MRPC", ("sentence1", "sentence2"), ("not_equivalent", "equivalent"), ("f1", "accuracy")),
+        Task("stsb", "STS-B", ("sentence1", "sentence2"), (), ("pearson", "spearman")),
+        Task("qqp", "QQP", ("question1", "question2"), ("not_duplicate", "duplicate"), ("f1", "accuracy")),
+        Task(
+            "mnli",
+            "MNLI",
+            ("premise", "hypothesis"),
+            ("entailment", "neutral", "contradiction"),
+            ("accuracy",),
+            validation=("validation_matched", "validation_mismatched"),
+            test=("test_matched", "test_mismatched"),
+        ),
+        Task("qnli", "QNLI", ("question", "sentence"), ENTAILMENT, ("accuracy",)),
+        Task("rte", "RTE", ("sentence1", "sentence2"), ENTAILMENT, ("accuracy",)),
+        Task("wnli", "WNLI", ("sentence1", "sentence2"), ("not_entailment", "entailment"), ("accuracy",)),
+    )
+}
+
+# The diagnostic set has no training split: the MNLI model predicts it.
+AX = Task("ax", "AX", ("premise", "hypothesis"), TASKS["mnli"].labels, ("matthews",), validation=())
+
+
+def get_task(name: str) -> Task:
+    """Look a task up by its name; an unknown one is an InputError that lists the known ones."""
+    if name not in TASKS:
+        raise InputError(f"task is {name!r}; choose one of {', '.join(TASKS)}")
+    return TASKS[name]

@@ -1,0 +1,78 @@
+"""Packed token ids on disk: written once for a split, padded batch by batch at training."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+DTYPE = np.dtype("<i4")
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Rows of `[CLS] a [SEP] b [SEP]` ids, end to end, without padding.
+
+    `ids` int32 [total]; row i is `ids[offsets[i]:offsets[i + 1]]`; `second[i]` counts the tokens before its
+    second segment. `seq_length` is the length that rows were trimmed to, and batches are padded to.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    second: np.ndarray
+    seq_length: int
+
+    def __len__(self) -> int:
+        return len(self.second)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.offsets)
+
+    def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Pad the given rows: int32 `input_word_ids`, `input_mask`, `input_type_ids` [rows, seq_length]."""
+        position = np.arange(self.seq_length)
+        lengths = self.lengths[rows, None]
+        mask = position < lengths
+        at = np.where(mask, self.offsets[rows, None] + position, 0)
+        word_ids = np.where(mask, self.ids[at], 0)  # [PAD] is 0 in every BERT vocabulary
+        type_ids = mask & (position >= self.second[rows, None])
+        return {
+            "input_word_ids": word_ids.astype("int32"),
+            "input_mask": mask.astype("int32"),
+            "input_type_ids": type_ids.astype("int32"),
+        }
+
+
+def save_tokens(folder: Path, chunks: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], seq_length: int):
+    """Write chunks of (ids, lengths, second) as they come; the folder appears only when all is written."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=folder.name, suffix=".partial", dir=folder.parent))
+    lengths, second = [], []
+    try:
+        with (partial / "ids.bin").open("wb") as file:
+            for ids, chunk_lengths, chunk_second in chunks:
+                ids.astype(DTYPE).tofile(file)
+                lengths.append(chunk_lengths)
+                second.append(chunk_second)
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype="int64")])
+        np.savez(partial / "rows.npz", offsets=offsets, second=np.concatenate(second))
+        (partial / "tokens.json").write_text(json.dumps({"seq_length": seq_length}))
+        if not folder.exists():  # another run may have been faster
+            partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def load_tokens(folder: Path) -> Tokens:
+    """Map a folder of `save_tokens`; the ids stay on disk until a batch asks for them."""
+    seq_length = json.loads((folder / "tokens.json").read_text())["seq_length"]
+    with np.load(folder / "rows.npz", allow_pickle=False) as rows:
+        offsets, second = rows["offsets"], rows["second"]
+    ids = np.memmap(folder / "ids.bin", DTYPE, mode="r", shape=(int(offsets[-1]),))
+    return Tokens(ids, offsets, second, seq_length)

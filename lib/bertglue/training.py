@@ -1,0 +1,220 @@
+"""Train a classifier on packed tokens and predict with it, on either backend of Keras."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+from keras import ops
+
+from bertglue import metrics
+from bertglue.optimization import build_optimizer
+from bertglue.parameters import Parameters
+from bertglue.tasks import Task
+from bertglue.tokens import Tokens
+
+
+class Batches(keras.utils.PyDataset):
+    """Serve (inputs, labels, weights) of `batch_size` rows, shuffled anew each epoch from the seed.
+
+    The last batch is filled up with rows of weight zero, so that every step has one shape; nothing is
+    dropped and nothing is counted twice.
+    """
+
+    def __init__(self, tokens: Tokens, labels=None, *, batch_size: int, seed: int | None = None):
+        super().__init__()
+        self.tokens, self.batch_size, self.seed, self.epoch = tokens, batch_size, seed, 0
+        self.labels = np.zeros(len(tokens), "int32") if labels is None else labels
+        self.reorder()
+
+    def reorder(self):
+        self.order = np.arange(len(self.tokens))
+        if self.seed is not None:
+            np.random.default_rng((self.seed, self.epoch)).shuffle(self.order)
+
+    def on_epoch_end(self):
+        self.epoch += 1
+        self.reorder()
+
+    def __len__(self):
+        return -(-len(self.tokens) // self.batch_size)
+
+    def __getitem__(self, index):
+        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        weights = np.zeros(self.batch_size, "float32")
+        weights[: len(rows)] = 1
+        rows = np.resize(rows, self.batch_size)
+        return self.tokens.batch(rows), self.labels[rows], weights
+
+
+@keras.saving.register_keras_serializable("bertglue")
+class ConfusionMatrix(keras.metrics.Metric):
+    """Count (label, prediction) pairs over an epoch [classes, classes]; every score follows from them."""
+
+    def __init__(self, classes: int, name="confusion", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.counts = self.add_variable((classes, classes), "zeros", name="counts")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        classes = self.counts.shape[0]
+        labels = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), classes, dtype="float32")
+        predictions = ops.one_hot(ops.argmax(y_pred, axis=-1), classes, dtype="float32")
+        if sample_weight is not None:
+            labels = labels * ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
+        self.counts.assign_add(ops.matmul(ops.transpose(labels), predictions))
+
+    def result(self):
+        return self.counts
+
+    def scores(self, task: Task) -> dict[str, float]:
+        counts = ops.convert_to_numpy(self.counts).round().astype(int)
+        labels, predictions = (index.ravel() for index in np.indices(counts.shape))
+        repeat = counts.ravel()
+        return metrics.scores(task, labels.repeat(repeat), predictions.repeat(repeat))
+
+
+@dataclass
+class Training:
+    """What a training leaves: one dict an epoch (loss and metrics of train and validation), and times."""
+
+    history: list[dict] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)  # of each epoch's training, without validation
+    evaluate_seconds: float = 0.0
+    logits: dict[str, np.ndarray] = field(default_factory=dict)  # of the validation splits, last epoch
+
+
+def predict(classifier: keras.Model, tokens: Tokens, batch_size: int) -> np.ndarray:
+    """Give the logits [rows, outputs] of every row of a split, in order."""
+    logits = classifier.predict(Batches(tokens, batch_size=batch_size), verbose=0)
+    return logits[: len(tokens)]
+
+
+def compile_classifier(classifier: keras.Model, task: Task, optimizer, steps_per_execution: int = 1):
+    """Give a classifier its optimizer, loss and running count of what it gets right."""
+    reduction = "mean_with_sample_weight"  # filled-up rows have weight zero
+    if task.regression:
+        loss = keras.losses.MeanSquaredError(reduction=reduction)
+        running = [keras.metrics.MeanSquaredError(name="running_loss")]
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
+        running = [
+            keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="running_loss"),
+            ConfusionMatrix(task.outputs),
+        ]
+    classifier.compile(
+        optimizer, loss, weighted_metrics=running, steps_per_execution=steps_per_execution
+    )
+
+
+def train(
+    classifier: keras.Model, task: Task, tokens: dict[str, Tokens], labels: dict, parameters: Parameters
+) -> Training:
+    """Fine-tune on `train` and score every validation split after each epoch, whole and in one piece."""
+    batches = Batches(
+        tokens["train"], labels["train"], batch_size=parameters.batch_size, seed=parameters.seed
+    )
+    steps = len(batches) * parameters.epochs
+    optimizer = build_optimizer(
+        parameters.learning_rate,
+        steps,
+        warmup_fraction=parameters.warmup_fraction,
+        weight_decay=parameters.weight_decay,
+    )
+    # compiled beside the classifier, not on it: what is saved is the model, without the optimizer's state
+    trainer = keras.Model(classifier.input, classifier.output)
+    compile_classifier(trainer, task, optimizer, parameters.steps_per_execution)
+    recorder = EpochRecorder(task, tokens, labels, parameters)
+    callbacks = [recorder, Progress(len(batches), parameters.epochs)]
+    trainer.fit(batches, epochs=parameters.epochs, callbacks=callbacks, shuffle=False, verbose=0)
+    return recorder.training
+
+
+class EpochRecorder(keras.callbacks.Callback):
+    """Score the validation splits after each epoch and print a line."""
+
+    def __init__(self, task, tokens, labels, parameters):
+        super().__init__()
+        self.task, self.tokens, self.labels, self.parameters = task, tokens, labels, parameters
+        self.training = Training()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.training.seconds.append(time.perf_counter() - self.started)
+        row = {"epoch": epoch + 1, "train": self.train_scores(logs)}
+        started = time.perf_counter()
+        for split in self.task.validation:
+            logits = predict(self.model, self.tokens[split], self.parameters.evaluation_batch_size)
+            self.training.logits[split] = logits
+            row[split] = {
+                "loss": metrics.loss(self.task, self.labels[split], logits),
+                **metrics.scores(self.task, self.labels[split], metrics.decide(self.task, logits)),
+            }
+        self.training.evaluate_seconds = time.perf_counter() - started
+        self.training.history.append(row)
+        print(epoch_line(row, self.parameters.epochs, self.training.seconds[-1]), flush=True)
+
+    def train_scores(self, logs) -> dict[str, float]:
+        """Score the steps of the epoch as they ran, with dropout on; ranks need all rows and are left out."""
+        confusion = [m for m in self.model.metrics if isinstance(m, ConfusionMatrix)]
+        found = confusion or [m for c in self.model.metrics for m in getattr(c, "metrics", [])]
+        scores = [m.scores(self.task) for m in found if isinstance(m, ConfusionMatrix)]
+        return {"loss": float(logs["running_loss"]), **(scores[0] if scores else {})}
+
+
+def epoch_line(row: dict, epochs: int, seconds: float) -> str:
+    parts = [f"epoch {row['epoch']}/{epochs}", f"{seconds:5.1f} s"]
+    for split, values in row.items():
+        if split != "epoch":
+            parts.append(split + " " + ", ".join(f"{name} {value:.4f}" for name, value in values.items()))
+    return " | ".join(parts)
+
+
+class Progress(keras.callbacks.Callback):
+    """Show the step, the loss and the time left in one line that is rewritten, in a notebook only."""
+
+    def __init__(self, steps: int, epochs: int, every: float = 2.0):
+        super().__init__()
+        self.steps, self.epochs, self.every = steps, epochs, every
+        self.display = notebook_display()
+
+    def on_train_begin(self, logs=None):
+        self.started = self.shown = time.perf_counter()
+        self.epoch = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.perf_counter()
+        if self.display is None or now - self.shown < self.every:
+            return
+        self.shown = now
+        done = self.epoch * self.steps + batch + 1
+        left = (now - self.started) / done * (self.steps * self.epochs - done)
+        self.show(
+            f"epoch {self.epoch + 1}/{self.epochs}, step {batch + 1}/{self.steps}, "
+            f"loss {float(logs['loss']):.4f}, about {left:.0f} s left"
+        )
+
+    def on_train_end(self, logs=None):
+        if self.display is not None:
+            self.show(f"{self.steps * self.epochs} steps in {time.perf_counter() - self.started:.0f} s")
+
+    def show(self, line: str):
+        self.display.update({"text/plain": line}, raw=True)
+
+
+def notebook_display():
+    """Give a display handle in a notebook, None elsewhere."""
+    try:
+        from IPython import display, get_ipython
+    except ImportError:
+        return None
+    shell = get_ipython()
+    if shell is None or not hasattr(shell, "kernel"):
+        return None
+    return display.display({"text/plain": "starting"}, raw=True, display_id=True)
