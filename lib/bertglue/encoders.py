@@ -15,7 +15,7 @@ def load_encoder(source: str, *, dropout: float = 0.1, seed: int = 0) -> keras.M
     SavedModel folder or a TF Hub address. `embedded` is small and has fresh weights, drawn from `seed`.
     """
     if source == "embedded":
-        return build_encoder(embedded_config(dropout), seed)
+        return attend_to_like(build_encoder(embedded_config(dropout), seed))
     from bertglue.hub import load_savedmodel_encoder
 
     return load_savedmodel_encoder(source, dropout)
@@ -33,6 +33,19 @@ def embedded_config(dropout: float) -> EncoderConfig:
         head_size=32,
         max_positions=128,
         dropout=dropout,
-        # wider than BERT's 0.02: attention that starts flat learns to compare words too slowly
         initializer_range=0.1,
     )
+
+
+def attend_to_like(encoder: keras.Model) -> keras.Model:
+    """Start every token attending to its like: equal keys and queries, faint positions.
+
+    Fresh weights of BERT's size spread attention evenly, and need far more than the small world's examples
+    to find out that comparing two segments means looking for the same word in both.
+    """
+    for layer in encoder.layers:
+        if isinstance(layer, keras.layers.MultiHeadAttention):
+            layer.key_dense.kernel.assign(keras.ops.convert_to_numpy(layer.query_dense.kernel))
+    positions = encoder.get_layer("position_embedding").embeddings
+    positions.assign(0.3 * keras.ops.convert_to_numpy(positions))
+    return encoder

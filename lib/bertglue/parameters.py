@@ -61,8 +61,19 @@ class Parameters(BaseModel):
 
     @classmethod
     def from_notebook(cls, namespace: dict) -> Parameters:
-        """Check the plain values that a notebook has defined so far, those that papermill set included."""
-        return cls.check({name: value for name, value in namespace.items() if is_parameter(name, value)})
+        """Check the plain values that a notebook has defined so far, those that papermill set included.
+
+        When the cell is run again, values that later cells made are no longer taken for parameters.
+        """
+        again = namespace.setdefault("_parameters_checked", False)
+        values = {
+            name: value
+            for name, value in namespace.items()
+            if name in cls.model_fields or (not again and is_parameter(name, value))
+        }
+        parameters = cls.check(values)
+        namespace["_parameters_checked"] = True
+        return parameters
 
     @classmethod
     def from_files(cls, *paths: str | Path, **values) -> Parameters:
@@ -77,7 +88,7 @@ def is_parameter(name: str, value) -> bool:
     """Tell a parameter from what IPython and the cells of a notebook put into the namespace."""
     if name.startswith("_") or name in ("In", "Out"):
         return False
-    return value is None or type(value) in (bool, int, float, str, list, dict, types.NoneType)
+    return type(value) in (bool, int, float, str, list, dict, types.NoneType)
 
 
 def read_yaml(path: Path) -> dict:

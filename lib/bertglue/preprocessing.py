@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import tensorflow as tf
 import tensorflow_text as text
 
 from bertglue.errors import InputError
-from bertglue.sources.data import Split
+from bertglue.sources.data import Data, Split
 from bertglue.tokens import Tokens, load_tokens, save_tokens
 
 CHUNK = 4096  # rows tokenized at a time; memory follows it, not the size of the data set
@@ -101,6 +102,24 @@ def tokenize(split: Split, preprocessor: Preprocessor, cache_dir: str | Path) ->
     if not folder.exists():
         save_tokens(folder, chunks(split, preprocessor), preprocessor.seq_length)
     return load_tokens(folder)
+
+
+class TokenizedData(dict):
+    """The tokens of each split of a task, and the seconds it took to make them or read them back."""
+
+    seconds = 0.0
+
+
+def tokenize_data(data: Data, preprocessor: Preprocessor, cache_dir: str | Path) -> TokenizedData:
+    """Tokenize every split of a task, or read it back from `cache_dir`; prints how long that took."""
+    started = time.perf_counter()
+    tokens = TokenizedData(
+        (name, tokenize(split, preprocessor, cache_dir)) for name, split in data.splits.items()
+    )
+    tokens.seconds = time.perf_counter() - started
+    rows = sum(data.examples.values())
+    print(f"{rows:,} rows tokenized, or read back, in {tokens.seconds:.1f} s")
+    return tokens
 
 
 def chunks(split: Split, preprocessor: Preprocessor) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ class Tokens:
     """Rows of `[CLS] a [SEP] b [SEP]` ids, end to end, without padding.
 
     `ids` int32 [total]; row i is `ids[offsets[i]:offsets[i + 1]]`; `second[i]` counts the tokens before its
-    second segment. `seq_length` is the length that rows were trimmed to, and batches are padded to.
+    second segment. `seq_length` is the length that rows were trimmed to.
     """
 
     ids: np.ndarray
@@ -30,13 +31,18 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.second)
 
-    @property
+    @functools.cached_property
     def lengths(self) -> np.ndarray:
         return np.diff(self.offsets)
 
+    @functools.cached_property
+    def width(self) -> int:
+        """Give the length of batches: the longest row, rounded up to 8, at most `seq_length`."""
+        return min(self.seq_length, -(-int(self.lengths.max()) // 8) * 8)
+
     def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Pad the given rows: int32 `input_word_ids`, `input_mask`, `input_type_ids` [rows, seq_length]."""
-        position = np.arange(self.seq_length)
+        """Pad the given rows: int32 `input_word_ids`, `input_mask`, `input_type_ids` [rows, width]."""
+        position = np.arange(self.width)
         lengths = self.lengths[rows, None]
         mask = position < lengths
         at = np.where(mask, self.offsets[rows, None] + position, 0)

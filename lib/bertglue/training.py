@@ -12,6 +12,7 @@ from keras import ops
 from bertglue import metrics
 from bertglue.optimization import build_optimizer
 from bertglue.parameters import Parameters
+from bertglue.sources.data import Data
 from bertglue.tasks import Task
 from bertglue.tokens import Tokens
 
@@ -66,7 +67,7 @@ class ConfusionMatrix(keras.metrics.Metric):
         self.counts.assign_add(ops.matmul(ops.transpose(labels), predictions))
 
     def result(self):
-        return self.counts
+        return ops.trace(self.counts) / ops.maximum(ops.sum(self.counts), 1.0)
 
     def scores(self, task: Task) -> dict[str, float]:
         counts = ops.convert_to_numpy(self.counts).round().astype(int)
@@ -91,8 +92,24 @@ def predict(classifier: keras.Model, tokens: Tokens, batch_size: int) -> np.ndar
     return logits[: len(tokens)]
 
 
+def predict_rest(
+    classifier: keras.Model, tokens: dict[str, Tokens], training: Training, batch_size: int
+) -> dict[str, np.ndarray]:
+    """Give the logits of the validation splits, known from the last epoch, and of test and AX beside them."""
+    rest = [split for split in tokens if split != "train" and split not in training.logits]
+    return {**training.logits, **{split: predict(classifier, tokens[split], batch_size) for split in rest}}
+
+
+def predict_texts(classifier: keras.Model, preprocessor, texts: list) -> np.ndarray:
+    """Give the logits [texts, outputs] of sentences, or of pairs of them."""
+    rows = [[text] if isinstance(text, str) else text for text in texts]
+    packed = preprocessor(list(zip(*rows, strict=True)))
+    inputs = {name: np.asarray(ids) for name, ids in packed.items()}
+    return ops.convert_to_numpy(classifier(inputs, training=False))
+
+
 def compile_classifier(classifier: keras.Model, task: Task, optimizer, steps_per_execution: int = 1):
-    """Give a classifier its optimizer, loss and running count of what it gets right."""
+    """Give a classifier its optimizer and loss; return the running metrics of its training steps."""
     reduction = "mean_with_sample_weight"  # filled-up rows have weight zero
     if task.regression:
         loss = keras.losses.MeanSquaredError(reduction=reduction)
@@ -103,29 +120,27 @@ def compile_classifier(classifier: keras.Model, task: Task, optimizer, steps_per
             keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="running_loss"),
             ConfusionMatrix(task.outputs),
         ]
-    classifier.compile(
-        optimizer, loss, weighted_metrics=running, steps_per_execution=steps_per_execution
-    )
+    classifier.compile(optimizer, loss, weighted_metrics=running, steps_per_execution=steps_per_execution)
+    return running
 
 
 def train(
-    classifier: keras.Model, task: Task, tokens: dict[str, Tokens], labels: dict, parameters: Parameters
+    classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters
 ) -> Training:
     """Fine-tune on `train` and score every validation split after each epoch, whole and in one piece."""
     batches = Batches(
-        tokens["train"], labels["train"], batch_size=parameters.batch_size, seed=parameters.seed
+        tokens["train"], data["train"].labels, batch_size=parameters.batch_size, seed=parameters.seed
     )
-    steps = len(batches) * parameters.epochs
     optimizer = build_optimizer(
         parameters.learning_rate,
-        steps,
+        steps=len(batches) * parameters.epochs,
         warmup_fraction=parameters.warmup_fraction,
         weight_decay=parameters.weight_decay,
     )
     # compiled beside the classifier, not on it: what is saved is the model, without the optimizer's state
     trainer = keras.Model(classifier.input, classifier.output)
-    compile_classifier(trainer, task, optimizer, parameters.steps_per_execution)
-    recorder = EpochRecorder(task, tokens, labels, parameters)
+    running = compile_classifier(trainer, data.task, optimizer, parameters.steps_per_execution)
+    recorder = EpochRecorder(data, tokens, parameters, running)
     callbacks = [recorder, Progress(len(batches), parameters.epochs)]
     trainer.fit(batches, epochs=parameters.epochs, callbacks=callbacks, shuffle=False, verbose=0)
     return recorder.training
@@ -134,9 +149,10 @@ def train(
 class EpochRecorder(keras.callbacks.Callback):
     """Score the validation splits after each epoch and print a line."""
 
-    def __init__(self, task, tokens, labels, parameters):
+    def __init__(self, data, tokens, parameters, running):
         super().__init__()
-        self.task, self.tokens, self.labels, self.parameters = task, tokens, labels, parameters
+        self.data, self.task, self.tokens = data, data.task, tokens
+        self.parameters, self.running = parameters, running
         self.training = Training()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -149,9 +165,10 @@ class EpochRecorder(keras.callbacks.Callback):
         for split in self.task.validation:
             logits = predict(self.model, self.tokens[split], self.parameters.evaluation_batch_size)
             self.training.logits[split] = logits
+            labels, predictions = self.data[split].labels, metrics.decide(self.task, logits)
             row[split] = {
-                "loss": metrics.loss(self.task, self.labels[split], logits),
-                **metrics.scores(self.task, self.labels[split], metrics.decide(self.task, logits)),
+                "loss": metrics.loss(self.task, labels, logits),
+                **metrics.scores(self.task, labels, predictions),
             }
         self.training.evaluate_seconds = time.perf_counter() - started
         self.training.history.append(row)
@@ -159,10 +176,11 @@ class EpochRecorder(keras.callbacks.Callback):
 
     def train_scores(self, logs) -> dict[str, float]:
         """Score the steps of the epoch as they ran, with dropout on; ranks need all rows and are left out."""
-        confusion = [m for m in self.model.metrics if isinstance(m, ConfusionMatrix)]
-        found = confusion or [m for c in self.model.metrics for m in getattr(c, "metrics", [])]
-        scores = [m.scores(self.task) for m in found if isinstance(m, ConfusionMatrix)]
-        return {"loss": float(logs["running_loss"]), **(scores[0] if scores else {})}
+        scores = {"loss": float(logs["running_loss"])}
+        for metric in self.running:
+            if isinstance(metric, ConfusionMatrix):
+                scores |= metric.scores(self.task)
+        return scores
 
 
 def epoch_line(row: dict, epochs: int, seconds: float) -> str:

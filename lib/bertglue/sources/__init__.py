@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from bertglue.sources.data import Data, Split, check_labels
-from bertglue.tasks import Task
+from bertglue.tasks import Task, get_task
 
-__all__ = ["Data", "Split", "load_data"]
+__all__ = ["Data", "Split", "check_source", "load_data"]
+
+
+def check_source(parameters) -> None:
+    """Check, before anything starts, that a folder source has the files a task needs; reads none of them."""
+    if parameters.source == "folder":
+        from bertglue.sources.folder import find_files
+
+        find_files(get_task(parameters.task), parameters.glue_dir)
 
 
 def load_data(task: Task, source: str, *, glue_dir: str | None = None, seed: int = 0) -> Data:

@@ -48,18 +48,28 @@ AX_LAYOUTS = {  # the full file, where somebody has it, brings the labels
 
 def load(task: Task, folder: str | None) -> dict[str, Split]:
     """Read train, validation and, where its file is there, test; MNLI with the diagnostic set."""
+    splits = {
+        name: read_split(task, LAYOUTS[task.name], path, test=name.startswith("test"))
+        for name, path in find_files(task, folder).items()
+    }
+    return {**splits, **read_ax(Path(folder).expanduser())} if task.name == "mnli" else splits
+
+
+def find_files(task: Task, folder: str | None) -> dict[str, Path]:
+    """Find the file of each split; a missing train or validation file is an InputError that names it."""
     if not folder:
         raise InputError("glue_dir is not given; name the folder that holds CoLA/, MRPC/, ... (GLUE_DIR=...)")
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise InputError(f"glue_dir is {folder}, and there is no such folder")
-    layout = LAYOUTS[task.name]
-    splits = {}
+    files = {}
     for name in task.splits:
-        path = root / layout.folder / (name.replace("validation", "dev") + ".tsv")
-        if path.exists() or not name.startswith("test"):
-            splits[name] = read_split(task, layout, path, test=name.startswith("test"))
-    return {**splits, **read_ax(root)} if task.name == "mnli" else splits
+        path = root / LAYOUTS[task.name].folder / (name.replace("validation", "dev") + ".tsv")
+        if path.exists():
+            files[name] = path
+        elif not name.startswith("test"):
+            raise InputError(f"{path} is missing; the archive of {task.title} from the GLUE benchmark has it")
+    return files
 
 
 def read_ax(root: Path) -> dict[str, Split]:
@@ -97,8 +107,6 @@ def read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
                 text = decode(path, number, line)
                 if text:
                     yield number, text.split("\t")
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing; a GLUE folder has it from the benchmark's archive") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
 

@@ -1,0 +1,58 @@
+# The short commands. Each works first after a clone: the environment is made when it is missing.
+# make book [PROFILE=embedded] [TASKS="cola mrpc"] [JOBS=2] [GLUE_DIR=folder] [ENCODER=handle]
+PYTHON ?= python3
+PROFILE ?= embedded
+TASKS ?= cola sst2 mrpc stsb qqp mnli qnli rte wnli
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+JOBS ?= $(CORES)
+SEEDS ?= 0
+GLUE_DIR ?=
+ENCODER ?=
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help book test lint format lock address clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make book    run every task that is not done yet and build book/_build/html/index.html"
+	@echo "             PROFILE=embedded|glue|full  TASKS=\"cola mrpc\"  JOBS=$(JOBS)  SEEDS=0  GLUE_DIR=...  ENCODER=..."
+	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files)"
+	@echo "make lint    check the code's style;  make format  mend it"
+	@echo "make lock    pin requirements.lock anew;  make address  carry the repository's address around"
+	@echo "make clean   remove what the commands made (runs/, the built book), and keep the environment"
+
+book: $(READY)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --resources accelerator=1 --keep-going \
+	  --rerun-incomplete --quiet rules host progress --config profile="$(PROFILE)" tasks="$(TASKS)" \
+	  jobs="$(JOBS)" seeds="$(SEEDS)" glue_dir="$(GLUE_DIR)" encoder="$(ENCODER)"
+	@echo "the book: book/_build/html/index.html"
+
+test: $(READY)
+	GLUE_DIR="$(GLUE_DIR)" $(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: $(READY)
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+lock: $(READY)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --universal --no-emit-index-url --generate-hashes --no-annotate --no-header \
+	  --all-extras --group dev pyproject.toml --output-file requirements.lock --upgrade --quiet
+
+address: $(READY)
+	$(BIN)/python -m bertglue.address
+
+clean:
+	rm -rf runs book/_build .snakemake .pytest_cache .ruff_cache
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "$(PYTHON) is $$($(PYTHON) --version); Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "making .venv from requirements.lock (once; some minutes, 4 GB)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,144 @@
+# The graph of the report: one papermill run per task, learning rate and seed; then results.json; then the book.
+# `make book` calls it; `snakemake --help` has the rest (clusters, dry runs, graphs).
+import os
+import sys
+
+from bertglue.environment import has_accelerator
+from bertglue.errors import InputError
+from bertglue.parameters import Parameters
+from bertglue.sources import check_source
+from bertglue.tasks import TASKS
+
+
+def read_parameters(task):
+    """Check a task's parameters before any run starts."""
+    given = {name: config[name] for name in ("glue_dir", "encoder") if config.get(name)}
+    files = [f"params/profiles/{PROFILE}.yaml", f"params/tasks/{task}.yaml"]
+    if task not in TASKS:
+        raise InputError(f"TASKS names {task!r}; choose from {', '.join(TASKS)}")
+    parameters = Parameters.from_files(*files, **given)
+    check_source(parameters)
+    return parameters
+
+
+PROFILE = config.get("profile", "embedded")
+CHOSEN = str(config.get("tasks", " ".join(TASKS))).split()
+SEEDS = [int(seed) for seed in str(config.get("seeds", "0")).split()]
+try:
+    PARAMETERS = {task: read_parameters(task) for task in CHOSEN}
+except InputError as error:
+    sys.exit(f"error: {error}")
+RATES = str(config.get("learning_rates", "")).split()
+THREADS = max(1, workflow.cores // int(config.get("jobs", workflow.cores))) if workflow.cores else 1
+RUN = f"runs/{PROFILE}/{{task}}/lr{{learning_rate}}-seed{{seed}}"
+RUNS = [
+    RUN.format(task=task, learning_rate=rate, seed=seed)
+    for task in CHOSEN
+    for rate in RATES or [PARAMETERS[task].learning_rate]
+    for seed in SEEDS
+]
+BOOK = "book/_build/html/index.html"
+
+
+wildcard_constraints:
+    task="[a-z0-9]+",
+    learning_rate="[0-9.e+-]+",
+    seed=r"\d+",
+
+
+localrules:
+    results,
+    page,
+    book,
+
+
+rule all:
+    input:
+        BOOK,
+
+
+# Everything is written beside the run's folder first, which gets its name when all of it is there.
+rule finetune:
+    input:
+        notebook="notebooks/finetune.ipynb",
+    output:
+        notebook=f"{RUN}/finetune.ipynb",
+        html=f"{RUN}/finetune.html",
+        record=f"{RUN}/record.json",
+    log:
+        f"runs/{PROFILE}/logs/{{task}}-lr{{learning_rate}}-seed{{seed}}.log",
+    params:
+        folder=RUN,
+        parameters=lambda wildcards: PARAMETERS[wildcards.task].model_dump_json(),
+        given=" ".join(f"-p {name} '{config[name]}'" for name in ("glue_dir", "encoder") if config.get(name)),
+    threads: THREADS
+    resources:
+        accelerator=int(has_accelerator()),  # runs share processors, never an accelerator
+    priority: 0
+    message:
+        "{wildcards.task}: fine-tuning (learning rate {wildcards.learning_rate}, seed {wildcards.seed}); log in {log}"
+    shell:
+        """
+        rm -rf {params.folder} {params.folder}.partial && mkdir -p {params.folder}.partial
+        export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=2
+        {{ papermill {input.notebook} {params.folder}.partial/finetune.ipynb --no-progress-bar --log-output \
+            -f params/profiles/{PROFILE}.yaml -f params/tasks/{wildcards.task}.yaml {params.given} \
+            -p learning_rate {wildcards.learning_rate} -p seed {wildcards.seed} \
+            -p run_dir {params.folder}.partial \
+          && jupyter nbconvert --to html --embed-images --log-level ERROR {params.folder}.partial/finetune.ipynb
+        }} > {log} 2>&1 || {{ echo "{wildcards.task}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
+        mv {params.folder}.partial {params.folder}
+        """
+
+
+rule results:
+    input:
+        expand("{run}/record.json", run=RUNS),
+    output:
+        f"runs/{PROFILE}/results.json",
+    message:
+        "gathering {output}"
+    shell:
+        "python -m bertglue.records {output} {input}"
+
+
+rule page:
+    input:
+        notebook="notebooks/{page}.ipynb",
+        results=f"runs/{PROFILE}/results.json",
+    output:
+        f"runs/{PROFILE}/pages/{{page}}.ipynb",
+    log:
+        f"runs/{PROFILE}/logs/{{page}}.log",
+    message:
+        "{wildcards.page}: filling the page"
+    shell:
+        """
+        papermill {input.notebook} {output} --no-progress-bar -p results {input.results} > {log} 2>&1 \
+          || {{ echo "{wildcards.page}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
+        """
+
+
+rule book:
+    input:
+        "_config.yml",
+        "book/_toc.yml",
+        [f"book/{name}" for name in sorted(os.listdir("book")) if name.endswith((".md", ".bib", ".css"))],
+        notebooks=expand("{run}/finetune.ipynb", run=[r for r in RUNS if r.endswith(f"seed{SEEDS[0]}")]),
+        pages=expand(f"runs/{PROFILE}/pages/{{page}}.ipynb", page=["results", "status"]),
+    output:
+        BOOK,
+    log:
+        f"runs/{PROFILE}/logs/book.log",
+    params:
+        source=f"runs/{PROFILE}/book",
+        profile=PROFILE,
+    message:
+        "building the book; log in {log}"
+    shell:
+        """
+        {{ python -m bertglue.book {params.source} --profile {params.profile} {input.notebooks} {input.pages} \
+          && jupyter-book build {params.source} --config {params.source}/_config.yml --path-output book \
+               -W -n --keep-going --all
+        }} > {log} 2>&1 || {{ tail -n 20 {log} >&2; exit 1; }}
+        """

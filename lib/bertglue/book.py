@@ -1,0 +1,84 @@
+"""Lay the sources of the book out: the chapters, and the notebooks as they ran."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from bertglue.tasks import TASKS
+
+CHAPTERS = Path("book")
+NOT_GLUE = (
+    "These runs used the embedded source, a generated small world in the format of GLUE's tasks. "
+    "<strong>It is not GLUE.</strong>"
+)
+
+
+def assemble(source: Path, profile: str, notebooks: list[Path]) -> None:
+    """Write the sources of the book into a fresh folder: chapters, notebooks, table of contents, settings."""
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(CHAPTERS, source, ignore=shutil.ignore_patterns("_build"))
+    for notebook in notebooks:
+        if notebook.parent.name == "pages":
+            target = source / "pages" / notebook.name
+            page = nbformat.read(notebook, as_version=4)
+        else:  # runs/<profile>/<task>/<run>/finetune.ipynb
+            task = notebook.parent.parent.name
+            target = source / "tasks" / f"{task}.ipynb"
+            page = task_page(nbformat.read(notebook, as_version=4), task)
+        target.parent.mkdir(exist_ok=True)
+        nbformat.write(hide_injected(page), target)
+    write_toc(source)
+    write_config(source, profile)
+
+
+def task_page(notebook, task: str):
+    """Title an executed notebook with its task; all of them were the same notebook."""
+    first = notebook.cells[0]
+    first.source = first.source.replace(first.source.splitlines()[0], f"# {TASKS[task].title}", 1)
+    return notebook
+
+
+def hide_injected(notebook):
+    """Fold the cells of parameters; what they say is in the table behind them."""
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if "injected-parameters" in tags or "parameters" in tags:
+            cell.metadata["tags"] = [*tags, "hide-input"]
+    return notebook
+
+
+def write_toc(source: Path) -> None:
+    """Keep of the table of contents what was run."""
+    path = source / "_toc.yml"
+    toc = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for part in toc["parts"]:
+        part["chapters"] = [c for c in part["chapters"] if any(source.glob(c["file"] + ".*"))]
+    path.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
+
+
+def write_config(source: Path, profile: str) -> None:
+    """Take the settings of the repository; what is not GLUE says so on every page."""
+    config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
+    if profile == "embedded":
+        config["html"]["announcement"] = NOT_GLUE
+    (source / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bertglue.book", description=assemble.__doc__)
+    parser.add_argument("source", type=Path, help="the folder to write")
+    parser.add_argument("notebooks", type=Path, nargs="+", help="executed notebooks")
+    parser.add_argument("--profile", default="embedded")
+    options = parser.parse_args(arguments)
+    assemble(options.source, options.profile, options.notebooks)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""The process that a run lives in: set up before Keras loads, described when the run is recorded."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from bertglue.errors import InputError
+from bertglue.parameters import Parameters
+
+STARTED = time.perf_counter()
+PACKAGES = ("keras", "tensorflow", "tensorflow-text", "tensorflow-hub", "tensorflow-datasets", "jax", "numpy")
+
+
+def configure(parameters: Parameters) -> None:
+    """Choose the backend, the precision and the seeds of this process; call it before Keras is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no start-up chatter in the notebooks
+    if parameters.backend:
+        os.environ["KERAS_BACKEND"] = parameters.backend
+    import keras
+
+    if parameters.backend not in (None, keras.backend.backend()):
+        raise InputError(
+            f"backend is {parameters.backend}, but Keras already runs on {keras.backend.backend()}; "
+            "restart the kernel and run the cells from the top"
+        )
+    keras.config.set_dtype_policy(parameters.precision)
+    keras.utils.set_random_seed(parameters.seed)
+
+
+def describe(device: str) -> dict:
+    """Describe this process for the run record: versions, device, machine, commit, memory, time."""
+    return {
+        "device": device,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "commit": commit(),
+        "versions": {"python": platform.python_version(), **versions()},
+        "peak_memory_mb": peak_memory_mb(),
+        "seconds": round(time.perf_counter() - STARTED, 1),
+    }
+
+
+def versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str | None:
+    """Give the commit of the checkout that the library runs from, `+` behind it where it was changed."""
+    here = Path(__file__).parent
+    try:
+        name = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=10"],
+            cwd=here, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return name.stdout.strip()
+
+
+def has_accelerator() -> bool:
+    """Tell whether this machine has a GPU or a TPU, without loading a framework."""
+    devices = Path("/dev")
+    return any(next(devices.glob(pattern), None) for pattern in ("nvidia[0-9]*", "accel*", "vfio/[0-9]*"))
+
+
+def peak_memory_mb() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS, in KiB elsewhere
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))

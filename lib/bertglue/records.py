@@ -1,0 +1,119 @@
+"""Run records: one JSON object a finished run, gathered into `results.json`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bertglue import environment, metrics
+from bertglue.errors import InputError
+from bertglue.parameters import Parameters
+from bertglue.sources.data import Data
+from bertglue.tasks import AX
+
+RECORD = "record.json"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """For each labelled split its metrics, their 95 % intervals and the baseline, {split: {metric: value}}."""
+
+    metrics: dict[str, dict[str, float]]
+    interval: dict[str, dict[str, tuple[float, float]]]
+    baseline: dict[str, dict[str, float]]
+
+
+def evaluate(data: Data, logits: dict[str, np.ndarray]) -> Scores:
+    """Score every labelled split that has logits."""
+    scores = Scores({}, {}, {})
+    for split in logits:
+        if data[split].labelled:
+            task = AX if split == "ax" else data.task
+            labels, predictions = data[split].labels, metrics.decide(task, logits[split])
+            scores.metrics[split] = metrics.scores(task, labels, predictions)
+            scores.interval[split] = metrics.intervals(task, labels, predictions)
+            scores.baseline[split] = metrics.baseline(task, data["train"].labels, labels)
+    return scores
+
+
+def build_record(parameters: Parameters, data: Data, tokens, training, scores: Scores, strategy) -> dict:
+    """Build the record of a run; its keys are those of `runs/<profile>/results.json` (see the README)."""
+    keys = ("task", "source", "encoder", "seed", "learning_rate", "epochs", "batch_size", "max_length")
+    return {
+        **{key: getattr(parameters, key) for key in keys},
+        "backend": strategy.backend,
+        "examples": data.examples,
+        **asdict(scores),
+        "history": training.history,
+        "timing": timing(training, data, tokens.seconds),
+        "environment": environment.describe(strategy.device),
+        "parameters": parameters.model_dump(exclude={"run_dir", "cache_dir"}),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def timing(training, data: Data, tokenize_seconds: float) -> dict[str, float]:
+    """Time a run in seconds: tokenize, first epoch (it compiles), steady epoch, evaluate; and its rates."""
+    first, steady = training.seconds[0], float(np.median(training.seconds[1:] or training.seconds))
+    evaluated = sum(data.examples[split] for split in data.task.validation)
+    return {
+        "tokenize": tokenize_seconds,
+        "first_epoch": first,
+        "steady_epoch": steady,
+        "evaluate": training.evaluate_seconds,
+        "train_examples_per_second": data.examples["train"] / steady,
+        "evaluate_examples_per_second": evaluated / training.evaluate_seconds,
+    }
+
+
+def write_record(run_dir: str | Path, record: dict, logits: dict[str, np.ndarray]) -> Path:
+    """Write the record and, beside it, the logits of every predicted split; each whole or not at all."""
+    folder = Path(run_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / "logits.partial.npz"
+    np.savez(partial, **logits)
+    os.replace(partial, folder / "logits.npz")
+    return write_json(folder / RECORD, record)
+
+
+def write_json(path: Path, value) -> Path:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+    return path
+
+
+def read_record(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is no run record ({error}); remove its folder and run it again") from None
+
+
+def collect(paths: list[Path], target: Path) -> Path:
+    """Gather records into `results.json`, in the order given."""
+    return write_json(target, [read_record(path) for path in paths])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bertglue.records", description=collect.__doc__)
+    parser.add_argument("target", type=Path, help="the results.json to write")
+    parser.add_argument("records", type=Path, nargs="+", help="the record.json of each finished run")
+    options = parser.parse_args(arguments)
+    try:
+        collect(options.records, options.target)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
