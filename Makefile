@@ -24,7 +24,7 @@ help:
 
 book: $(READY)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --resources accelerator=1 --keep-going \
-	  --rerun-incomplete --quiet rules host progress --config profile="$(PROFILE)" tasks="$(TASKS)" \
+	  --rerun-incomplete --quiet host progress reason --config profile="$(PROFILE)" tasks="$(TASKS)" \
 	  jobs="$(JOBS)" seeds="$(SEEDS)" glue_dir="$(GLUE_DIR)" encoder="$(ENCODER)"
 	@echo "the book: book/_build/html/index.html"
 

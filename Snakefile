@@ -1,6 +1,8 @@
 # The graph of the report: one papermill run per task, learning rate and seed; then results.json; then the book.
 # `make book` calls it; `snakemake --help` has the rest (clusters, dry runs, graphs).
 import os
+import re
+import shlex
 import sys
 
 from bertglue.environment import has_accelerator
@@ -21,14 +23,25 @@ def read_parameters(task):
     return parameters
 
 
-PROFILE = config.get("profile", "embedded")
+def numbers(name, convert):
+    """Read the numbers that a variable lists."""
+    text = str(config.get(name, ""))
+    try:
+        return [convert(word) for word in text.split()]
+    except ValueError:
+        raise InputError(f"{name.upper()} is {text!r}; list numbers, with spaces between them") from None
+
+
+PROFILE = str(config.get("profile", "embedded"))
 CHOSEN = str(config.get("tasks", " ".join(TASKS))).split()
-SEEDS = [int(seed) for seed in str(config.get("seeds", "0")).split()]
 try:
+    if not re.fullmatch(r"[\w-]+", PROFILE):
+        raise InputError(f"PROFILE is {PROFILE!r}; give the name of a file under params/profiles")
+    SEEDS = numbers("seeds", int) or [0]
+    RATES = numbers("learning_rates", float)
     PARAMETERS = {task: read_parameters(task) for task in CHOSEN}
 except InputError as error:
     sys.exit(f"error: {error}")
-RATES = str(config.get("learning_rates", "")).split()
 THREADS = max(1, workflow.cores // int(config.get("jobs", workflow.cores))) if workflow.cores else 1
 RUN = f"runs/{PROFILE}/{{task}}/lr{{learning_rate}}-seed{{seed}}"
 RUNS = [
@@ -70,7 +83,9 @@ rule finetune:
     params:
         folder=RUN,
         parameters=lambda wildcards: PARAMETERS[wildcards.task].model_dump_json(),
-        given=" ".join(f"-p {name} '{config[name]}'" for name in ("glue_dir", "encoder") if config.get(name)),
+        given=" ".join(
+            f"-r {name} {shlex.quote(str(config[name]))}" for name in ("glue_dir", "encoder") if config.get(name)
+        ),
     threads: THREADS
     resources:
         accelerator=int(has_accelerator()),  # runs share processors, never an accelerator
@@ -84,7 +99,7 @@ rule finetune:
         {{ papermill {input.notebook} {params.folder}.partial/finetune.ipynb --no-progress-bar --log-output \
             -f params/profiles/{PROFILE}.yaml -f params/tasks/{wildcards.task}.yaml {params.given} \
             -p learning_rate {wildcards.learning_rate} -p seed {wildcards.seed} \
-            -p run_dir {params.folder}.partial \
+            -r run_dir {params.folder}.partial \
           && jupyter nbconvert --to html --embed-images --log-level ERROR {params.folder}.partial/finetune.ipynb
         }} > {log} 2>&1 || {{ echo "{wildcards.task}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
         mv {params.folder}.partial {params.folder}

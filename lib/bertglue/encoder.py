@@ -24,7 +24,6 @@ class EncoderConfig:
     max_positions: int = 512
     type_vocabulary_size: int = 2
     dropout: float = 0.1
-    initializer_range: float = 0.02
 
     def __post_init__(self):
         if not self.heads or min(self.heads) < 0:
@@ -81,7 +80,7 @@ def build_encoder(config: EncoderConfig, seed: int = 0) -> keras.Model:
     mask = ops.expand_dims(inputs["input_mask"], 1)  # [batch, 1, length]: no query sees a padded key
     for index, heads in enumerate(config.heads):
         x = transformer_layer(config, heads, x, mask, f"layer_{index}")
-    pooled = dense(config, config.hidden_size, "tanh", "pooler_transform")(x[:, 0])
+    pooled = dense(config.hidden_size, "tanh", "pooler_transform")(x[:, 0])
     return keras.Model(inputs, {"pooled_output": pooled, "sequence_output": x}, name="encoder")
 
 
@@ -89,7 +88,7 @@ def embed(config, word_ids, type_ids):
     """Sum the word, position and type vectors, normalise and drop out: [batch, length, hidden]."""
     word = embedding(config, config.vocabulary_size, "word_embeddings")(word_ids)
     type_ = embedding(config, config.type_vocabulary_size, "type_embeddings")(type_ids)
-    position = PositionEmbedding(config.max_positions, initializer(config), name="position_embedding")(word)
+    position = PositionEmbedding(config.max_positions, initializer(), name="position_embedding")(word)
     x = layers.Add(name="embeddings")([word, position, type_])
     return drop(config.dropout, layer_norm("embeddings_layer_norm")(x))
 
@@ -98,8 +97,8 @@ def transformer_layer(config, heads, x, mask, name):
     """Apply self-attention and the feed-forward network, each followed by its residual and layer norm."""
     y = drop(config.dropout, self_attention(config, heads, x, mask, f"{name}_self_attention"))
     x = layer_norm(f"{name}_self_attention_layer_norm")(layers.Add()([x, y]))
-    y = dense(config, config.intermediate_size, gelu, f"{name}_intermediate")(x)
-    y = drop(config.dropout, dense(config, config.hidden_size, None, f"{name}_output")(y))
+    y = dense(config.intermediate_size, gelu, f"{name}_intermediate")(x)
+    y = drop(config.dropout, dense(config.hidden_size, None, f"{name}_output")(y))
     return layer_norm(f"{name}_output_layer_norm")(layers.Add()([x, y]))
 
 
@@ -111,17 +110,17 @@ def self_attention(config, heads, x, mask, name):
         key_dim=config.head_size,
         output_shape=config.hidden_size,
         dropout=config.dropout,
-        kernel_initializer=initializer(config),
+        kernel_initializer=initializer(),
         name=name,
     )(x, x, attention_mask=mask)
 
 
 def embedding(config, rows, name):
-    return layers.Embedding(rows, config.hidden_size, embeddings_initializer=initializer(config), name=name)
+    return layers.Embedding(rows, config.hidden_size, embeddings_initializer=initializer(), name=name)
 
 
-def dense(config, units, activation, name):
-    return layers.Dense(units, activation=activation, kernel_initializer=initializer(config), name=name)
+def dense(units, activation, name):
+    return layers.Dense(units, activation=activation, kernel_initializer=initializer(), name=name)
 
 
 def layer_norm(name):
@@ -138,5 +137,5 @@ def gelu(x):
     return keras.activations.gelu(x, approximate=True)
 
 
-def initializer(config):
-    return keras.initializers.TruncatedNormal(stddev=config.initializer_range)
+def initializer():
+    return keras.initializers.TruncatedNormal(stddev=0.02)

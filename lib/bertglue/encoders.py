@@ -33,19 +33,19 @@ def embedded_config(dropout: float) -> EncoderConfig:
         head_size=32,
         max_positions=128,
         dropout=dropout,
-        initializer_range=0.1,
     )
 
 
-def attend_to_like(encoder: keras.Model) -> keras.Model:
-    """Start every token attending to its like: equal keys and queries, faint positions.
+def attend_to_like(encoder: keras.Model, strength: float = 5.0) -> keras.Model:
+    """Let every token of the first layer start attending to its like: equal keys and queries, faint positions.
 
-    Fresh weights of BERT's size spread attention evenly, and need far more than the small world's examples
-    to find out that comparing two segments means looking for the same word in both.
+    Fresh weights spread attention evenly, and need far more than the small world's examples to find out that
+    comparing two segments means looking for the same word in both. All else starts as BERT does.
     """
-    for layer in encoder.layers:
-        if isinstance(layer, keras.layers.MultiHeadAttention):
-            layer.key_dense.kernel.assign(keras.ops.convert_to_numpy(layer.query_dense.kernel))
+    attention = encoder.get_layer("layer_0_self_attention")
+    kernel = strength * keras.ops.convert_to_numpy(attention.query_dense.kernel)
+    attention.query_dense.kernel.assign(kernel)
+    attention.key_dense.kernel.assign(kernel)
     positions = encoder.get_layer("position_embedding").embeddings
     positions.assign(0.3 * keras.ops.convert_to_numpy(positions))
     return encoder

@@ -40,10 +40,8 @@ def load_savedmodel_encoder(handle: str, dropout: float = 0.1) -> keras.Model:
     """Build the native encoder with the weights of a TF Hub BERT SavedModel."""
     weights = read_weights(resolve(handle))
     encoder = build_encoder(read_config(weights, handle, dropout))
-    for variable in encoder.variables:
+    for variable in encoder.trainable_variables:
         name = variable.path.removeprefix("encoder/")
-        if name.endswith("seed_generator_state"):
-            continue
         if name not in weights or weights[name].shape != tuple(variable.shape):
             raise InputError(f"{handle} has no weight {name} of shape {tuple(variable.shape)}; not a BERT")
         variable.assign(weights.pop(name))
@@ -57,7 +55,7 @@ def read_weights(folder: Path) -> dict[str, np.ndarray]:
     with tf.device("/CPU:0"):
         try:
             model = hub.load(str(folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
+        except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"{folder} is not a readable SavedModel: {reason}") from None
         weights = {rename(variable.name): variable.numpy() for variable in model.variables}

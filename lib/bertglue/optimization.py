@@ -17,8 +17,9 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step):
         step = ops.cast(step, "float32") + 1.0  # the first step already learns
-        rise = step / max(self.warmup, 1)
-        fall = (self.steps + 1 - step) / max(self.steps + 1 - self.warmup, 1)
+        warmup = max(self.warmup, 1)
+        rise = step / warmup
+        fall = (self.steps + 1 - step) / max(self.steps + 1 - warmup, 1)
         return self.peak * ops.clip(ops.minimum(rise, fall), 0.0, 1.0)
 
     def get_config(self):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import importlib.resources
 import json
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 import yaml
-from IPython.display import Markdown
+from IPython.display import HTML
 
 from bertglue.errors import InputError
 from bertglue.figures import STYLE, finish, split_title
@@ -46,15 +47,20 @@ def load(path: str) -> dict[str, dict]:
         raise InputError(f"{path} holds no results ({error}); `make book` writes it") from None
 
 
-def banner(runs: dict) -> Markdown:
+def banner(runs: dict) -> HTML:
     """Say what data these results are of."""
     sources = sorted({run["source"] for run in runs.values()})
-    encoders = sorted({run["encoder"] for run in runs.values()})
-    if sources == ["embedded"]:
-        said = "These runs used the **embedded** source, a generated small world in the format of GLUE. It is **not GLUE**: a score here says nothing about the benchmark."
-    else:
-        said = f"Source of the examples: {', '.join(sources)}."
-    return Markdown(f"```{{important}}\n{said} Encoder: {', '.join(encoders)}.\n```")
+    encoders = ", ".join(sorted({html.escape(run["encoder"]) for run in runs.values()}))
+    said = f"Source of the examples: {', '.join(sources)}."
+    if "embedded" in sources:
+        said += (
+            " The embedded source is a generated small world in the format of GLUE. It is <strong>not GLUE</strong>:"
+            " a score here says nothing about the benchmark, and a published value beside it is there for the shape."
+        )
+    return HTML(
+        f'<div class="admonition important"><p class="admonition-title">What was run</p>'
+        f"<p>{said} Encoder: {encoders}.</p></div>"
+    )
 
 
 def score_rows(runs: dict):

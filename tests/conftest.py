@@ -1,0 +1,45 @@
+"""What the tests share: the real GLUE files where they are at hand, and a tiny encoder."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_report_header():
+    return f"GLUE_DIR: {real_glue() or 'absent, the tests that read real GLUE files are skipped'}"
+
+
+def real_glue() -> Path | None:
+    for folder in (os.environ.get("GLUE_DIR"), ROOT.parent / "shared" / "glue"):
+        if folder and Path(folder).is_dir():
+            return Path(folder).resolve()
+    return None
+
+
+@pytest.fixture(scope="session")
+def glue_dir() -> Path:
+    folder = real_glue()
+    if folder is None:
+        pytest.skip("no real GLUE files; GLUE_DIR=folder names them")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def hub_dir() -> Path:
+    folder = ROOT.parent / "shared" / "hub"
+    if not folder.is_dir():
+        pytest.skip("no SavedModel of TF Hub beside the checkout")
+    return folder
+
+
+@pytest.fixture
+def tiny_config():
+    from bertglue.encoder import EncoderConfig
+
+    return EncoderConfig(
+        vocabulary_size=50, hidden_size=8, intermediate_size=16, heads=(2, 2), head_size=4, max_positions=16
+    )

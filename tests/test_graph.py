@@ -1,0 +1,42 @@
+"""The graph: bad input ends it before anything runs, and every run has its place."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def snakemake(*config):
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--cores", "2", "--nolock"]
+    return subprocess.run(
+        [*command, "--config", *config], cwd=ROOT, capture_output=True, text=True, env=environment
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (["tasks=cola nonsense"], "error: TASKS names 'nonsense'; choose from cola"),
+        (["profile=glue"], "error: glue_dir is not given"),
+        (["profile=glue", "glue_dir=/nowhere"], "error: glue_dir is /nowhere, and there is no such folder"),
+        (["profile=nonsense"], "error: params/profiles/nonsense.yaml: No such file"),
+        (["profile=../../etc"], "error: PROFILE is '../../etc'"),
+        (["seeds=one"], "error: SEEDS is 'one'"),
+    ],
+)
+def test_bad_input_is_one_line(config, message):
+    result = snakemake(*config)
+    assert result.returncode != 0
+    assert result.stderr.strip().startswith(message)
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_grid_has_one_run_for_each_task_rate_and_seed():
+    result = snakemake("tasks=cola rte", "seeds=0 1", "learning_rates=0.001 0.0005")
+    assert result.returncode == 0, result.stderr
+    assert sum(line.startswith("rule finetune") for line in result.stdout.splitlines()) == 8

@@ -1,0 +1,37 @@
+"""Metrics over a whole split, their baselines and intervals."""
+
+import numpy as np
+import pytest
+
+from bertglue import metrics
+from bertglue.tasks import TASKS
+
+
+def test_baseline_of_always_positive_mrpc():
+    labels = np.array([1] * 279 + [0] * 129)  # the balance of MRPC's development set
+    found = metrics.baseline(TASKS["mrpc"], np.array([1, 1, 0]), labels)
+    assert found["f1"] == pytest.approx(0.812, abs=5e-4)
+    assert found["accuracy"] == pytest.approx(279 / 408)
+
+
+def test_baseline_of_a_correlation_is_zero():
+    assert metrics.baseline(TASKS["cola"], np.array([1, 1, 0]), np.array([1, 0, 1]))["matthews"] == 0
+    scores = metrics.baseline(TASKS["stsb"], np.array([1.0, 2.0]), np.array([0.0, 5.0, 1.0]))
+    assert scores == {"pearson": 0.0, "spearman": 0.0}
+
+
+def test_loss_is_the_mean_over_rows():
+    logits = np.log(np.array([[0.25, 0.75], [0.5, 0.5]], "float32"))
+    expected = -(np.log(0.75) + np.log(0.5)) / 2
+    assert metrics.loss(TASKS["sst2"], np.array([1, 0]), logits) == pytest.approx(expected, abs=1e-6)
+    assert metrics.loss(TASKS["stsb"], np.array([1.0, 2.0]), np.array([[1.0], [4.0]])) == 2
+
+
+def test_interval_has_the_width_of_the_binomial():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 872)
+    predictions = np.where(rng.random(872) < 0.9, labels, 1 - labels)
+    low, high = metrics.intervals(TASKS["sst2"], labels, predictions)["accuracy"]
+    score = (labels == predictions).mean()
+    assert low < score < high
+    assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(score * (1 - score) / 872), rel=0.15)

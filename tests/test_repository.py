@@ -1,0 +1,75 @@
+"""The repository: notebooks without outputs, one address, no registry's host in the lock."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from bertglue import address
+from bertglue.parameters import Parameters
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_committed_without_outputs(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in code) == 1
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_hold_no_logic(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code" and "setup" not in cell.metadata.get("tags", []):
+            assert not re.search(r"^\s*(def|class|for|while|if|try)\b", cell.source, re.MULTILINE), cell.source
+
+
+def finetune_cell(tag):
+    notebook = nbformat.read(ROOT / "notebooks" / "finetune.ipynb", as_version=4)
+    return next(cell.source for cell in notebook.cells if tag in cell.metadata.get("tags", []))
+
+
+def test_the_parameters_cell_names_every_parameter_with_the_embedded_profile():
+    namespace = {}
+    exec(finetune_cell("parameters"), namespace)
+    values = {name: value for name, value in namespace.items() if not name.startswith("__")}
+    assert set(values) == set(Parameters.model_fields)
+    values.pop("samples")
+    profile = Parameters.from_files(ROOT / "params/profiles/embedded.yaml")
+    assert Parameters.check(values) == profile
+
+
+@pytest.mark.parametrize("colab", [True, False])
+@pytest.mark.parametrize("installed", [True, False])
+def test_setup_installs_in_colab_only_and_only_once(monkeypatch, colab, installed):
+    calls = []
+    monkeypatch.setattr("subprocess.run", lambda command, check: calls.append(command))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if installed else None)
+    monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
+    if colab:
+        monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    exec(finetune_cell("setup"), {})
+    assert len(calls) == (colab and not installed)
+    assert all(address.repository(ROOT) in call[-1] for call in calls)
+
+
+@pytest.mark.parametrize("name", address.FILES)
+def test_the_address_is_the_one_of_pyproject(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert address.repository(ROOT) in text
+    assert address.carry(text, address.repository(ROOT)) == text
+    assert address.repository(ROOT) not in address.carry(text, "someone/else").replace("bertglue @", "")
+
+
+def test_the_lock_holds_exact_versions_hashes_and_no_address():
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "://" not in lock
+    assert "--hash=sha256:" in lock
+    names = re.findall(r"^([a-z0-9._-]+)(\S*)", lock, re.MULTILINE)
+    assert names
+    assert all(version.startswith("==") or version.startswith("[") for _, version in names)

@@ -1,0 +1,116 @@
+"""Batches, running scores, one step on either backend, and a whole small training."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from bertglue import metrics
+from bertglue.classifier import build_classifier
+from bertglue.encoder import build_encoder
+from bertglue.parameters import Parameters
+from bertglue.sources.data import Data, Split
+from bertglue.tasks import TASKS
+from bertglue.tokens import Tokens
+from bertglue.training import Batches, ConfusionMatrix, predict, train
+
+
+def tokens(rows=10, length=5, seed=0):
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(4, 50, rows * length).astype("int32")
+    return Tokens(ids, np.arange(rows + 1) * length, np.full(rows, 3), 16)
+
+
+def test_an_epoch_serves_every_row_once():
+    labels = np.arange(10)
+    batches = Batches(tokens(), labels, batch_size=4, seed=3)
+    served = [batches[i] for i in range(len(batches))]
+    assert {x["input_word_ids"].shape for x, _, _ in served} == {(4, 8)}
+    assert sorted(np.concatenate([y[w > 0] for _, y, w in served])) == list(range(10))
+
+
+def test_order_follows_the_seed_and_changes_with_the_epoch():
+    first, second, other = (Batches(tokens(), batch_size=4, seed=seed) for seed in (1, 1, 2))
+    start = first.order.copy()
+    assert np.array_equal(start, second.order)
+    assert not np.array_equal(start, other.order)
+    first.on_epoch_end()
+    assert not np.array_equal(start, first.order)
+
+
+def test_running_scores_equal_scores_over_all_rows():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(23, 2)).astype("float32")
+    labels = rng.integers(0, 2, 23)
+    matrix = ConfusionMatrix(2)
+    for start in range(0, 23, 10):
+        rows = np.resize(np.arange(start, min(start + 10, 23)), 10)
+        weights = (np.arange(10) < 23 - start).astype("float32")
+        matrix.update_state(labels[rows], logits[rows], weights)
+    task = TASKS["mrpc"]
+    assert matrix.scores(task) == pytest.approx(metrics.scores(task, labels, logits.argmax(1)))
+    assert float(matrix.result()) == pytest.approx((labels == logits.argmax(1)).mean())
+
+
+def test_predictions_do_not_depend_on_the_batch_size(tiny_config):
+    classifier = build_classifier(build_encoder(tiny_config), 3)
+    whole, cut = (predict(classifier, tokens(), batch_size=size) for size in (10, 4))
+    assert whole.shape == (10, 3)
+    np.testing.assert_allclose(whole, cut, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mrpc", "stsb"])
+def test_training_records_every_epoch_and_lowers_the_loss(tiny_config, name, tmp_path):
+    task = TASKS[name]
+    packed = {split: tokens(40, seed=i) for i, split in enumerate(("train", "validation"))}
+    labels = {split: t.ids[:: 5][:40] for split, t in packed.items()}
+    labels = {s: v % 2 if task.labels else (v % 6).astype("float32") for s, v in labels.items()}
+    columns = dict.fromkeys(task.columns, [""] * 40)
+    data = Data(task, "embedded", {split: Split(columns, value) for split, value in labels.items()})
+    parameters = Parameters(task=name, epochs=8, batch_size=16, learning_rate=0.03)
+    classifier = build_classifier(build_encoder(tiny_config), task.outputs)
+    training = train(classifier, data, packed, parameters)
+    assert [row["epoch"] for row in training.history] == list(range(1, 9))
+    assert set(training.history[0]["validation"]) == {"loss", *task.metrics}
+    assert training.history[-1]["train"]["loss"] < 0.8 * training.history[0]["train"]["loss"]
+    logits = training.logits["validation"]
+    assert training.history[-1]["validation"]["loss"] == metrics.loss(task, labels["validation"], logits)
+    classifier.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_allclose(predict(loaded, packed["validation"], 40), logits, atol=1e-5)
+
+
+STEP = """
+import os, sys
+if os.environ["KERAS_BACKEND"] == "jax":  # a machine that has JAX and no TensorFlow
+    sys.modules["tensorflow"] = None
+import numpy as np, keras
+from bertglue.classifier import build_classifier
+from bertglue.encoder import EncoderConfig, build_encoder
+from bertglue.optimization import build_optimizer
+from bertglue.tasks import TASKS
+from bertglue.tokens import Tokens
+from bertglue.training import Batches, compile_classifier
+config = EncoderConfig(50, 8, 16, (2, 2), 4, 16, dropout=0.0)
+classifier = build_classifier(build_encoder(config), 2, dropout=0.0)
+rng = np.random.default_rng(0)
+for variable in classifier.trainable_variables:
+    variable.assign(rng.normal(scale=0.2, size=variable.shape))
+tokens = Tokens(rng.integers(4, 50, 30).astype("int32"), np.arange(7) * 5, np.full(6, 3), 8)
+compile_classifier(classifier, TASKS["sst2"], build_optimizer(1e-2, 10, warmup_fraction=0))
+classifier.train_on_batch(*Batches(tokens, rng.integers(0, 2, 6), batch_size=4)[0])
+np.savez(sys.argv[1], *[keras.ops.convert_to_numpy(v) for v in classifier.trainable_variables])"""
+
+
+def test_one_step_is_the_same_on_both_backends(tmp_path):
+    weights = []
+    for backend in ("tensorflow", "jax"):
+        path = tmp_path / f"{backend}.npz"
+        environment = {**os.environ, "KERAS_BACKEND": backend}
+        subprocess.run([sys.executable, "-c", STEP, str(path)], check=True, env=environment)
+        weights.append(np.load(path))
+    for name in weights[0].files:
+        np.testing.assert_allclose(weights[0][name], weights[1][name], atol=1e-4)
