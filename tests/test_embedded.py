@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import LogisticRegression
-
 from bertglue.sources import load_data
 from bertglue.sources.embedded import vocabulary
 from bertglue.tasks import TASKS
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
 
 PAIRS = [task for task in TASKS.values() if len(task.columns) == 2 and not task.regression]
 

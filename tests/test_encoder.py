@@ -5,7 +5,6 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-
 from bertglue.encoder import INPUTS, build_encoder
 from bertglue.errors import InputError
 
@@ -75,7 +74,6 @@ def test_no_layers(tiny_config):
 
 def test_equals_the_savedmodel_of_tf_hub(hub_dir):
     import tensorflow_hub as hub
-
     from bertglue import load_encoder
 
     folder = str(hub_dir / "bert_en_uncased_L-2_H-64_A-2")

@@ -1,7 +1,6 @@
 """The folder source: GLUE's real files, and files with defects."""
 
 import pytest
-
 from bertglue.errors import InputError
 from bertglue.sources import load_data
 from bertglue.tasks import TASKS
@@ -50,9 +49,21 @@ def test_test_labels_are_minus_one(tmp_path, mrpc):
         ("train", (MRPC_HEADER + ROW).encode() + b"1\t7\t8\t\xe9t\xe9\tsummer\n", r"row 3: not UTF-8"),
         ("train", MRPC_HEADER, r"train.tsv holds no examples"),
         ("train", b"", r"train.tsv has no column"),
-        ("dev", MRPC_HEADER + ROW.replace("1\t", "\t", 1), r"validation lacks 1 of 1 labels, the first in row 1"),
+        (
+            "dev",
+            MRPC_HEADER + ROW.replace("1\t", "\t", 1),
+            r"validation lacks 1 of 1 labels, the first in row 1",
+        ),
     ],
-    ids=["short row", "unknown label", "missing column", "not UTF-8", "empty split", "empty file", "no label"],
+    ids=[
+        "short row",
+        "unknown label",
+        "missing column",
+        "not UTF-8",
+        "empty split",
+        "empty file",
+        "no label",
+    ],
 )
 def test_a_defect_is_named(tmp_path, mrpc, name, content, message):
     mrpc(name, content)

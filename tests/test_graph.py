@@ -13,9 +13,7 @@ ROOT = Path(__file__).parent.parent
 def snakemake(*config):
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--cores", "2", "--nolock"]
-    return subprocess.run(
-        [*command, "--config", *config], cwd=ROOT, capture_output=True, text=True, env=environment
-    )
+    return subprocess.run([*command, "--config", *config], cwd=ROOT, capture_output=True, text=True, env=environment)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from bertglue import metrics
 from bertglue.tasks import TASKS
 

@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-
 from bertglue.optimization import WarmupLinearDecay, build_optimizer
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from bertglue import InputError, Parameters
 from bertglue.tasks import TASKS
 

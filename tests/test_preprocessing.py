@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from bertglue.errors import InputError
 from bertglue.preprocessing import Preprocessor, load_preprocessor, tokenize
 from bertglue.sources.data import Split
@@ -96,7 +95,6 @@ def test_missing_vocabulary(tmp_path):
 
 def test_same_ids_as_tf_hub_preprocessing(hub_dir, glue_dir):
     import tensorflow_hub as hub
-
     from bertglue.sources import load_data
     from bertglue.tasks import TASKS
 

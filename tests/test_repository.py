@@ -5,7 +5,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-
 from bertglue import address
 from bertglue.parameters import Parameters
 

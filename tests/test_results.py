@@ -7,7 +7,6 @@ import nbformat
 import numpy as np
 import pytest
 import yaml
-
 from bertglue import book, environment, records, report, results
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters

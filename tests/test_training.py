@@ -7,7 +7,6 @@ import sys
 import keras
 import numpy as np
 import pytest
-
 from bertglue import metrics
 from bertglue.classifier import build_classifier
 from bertglue.encoder import build_encoder
@@ -66,7 +65,7 @@ def test_predictions_do_not_depend_on_the_batch_size(tiny_config):
 def test_training_records_every_epoch_and_lowers_the_loss(tiny_config, name, tmp_path):
     task = TASKS[name]
     packed = {split: tokens(40, seed=i) for i, split in enumerate(("train", "validation"))}
-    labels = {split: t.ids[:: 5][:40] for split, t in packed.items()}
+    labels = {split: t.ids[::5][:40] for split, t in packed.items()}
     labels = {s: v % 2 if task.labels else (v % 6).astype("float32") for s, v in labels.items()}
     columns = dict.fromkeys(task.columns, [""] * 40)
     data = Data(task, "embedded", {split: Split(columns, value) for split, value in labels.items()})

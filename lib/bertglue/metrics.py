@@ -63,9 +63,7 @@ def baseline(task: Task, train_labels: np.ndarray, labels: np.ndarray) -> dict[s
     return scores(task, labels, np.full(len(labels), guess))
 
 
-def intervals(
-    task: Task, labels: np.ndarray, predictions: np.ndarray, seed: int = 0
-) -> dict[str, tuple[float, float]]:
+def intervals(task: Task, labels: np.ndarray, predictions: np.ndarray, seed: int = 0) -> dict[str, tuple[float, float]]:
     """Bootstrap a 95 % percentile interval of each metric over the rows (1,000 resamples)."""
     rows = np.random.default_rng(seed).integers(len(labels), size=(RESAMPLES, len(labels)))
     draws = [scores(task, labels[sample], predictions[sample]) for sample in rows]

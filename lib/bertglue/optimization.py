@@ -31,8 +31,6 @@ def build_optimizer(
 ) -> keras.optimizers.Optimizer:
     """Build the report's AdamW for a run of `steps` steps; layer norms and biases are not decayed."""
     schedule = WarmupLinearDecay(learning_rate, steps, round(steps * warmup_fraction))
-    optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=weight_decay, epsilon=1e-6, global_clipnorm=1.0
-    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, epsilon=1e-6, global_clipnorm=1.0)
     optimizer.exclude_from_weight_decay(var_names=list(NO_DECAY))
     return optimizer

@@ -38,9 +38,7 @@ class Preprocessor:
         self.vocabulary = vocabulary
         self.seq_length = seq_length
         self.start, self.end = vocabulary.index("[CLS]"), vocabulary.index("[SEP]")
-        self.tokenizer = text.FastBertTokenizer(
-            vocabulary, token_out_type=tf.int32, lower_case_nfd_strip_accents=True
-        )
+        self.tokenizer = text.FastBertTokenizer(vocabulary, token_out_type=tf.int32, lower_case_nfd_strip_accents=True)
 
     def __call__(self, segments) -> dict[str, tf.Tensor]:
         segments = list(segments.values()) if isinstance(segments, dict) else list(segments)
@@ -113,9 +111,7 @@ class TokenizedData(dict):
 def tokenize_data(data: Data, preprocessor: Preprocessor, cache_dir: str | Path) -> TokenizedData:
     """Tokenize every split of a task, or read it back from `cache_dir`; prints how long that took."""
     started = time.perf_counter()
-    tokens = TokenizedData(
-        (name, tokenize(split, preprocessor, cache_dir)) for name, split in data.splits.items()
-    )
+    tokens = TokenizedData((name, tokenize(split, preprocessor, cache_dir)) for name, split in data.splits.items())
     tokens.seconds = time.perf_counter() - started
     rows = sum(data.examples.values())
     print(f"{rows:,} rows tokenized, or read back, in {tokens.seconds:.1f} s")

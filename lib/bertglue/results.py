@@ -207,7 +207,11 @@ def versions(runs: dict):
         for package, version in run["environment"]["versions"].items():
             used.setdefault((package, version), []).append(TASKS[name].title)
     rows = [
-        {"package": package, "version": version, "runs": "all" if len(tasks) == len(runs) else ", ".join(tasks)}
+        {
+            "package": package,
+            "version": version,
+            "runs": "all" if len(tasks) == len(runs) else ", ".join(tasks),
+        }
         for (package, version), tasks in used.items()
     ]
     return table(pd.DataFrame(rows))

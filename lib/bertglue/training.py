@@ -124,13 +124,9 @@ def compile_classifier(classifier: keras.Model, task: Task, optimizer, steps_per
     return running
 
 
-def train(
-    classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters
-) -> Training:
+def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters) -> Training:
     """Fine-tune on `train` and score every validation split after each epoch, whole and in one piece."""
-    batches = Batches(
-        tokens["train"], data["train"].labels, batch_size=parameters.batch_size, seed=parameters.seed
-    )
+    batches = Batches(tokens["train"], data["train"].labels, batch_size=parameters.batch_size, seed=parameters.seed)
     optimizer = build_optimizer(
         parameters.learning_rate,
         steps=len(batches) * parameters.epochs,

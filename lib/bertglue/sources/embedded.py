@@ -74,7 +74,7 @@ OPTIONAL = ("colour", "place", "time")
 
 
 def without(event, slots):
-    return replace(event, **{slot: None for slot in slots})
+    return replace(event, **dict.fromkeys(slots))
 
 
 def inference(rng: Random, label: int):
@@ -153,10 +153,18 @@ def qnli(rng: Random):
 # sentence with a pronoun for {a} or {b}; each ending makes the pronoun refer to one of them
 SCHEMAS = (
     ("{a} did not fit into {b} because it was too", {"big": "a", "large": "a", "small": "b", "narrow": "b"}),
-    ("{a} fell onto {b} and broke it because it was so", {"heavy": "a", "hard": "a", "weak": "b", "thin": "b"}),
-    ("{a} could not be seen behind {b} because it was too", {"low": "a", "short": "a", "tall": "b", "wide": "b"}),
+    (
+        "{a} fell onto {b} and broke it because it was so",
+        {"heavy": "a", "hard": "a", "weak": "b", "thin": "b"},
+    ),
+    (
+        "{a} could not be seen behind {b} because it was too",
+        {"low": "a", "short": "a", "tall": "b", "wide": "b"},
+    ),
 )
-HOLDERS = tuple(f"the {n}" for n in "box suitcase cupboard basket crate cart barrel chest drawer cabin".split())
+HOLDERS = tuple(
+    f"the {n}" for n in ["box", "suitcase", "cupboard", "basket", "crate", "cart", "barrel", "chest", "drawer", "cabin"]
+)
 
 
 def wnli(rng: Random):
@@ -255,7 +263,6 @@ def opinion(rng: Random, positive: int) -> str:
     if rng.random() < 0.35:
         return rng.choice(("not", "never", "hardly")) + " " + rng.choice(BAD if positive else GOOD)
     return rng.choice(("", "very ", "so ", "truly ")) + rng.choice(GOOD if positive else BAD)
-
 
 
 COMPOSERS = {
