@@ -37,15 +37,16 @@ def embedded_config(dropout: float) -> EncoderConfig:
 
 
 def attend_to_like(encoder: keras.Model, strength: float = 5.0) -> keras.Model:
-    """Let every token of the first layer start attending to its like: equal keys and queries, faint positions.
+    """Let every token start attending to its like: equal, strong keys and queries, faint positions.
 
     Fresh weights spread attention evenly, and need far more than the small world's examples to find out that
     comparing two segments means looking for the same word in both. All else starts as BERT does.
     """
-    attention = encoder.get_layer("layer_0_self_attention")
-    kernel = strength * keras.ops.convert_to_numpy(attention.query_dense.kernel)
-    attention.query_dense.kernel.assign(kernel)
-    attention.key_dense.kernel.assign(kernel)
+    for layer in encoder.layers:
+        if isinstance(layer, keras.layers.MultiHeadAttention):
+            kernel = strength * keras.ops.convert_to_numpy(layer.query_dense.kernel)
+            layer.query_dense.kernel.assign(kernel)
+            layer.key_dense.kernel.assign(kernel)
     positions = encoder.get_layer("position_embedding").embeddings
     positions.assign(0.3 * keras.ops.convert_to_numpy(positions))
     return encoder
