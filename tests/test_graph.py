@@ -1,6 +1,8 @@
 """The graph: bad input ends it before anything runs, and every run has its place."""
 
+import itertools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,4 +39,5 @@ def test_bad_input_is_one_line(config, message):
 def test_a_grid_has_one_run_for_each_task_rate_and_seed():
     result = snakemake("tasks=cola rte", "seeds=0 1", "learning_rates=0.001 0.0005")
     assert result.returncode == 0, result.stderr
-    assert sum(line.startswith("rule finetune") for line in result.stdout.splitlines()) == 8
+    runs = re.findall(r"Job \d+: (\w+): fine-tuning \(learning rate (\S+), seed (\d)\)", result.stdout + result.stderr)
+    assert sorted(set(runs)) == sorted(itertools.product(("cola", "rte"), ("0.0005", "0.001"), "01"))
