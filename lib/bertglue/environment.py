@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -23,7 +24,13 @@ def configure(parameters: Parameters) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no start-up chatter in the notebooks
     if parameters.backend:
         os.environ["KERAS_BACKEND"] = parameters.backend
-    import keras
+    with quiet():
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
 
     if parameters.backend not in (None, keras.backend.backend()):
         raise InputError(
@@ -32,6 +39,20 @@ def configure(parameters: Parameters) -> None:
         )
     keras.config.set_dtype_policy(parameters.precision)
     keras.utils.set_random_seed(parameters.seed)
+
+
+@contextlib.contextmanager
+def quiet():
+    """Drop what C++ writes to standard error: TensorFlow greets every process with lines about its build."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def describe(device: str) -> dict:
