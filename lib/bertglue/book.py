@@ -26,13 +26,13 @@ def assemble(source: Path, profile: str, notebooks: list[Path]) -> None:
     for notebook in notebooks:
         if notebook.parent.name == "pages":
             target = source / "pages" / notebook.name
-            page = nbformat.read(notebook, as_version=4)
+            page = tag_parameters(nbformat.read(notebook, as_version=4), "remove-cell")
         else:  # runs/<profile>/<task>/<run>/finetune.ipynb
             task = notebook.parent.parent.name
             target = source / "tasks" / f"{task}.ipynb"
-            page = task_page(nbformat.read(notebook, as_version=4), task)
+            page = task_page(tag_parameters(nbformat.read(notebook, as_version=4), "hide-input"), task)
         target.parent.mkdir(exist_ok=True)
-        nbformat.write(hide_injected(page), target)
+        nbformat.write(page, target)
     write_toc(source)
     write_config(source, profile)
 
@@ -44,12 +44,12 @@ def task_page(notebook, task: str):
     return notebook
 
 
-def hide_injected(notebook):
-    """Fold the cells of parameters; what they say is in the table behind them."""
+def tag_parameters(notebook, tag: str):
+    """Fold or remove the cells of parameters; the table behind them says the same."""
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if "injected-parameters" in tags or "parameters" in tags:
-            cell.metadata["tags"] = [*tags, "hide-input"]
+            cell.metadata["tags"] = [*tags, tag]
     return notebook
 
 
