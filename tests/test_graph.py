@@ -36,6 +36,16 @@ def test_bad_input_is_one_line(config, message):
     assert len(result.stderr.strip().splitlines()) == 1
 
 
+def test_a_defect_in_a_file_is_one_line_too(tmp_path):
+    (tmp_path / "CoLA").mkdir()
+    for name in ("train", "dev"):
+        (tmp_path / "CoLA" / f"{name}.tsv").write_text("gj04\t1\t\tFine.\ngj04\t1\n")
+    result = snakemake("profile=glue", f"glue_dir={tmp_path}", "tasks=cola")
+    assert result.returncode != 0
+    message = f"error: {tmp_path}/CoLA/train.tsv, row 2: 2 fields, 4 needed; mend or remove it"
+    assert result.stderr.strip() == message
+
+
 def test_a_grid_has_one_run_for_each_task_rate_and_seed():
     result = snakemake("tasks=cola rte", "seeds=0 1", "learning_rates=0.001 0.0005")
     assert result.returncode == 0, result.stderr

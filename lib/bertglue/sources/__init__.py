@@ -9,11 +9,9 @@ __all__ = ["Data", "Split", "check_source", "load_data"]
 
 
 def check_source(parameters) -> None:
-    """Check, before anything starts, that a folder source has the files a task needs; reads none of them."""
+    """Read a folder source once, before any run starts: what is wrong in it is one line, not a failed run."""
     if parameters.source == "folder":
-        from bertglue.sources.folder import find_files
-
-        find_files(get_task(parameters.task), parameters.glue_dir)
+        load_data(get_task(parameters.task), "folder", glue_dir=parameters.glue_dir)
 
 
 def load_data(task: Task, source: str, *, glue_dir: str | None = None, seed: int = 0) -> Data:
