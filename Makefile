@@ -23,7 +23,7 @@ help:
 	@echo "make clean   remove what the commands made (runs/, the built book), and keep the environment"
 
 book: $(READY)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --resources accelerator=1 --keep-going \
+	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --resources accelerator=1 run="$(JOBS)" --keep-going \
 	  --rerun-incomplete --quiet host progress reason --config profile="$(PROFILE)" tasks="$(TASKS)" \
 	  jobs="$(JOBS)" seeds="$(SEEDS)" glue_dir="$(GLUE_DIR)" encoder="$(ENCODER)"
 	@echo "the book: book/_build/html/index.html"

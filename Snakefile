@@ -39,10 +39,13 @@ try:
         raise InputError(f"PROFILE is {PROFILE!r}; give the name of a file under params/profiles")
     SEEDS = numbers("seeds", int) or [0]
     RATES = numbers("learning_rates", float)
+    JOBS = (numbers("jobs", int) or [workflow.cores or 1])[0]
+    if JOBS < 1:
+        raise InputError(f"JOBS is {JOBS}; give 1 or more")
     PARAMETERS = {task: read_parameters(task) for task in CHOSEN}
 except InputError as error:
     sys.exit(f"error: {error}")
-THREADS = max(1, workflow.cores // int(config.get("jobs", workflow.cores))) if workflow.cores else 1
+THREADS = max(1, (workflow.cores or 1) // JOBS)
 RUN = f"runs/{PROFILE}/{{task}}/lr{{learning_rate}}-seed{{seed}}"
 RUNS = [
     RUN.format(task=task, learning_rate=rate, seed=seed)
@@ -88,8 +91,8 @@ rule finetune:
         ),
     threads: THREADS
     resources:
+        run=1,  # JOBS bounds them
         accelerator=int(has_accelerator()),  # runs share processors, never an accelerator
-    priority: 0
     message:
         "{wildcards.task}: fine-tuning (learning rate {wildcards.learning_rate}, seed {wildcards.seed}); log in {log}"
     shell:
@@ -138,7 +141,8 @@ rule book:
     input:
         "_config.yml",
         "book/_toc.yml",
-        [f"book/{name}" for name in sorted(os.listdir("book")) if name.endswith((".md", ".bib", ".css"))],
+        [f"book/{name}" for name in sorted(os.listdir("book")) if name.endswith((".md", ".bib"))],
+        "book/_static/bertglue.css",
         notebooks=expand("{run}/finetune.ipynb", run=[r for r in RUNS if r.endswith(f"seed{SEEDS[0]}")]),
         pages=expand(f"runs/{PROFILE}/pages/{{page}}.ipynb", page=["results", "status"]),
     output:

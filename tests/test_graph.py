@@ -27,6 +27,7 @@ def snakemake(*config):
         (["profile=nonsense"], "error: params/profiles/nonsense.yaml: No such file"),
         (["profile=../../etc"], "error: PROFILE is '../../etc'"),
         (["seeds=one"], "error: SEEDS is 'one'"),
+        (["jobs=0"], "error: JOBS is 0; give 1 or more"),
     ],
 )
 def test_bad_input_is_one_line(config, message):

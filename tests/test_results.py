@@ -74,6 +74,11 @@ def test_pages_show_what_the_records_hold(record):
     results.scores_figure(runs)
 
 
+def test_the_book_shows_the_first_of_several_runs(record, tmp_path):
+    path = records.write_json(tmp_path / "results.json", [record, {**record, "seed": 1}])
+    assert results.load(path)["mnli"]["seed"] == 0
+
+
 def test_every_published_column_of_table_1_has_a_place():
     assert set(results.published()["report"]["table_1"]) - {"rows"} == set(results.COLUMNS)
 

@@ -40,9 +40,10 @@ def published() -> dict:
 
 
 def load(path: str) -> dict[str, dict]:
-    """Read `results.json` as {task: record}."""
+    """Read `results.json` as {task: record}; of several runs of a task, the first."""
     try:
-        return {record["task"]: record for record in json.loads(Path(path).read_text(encoding="utf-8"))}
+        records = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {record["task"]: record for record in reversed(records)}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} holds no results ({error}); `make book` writes it") from None
 

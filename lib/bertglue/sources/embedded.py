@@ -36,20 +36,28 @@ def near_miss(rng: Random, event, kept=()):
     return event
 
 
+ASKED = ("agent", "place", "time")
+
+
+def ask_about(rng: Random):
+    """Draw an event and the slot of it to ask for."""
+    slot = rng.choice(ASKED)
+    event = random_event(rng)
+    return without(event, [rng.choice([s for s in OPTIONAL if s != slot])]), slot
+
+
 def mrpc(rng: Random):
     return paraphrase(rng, positive=0.67)
 
 
 def qqp(rng: Random):
     """Two questions; duplicates ask for the same slot of the same event."""
-    slot = rng.choice(("agent", "place", "time"))
-    event = random_event(rng)
-    event = without(event, [rng.choice([s for s in OPTIONAL if s != slot])])
+    event, slot = ask_about(rng)
     label = int(rng.random() < 0.37)
     other, other_slot = event, slot
     if not label:
         if rng.random() < 0.3:
-            other_slot = rng.choice([s for s in ("agent", "place", "time") if s != slot])
+            other_slot = rng.choice([s for s in ASKED if s != slot])
         else:
             other = near_miss(rng, event, kept=(slot,))
     return (ask(rng, event, slot), ask(rng, other, other_slot)), label
@@ -138,9 +146,7 @@ def rte(rng: Random):
 
 def qnli(rng: Random):
     """A question and a sentence that holds its answer, or tells of something close."""
-    slot = rng.choice(("agent", "place", "time"))
-    event = random_event(rng)
-    event = without(event, [rng.choice([s for s in OPTIONAL if s != slot])])
+    event, slot = ask_about(rng)
     label = int(rng.random() < 0.5)
     told = event
     if label and slot != "agent" and rng.random() < 0.4:

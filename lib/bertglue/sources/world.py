@@ -72,7 +72,7 @@ class Event:
 
 
 def random_event(rng: Random, on_person: bool | None = None, **slots) -> Event:
-    """Draw an event; of colour, place and time it has two, or the two that it can have."""
+    """Draw an event with every slot filled that it can have: a person has no colour."""
     if on_person is None:
         on_person = rng.random() < 0.4
     agent = rng.choice(PEOPLE)
@@ -107,11 +107,11 @@ def filled(event: Event) -> list[str]:
     return [slot for slot in SLOTS if getattr(event, slot) is not None]
 
 
-def tell(rng: Random, event: Event, passive: bool | None = None, synonyms: bool = True) -> str:
+def tell(rng: Random, event: Event) -> str:
     """Word an event as a sentence, in one of the ways that mean the same."""
-    passive = rng.random() < 0.4 if passive is None else passive
-    base, past, participle = wording(rng, event.verb, synonyms)
-    patient = noun_phrase(rng, event, synonyms)
+    passive = rng.random() < 0.4
+    base, past, participle = rng.choice(VERBS[event.verb].forms)
+    patient = noun_phrase(rng, event)
     if passive:
         clause = [patient, "was not" if event.negated else "was", participle, "by", event.agent]
     elif event.negated:
@@ -130,31 +130,24 @@ def adverbials(rng: Random, event: Event, clause: list[str]) -> list[str]:
 
 
 def ask(rng: Random, event: Event, slot: str) -> str:
-    """Word a question for one slot of an event: who, whom, what, where or when."""
-    base, past, participle = wording(rng, event.verb)
+    """Word a question for one slot of an event: who, where or when."""
+    base, past, participle = rng.choice(VERBS[event.verb].forms)
     rest = replace(event, **({slot: None} if slot in ("place", "time") else {}))
     tail = [part for part in (rest.place, rest.time) if part]
     patient = noun_phrase(rng, event)
     if slot == "agent":
         passive = rng.random() < 0.4
         words = ["by whom was", patient, participle] if passive else ["who", past, patient]
-    elif slot == "patient":
-        words = ["whom" if event.on_person else "what", "did", event.agent, base]
     else:
         words = ["where" if slot == "place" else "when", "did", event.agent, base, patient]
     return " ".join([*words, *tail]) + " ?"
 
 
-def wording(rng: Random, verb: str, synonyms: bool = True) -> tuple[str, str, str]:
-    forms = VERBS[verb].forms
-    return rng.choice(forms) if synonyms else forms[0]
-
-
-def noun_phrase(rng: Random, event: Event, synonyms: bool = True) -> str:
+def noun_phrase(rng: Random, event: Event) -> str:
     """Name the patient: a person by name, a thing with article and colour."""
     if event.on_person:
         return event.patient
     noun = event.patient
-    if synonyms and rng.random() < 0.5:
+    if rng.random() < 0.5:
         noun = THINGS[noun]
     return " ".join(["the", *([event.colour] if event.colour else []), noun])
