@@ -70,24 +70,3 @@ def test_a_layer_without_heads_is_one_whose_heads_give_nothing(tiny_config):
 def test_no_layers(tiny_config):
     with pytest.raises(InputError, match="heads is"):
         replace(tiny_config, heads=())
-
-
-def test_equals_the_savedmodel_of_tf_hub(hub_dir):
-    import tensorflow_hub as hub
-    from bertglue import load_encoder
-
-    folder = str(hub_dir / "bert_en_uncased_L-2_H-64_A-2")
-    values = inputs(length=12, padded=5)
-    values["input_type_ids"][:, 4:] = 1
-    expected = hub.load(folder)(values)
-    for name, value in outputs(load_encoder(folder), values).items():
-        np.testing.assert_allclose(value, expected[name].numpy(), atol=1e-5)
-
-
-def test_what_is_not_an_encoder(hub_dir):
-    from bertglue import load_encoder
-
-    with pytest.raises(InputError, match="is not a (BERT encoder|readable SavedModel)"):
-        load_encoder(str(hub_dir / "bert_en_uncased_preprocess"))
-    with pytest.raises(InputError, match="give `embedded`, a SavedModel folder or a TF Hub address"):
-        load_encoder("bert-base")

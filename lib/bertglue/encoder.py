@@ -46,6 +46,8 @@ class PositionEmbedding(layers.Layer):
 
     def call(self, inputs):
         length = inputs.shape[1] or ops.shape(inputs)[1]
+        if isinstance(length, int) and length > self.max_positions:
+            raise too_long(length, self.max_positions)
         return ops.broadcast_to(self.embeddings[:length], ops.shape(inputs))
 
     def compute_output_shape(self, shape):
@@ -82,6 +84,24 @@ def build_encoder(config: EncoderConfig, seed: int = 0) -> keras.Model:
         x = transformer_layer(config, heads, x, mask, f"layer_{index}")
     pooled = dense(config.hidden_size, "tanh", "pooler_transform")(x[:, 0])
     return keras.Model(inputs, {"pooled_output": pooled, "sequence_output": x}, name="encoder")
+
+
+def check_fit(encoder: keras.Model, preprocessor) -> None:
+    """Hold a preprocessor to the encoder that it feeds: the same vocabulary, and no more tokens than positions."""
+    rows = encoder.get_layer("word_embeddings").input_dim
+    entries = len(preprocessor.vocabulary)
+    if entries != rows:
+        raise InputError(
+            f"the vocabulary has {entries:,} entries and the encoder {rows:,} word embeddings; "
+            "take the vocabulary that was published with the encoder"
+        )
+    positions = encoder.get_layer("position_embedding").max_positions
+    if preprocessor.seq_length > positions:
+        raise too_long(preprocessor.seq_length, positions)
+
+
+def too_long(length: int, positions: int) -> InputError:
+    return InputError(f"max_length is {length}, and the encoder has {positions} positions; give {positions} or less")
 
 
 def embed(config, word_ids, type_ids):

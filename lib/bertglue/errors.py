@@ -9,3 +9,8 @@ class InputError(ValueError):
 
     def _render_traceback_(self):  # IPython asks an exception for its own rendering
         return [f"{type(self).__name__}: {self}"]
+
+
+def reason(error: Exception, length: int = 200) -> str:
+    """Give what a library complained of in one line of our own message."""
+    return " ".join(str(error).split())[:length]

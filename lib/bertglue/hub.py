@@ -1,90 +1,229 @@
-"""Published BERT SavedModels of TF Hub, their weights copied by name into the native encoder."""
+"""Published BERT SavedModels of TF Hub: found, unpacked, and their weights copied by name into the native encoder.
+
+The weights are read from the SavedModel's checkpoint, tensor by tensor; its graph is not loaded and nothing in it runs.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_hub as hub
+from tensorflow.core.protobuf import trackable_object_graph_pb2
+from tensorflow_hub import resolver
 
 from bertglue.encoder import EncoderConfig, build_encoder
-from bertglue.errors import InputError
+from bertglue.errors import InputError, reason
+
+SITES = ("tfhub.dev/", "kaggle.com/models/", "www.kaggle.com/models/")
+ARCHIVES = (".tar", ".tar.gz", ".tgz")
 
 # names in TF Hub's BERT SavedModels -> names of the native encoder's weights
 RENAMES = (
     (r"^transformer/layer_(\d+)/", r"layer_\1_"),
     (r"^embeddings/layer_norm/", "embeddings_layer_norm/"),
 )
+SUPPORTED = "BERT-base, BERT-large, the small BERTs and the BERT experts of TF Hub (version 3 or later) are supported"
 
 
 def resolve(handle: str) -> Path:
-    """Find the folder of a SavedModel: a folder as it is, an address through TF Hub's cache."""
+    """Find the folder of a SavedModel: a folder as it is, a tar unpacked, an address through TF Hub's resolver.
+
+    What is unpacked or downloaded is kept under `TFHUB_CACHE_DIR`.
+    """
     path = Path(handle).expanduser()
     if path.is_dir():
         return path
+    if path.is_file() and path.name.endswith(ARCHIVES):
+        return unpack(path)
+    if handle.startswith(SITES):
+        handle = f"https://{handle}"
     if "://" not in handle:
-        raise InputError(f"encoder is {handle!r}; give `embedded`, a SavedModel folder or a TF Hub address")
+        raise InputError(
+            f"{handle!r} is no SavedModel folder, no .tar.gz of one, and no address; give one of these, or `embedded`"
+        )
     try:
         return Path(hub.resolve(handle))
     except Exception as error:  # whatever the network raised
         raise InputError(
-            f"encoder {handle} could not be fetched ({type(error).__name__}); go online once, or fetch it "
-            "elsewhere and give its folder"
+            f"{handle} could not be fetched ({type(error).__name__}: {reason(error)}); "
+            "go online once, or fetch its tar.gz elsewhere and give that file"
         ) from error
+
+
+def unpack(path: Path) -> Path:
+    """Unpack a tar into TF Hub's cache, once; the folder appears whole or not at all."""
+    state = path.stat()
+    key = hashlib.sha1(f"{path.resolve()} {state.st_size} {state.st_mtime_ns}".encode()).hexdigest()
+    folder = Path(resolver.tfhub_cache_dir(use_temp=True)) / key
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=key, suffix=".partial", dir=folder.parent))
+        try:
+            with tarfile.open(path) as archive:
+                archive.extractall(partial, filter="data")  # nothing lands outside, no links out, no devices
+            partial.rename(folder)
+        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+            if not folder.exists():  # another run may have been faster
+                raise InputError(f"{path} could not be unpacked ({reason(error)}); fetch it again") from None
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    inside = [found.parent for found in folder.glob("*/saved_model.pb")]
+    return inside[0] if len(inside) == 1 else folder  # some archives hold the folder itself
 
 
 def load_savedmodel_encoder(handle: str, dropout: float = 0.1) -> keras.Model:
     """Build the native encoder with the weights of a TF Hub BERT SavedModel."""
-    weights = read_weights(resolve(handle))
-    encoder = build_encoder(read_config(weights, handle, dropout))
+    weights = Weights(resolve(handle))
+    config = read_config(weights, dropout)
+    encoder = build_encoder(config)
+    left = set(weights.keys)
     for variable in encoder.trainable_variables:
         name = variable.path.removeprefix("encoder/")
-        if name not in weights or weights[name].shape != tuple(variable.shape):
-            raise InputError(f"{handle} has no weight {name} of shape {tuple(variable.shape)}; not a BERT")
-        variable.assign(weights.pop(name))
-    if weights:
-        raise InputError(f"{handle} has weights that BERT lacks: {', '.join(sorted(weights)[:3])}; not a BERT")
+        if weights.shape(name) != tuple(variable.shape):
+            raise InputError(f"{handle} is not supported: {difference(weights.keys, name)}; {SUPPORTED}")
+        variable.assign(weights.read(name))
+        left.remove(name)
+    if left:
+        raise InputError(f"{handle} is not supported: it has weights that BERT lacks, {some(left)}; {SUPPORTED}")
     return encoder
 
 
-def read_weights(folder: Path) -> dict[str, np.ndarray]:
-    """Read the variables of a SavedModel under the native encoder's names."""
-    with tf.device("/CPU:0"):
+class Checkpoint:
+    """The variables of a SavedModel and the names of what hangs on its root, read without loading its graph."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        if not (folder / "saved_model.pb").is_file():
+            raise InputError(f"{folder} is no SavedModel: it holds no saved_model.pb; give the folder that does")
         try:
-            model = hub.load(str(folder))
-        except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{folder} is not a readable SavedModel: {reason}") from None
-        weights = {rename(variable.name): variable.numpy() for variable in model.variables}
-    return {name: value for name, value in weights.items() if value.ndim}  # scalars count steps
+            self.reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
+            self.shapes = self.reader.get_variable_to_shape_map()
+            graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
+                self.reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH")
+            )
+        except Exception as error:  # TensorFlow and protobuf raise many kinds for a broken file
+            raise self.broken(error) from None
+        self.children = {child.local_name for child in graph.nodes[0].children}
+        self.attributes = [attribute for node in graph.nodes for attribute in node.attributes]
+
+    def read(self, key: str) -> np.ndarray:
+        try:
+            return self.reader.get_tensor(key)
+        except Exception as error:
+            raise self.broken(error) from None
+
+    def broken(self, error: Exception) -> InputError:
+        return InputError(f"{self.folder}/variables is cut short or damaged ({reason(error)}); fetch it again")
+
+
+class Weights:
+    """The weights of an encoder under the native encoder's names, read one at a time."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.checkpoint = Checkpoint(folder)
+        # `variables/N` are the encoder's own; `mlm/...`, the head it was pre-trained with, is not copied
+        self.keys = {
+            rename(attribute.full_name): attribute.checkpoint_key
+            for attribute in self.checkpoint.attributes
+            if re.match(r"variables/\d+/", attribute.checkpoint_key)
+            and self.checkpoint.shapes[attribute.checkpoint_key]  # scalars count steps
+        }
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        return tuple(self.checkpoint.shapes[self.keys[name]]) if name in self.keys else None
+
+    def read(self, name: str) -> np.ndarray:
+        return self.checkpoint.read(self.keys[name])
 
 
 def rename(name: str) -> str:
-    name = name.removesuffix(":0")
     for pattern, replacement in RENAMES:
         name = re.sub(pattern, replacement, name)
     return name
 
 
-def read_config(weights: dict[str, np.ndarray], handle: str, dropout: float) -> EncoderConfig:
+def read_config(weights: Weights, dropout: float) -> EncoderConfig:
     """Read the sizes of an encoder off the shapes of its weights."""
-    try:
-        vocabulary_size, hidden_size = weights["word_embeddings/embeddings"].shape
-        queries = []
-        while (name := f"layer_{len(queries)}_self_attention/query/kernel") in weights:
-            queries.append(weights[name].shape)
-        return EncoderConfig(
-            vocabulary_size=vocabulary_size,
-            hidden_size=hidden_size,
-            intermediate_size=weights["layer_0_intermediate/kernel"].shape[1],
-            heads=tuple(shape[1] for shape in queries),
-            head_size=queries[0][2],
-            max_positions=weights["position_embedding/embeddings"].shape[0],
-            type_vocabulary_size=weights["type_embeddings/embeddings"].shape[0],
-            dropout=dropout,
+    needed = {
+        "word": "word_embeddings/embeddings",
+        "position": "position_embedding/embeddings",
+        "type": "type_embeddings/embeddings",
+        "query": "layer_0_self_attention/query/kernel",
+        "inner": "layer_0_intermediate/kernel",
+    }
+    shapes = {key: weights.shape(name) for key, name in needed.items()}
+    for key, name in needed.items():
+        if shapes[key] is None or len(shapes[key]) != (3 if key == "query" else 2):
+            raise InputError(f"{weights.folder} is not supported: {difference(weights.keys, name)}; {SUPPORTED}")
+    queries = []
+    while shape := weights.shape(f"layer_{len(queries)}_self_attention/query/kernel"):
+        queries.append(shape[1])
+    return EncoderConfig(
+        vocabulary_size=shapes["word"][0],
+        hidden_size=shapes["query"][0],
+        intermediate_size=shapes["inner"][1],
+        heads=tuple(queries),
+        head_size=shapes["query"][2],
+        max_positions=shapes["position"][0],
+        type_vocabulary_size=shapes["type"][0],
+        dropout=dropout,
+    )
+
+
+def difference(names: Iterable[str], missing: str) -> str:
+    """Say in words how an encoder differs from BERT, given its weights and one that BERT needs."""
+    names = set(names)
+
+    def has(part: str) -> bool:
+        return any(part in name for name in names)
+
+    if not names:
+        return "it has no weights (a preprocessing model?)"
+    if has("embedding_projection"):
+        return (
+            "ELECTRA's small models have embeddings narrower than their layers"
+            if has("layer_1_")
+            else "ALBERT shares one layer's weights among all and has narrow embeddings"
         )
-    except (KeyError, IndexError, ValueError):
-        raise InputError(f"{handle} is not a BERT encoder; BERT-base, the small BERTs and experts are") from None
+    if has("bert_model/"):
+        return "it is an older version of a TF Hub BERT, with other names"
+    if has("word_embeddings/embeddings") and not has("pooler"):
+        return "it has no pooler (ELECTRA has none)"
+    if has("word_embeddings/embeddings"):
+        return f"its weight {missing} is missing or has another shape"
+    return f"it is another model than BERT, with weights such as {some(names)}"
+
+
+def some(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)[:3])
+
+
+def find_vocabulary(folder: Path) -> tuple[Path, bool]:
+    """Find the vocabulary that a SavedModel brings along, and whether its text is lower-cased."""
+    checkpoint = Checkpoint(folder)
+    key = next((key for key in checkpoint.shapes if key.startswith("do_lower_case/")), None)
+    return folder / "assets" / "vocab.txt", bool(checkpoint.read(key)) if key else True
+
+
+def is_preprocessing(folder: Path) -> bool:
+    """Tell a preprocessing model from an encoder."""
+    return {"tokenize", "bert_pack_inputs"} <= Checkpoint(folder).children
+
+
+def load_model(folder: Path):
+    """Load a SavedModel with its functions, on the host."""
+    with tf.device("/CPU:0"):
+        try:
+            return hub.load(str(folder))
+        except Exception as error:
+            raise InputError(f"{folder} cannot be loaded ({reason(error)}); fetch it again") from None

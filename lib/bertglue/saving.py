@@ -10,7 +10,7 @@ import keras
 
 import bertglue.encoder  # noqa: F401  (registers the layers that a saved model names)
 from bertglue.errors import InputError
-from bertglue.preprocessing import Preprocessor
+from bertglue.preprocessing import Preprocessor, read_vocabulary
 
 MODEL, VOCABULARY, CONFIG = "model.keras", "vocab.txt", "preprocessing.json"
 
@@ -19,8 +19,9 @@ def save_classifier(classifier: keras.Model, preprocessor: Preprocessor, run_dir
     """Write `model.keras` with the vocabulary and the length that belong to it; the model appears last."""
     folder = Path(run_dir)
     folder.mkdir(parents=True, exist_ok=True)
+    config = {"seq_length": preprocessor.seq_length, "lower_case": preprocessor.lower_case}
     (folder / VOCABULARY).write_text("\n".join(preprocessor.vocabulary) + "\n", encoding="utf-8")
-    (folder / CONFIG).write_text(json.dumps({"seq_length": preprocessor.seq_length}) + "\n")
+    (folder / CONFIG).write_text(json.dumps(config) + "\n")
     partial = folder / f"partial.{MODEL}"
     classifier.save(partial)
     os.replace(partial, folder / MODEL)
@@ -31,8 +32,8 @@ def load_classifier(run_dir: str | Path) -> tuple[keras.Model, Preprocessor]:
     """Load what `save_classifier` wrote. Runs no code from the file."""
     folder = Path(run_dir)
     try:
-        vocabulary = (folder / VOCABULARY).read_text(encoding="utf-8").splitlines()
-        seq_length = json.loads((folder / CONFIG).read_text())["seq_length"]
-    except (OSError, ValueError, KeyError) as error:
+        config = json.loads((folder / CONFIG).read_text())
+        preprocessor = Preprocessor(read_vocabulary(folder / VOCABULARY), **config)
+        return keras.saving.load_model(folder / MODEL, safe_mode=True), preprocessor
+    except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{folder} holds no saved classifier ({error}); run its notebook again") from None
-    return keras.saving.load_model(folder / MODEL, safe_mode=True), Preprocessor(vocabulary, seq_length)

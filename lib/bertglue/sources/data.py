@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from bertglue.errors import InputError
+from bertglue.sources.texts import encoded
 from bertglue.tasks import Task
 
 UNLABELLED = -1
+CHUNK = 4096  # rows of text in memory at a time
 
 
 @dataclass(frozen=True)
 class Split:
     """The rows of one split: `columns` of strings and `labels` (int32, or float32 scores; -1 unknown)."""
 
-    columns: dict[str, list[str]]
+    columns: dict[str, Sequence[str]]
     labels: np.ndarray
 
     def __len__(self) -> int:
@@ -28,17 +31,21 @@ class Split:
         return len(self) > 0 and bool((self.labels != UNLABELLED).all())
 
     @property
-    def segments(self) -> list[list[str]]:
+    def segments(self) -> list[Sequence[str]]:
         return list(self.columns.values())
 
     def fingerprint(self) -> str:
         """Hash the texts (not the labels): what the token cache depends on."""
         digest = hashlib.sha256()
         for column in self.segments:
-            for text in column:
-                data = text.encode()
-                digest.update(len(data).to_bytes(4, "little") + data)
+            for texts in encoded(column, CHUNK):
+                digest.update(b"".join(len(text).to_bytes(4, "little") + text for text in texts))
         return digest.hexdigest()
+
+    def chunks(self) -> Iterator[list[list[bytes]]]:
+        """Give the segments as UTF-8, some thousand rows at a time."""
+        for chunk in zip(*(encoded(column, CHUNK) for column in self.segments), strict=True):
+            yield list(chunk)
 
 
 @dataclass(frozen=True)
@@ -57,13 +64,12 @@ class Data:
         return {name: len(split) for name, split in self.splits.items()}
 
 
-def split_of(task: Task, rows: list[tuple[tuple[str, ...], float]], where: str) -> Split:
-    """Gather (segments, label) rows into a split; an empty one is an InputError naming `where`."""
-    if not rows:
+def split_of(task: Task, segments: Sequence[Sequence[str]], labels: Sequence[float], where: str) -> Split:
+    """Put columns and labels together; a split without rows is an InputError naming `where`."""
+    if not len(labels):
         raise InputError(f"{where} holds no examples; give it at least one row")
-    columns = {name: [segments[i] for segments, _ in rows] for i, name in enumerate(task.columns)}
-    labels = np.array([label for _, label in rows], dtype="float32" if task.regression else "int32")
-    return Split(columns, labels)
+    dtype = "float32" if task.regression else "int32"
+    return Split(dict(zip(task.columns, segments, strict=True)), np.array(labels, dtype))
 
 
 def check_labels(data: Data) -> Data:

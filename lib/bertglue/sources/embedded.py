@@ -293,10 +293,15 @@ def load(task: Task, seed: int = 0) -> dict[str, Split]:
         rows = distinct(rng, composer, counts[name.split("_")[0]], seen)
         if name.startswith("test"):
             rows = [(segments, UNLABELLED) for segments, _ in rows]
-        splits[name] = split_of(task, rows, name)
+        splits[name] = as_split(task, rows, name)
     if task.name == "mnli":
-        splits["ax"] = split_of(AX, distinct(rng, mnli_mismatched, EXAMPLES["test"], seen), "ax")
+        splits["ax"] = as_split(AX, distinct(rng, mnli_mismatched, EXAMPLES["test"], seen), "ax")
     return {name: splits[name] for name in (*task.splits, "ax") if name in splits}
+
+
+def as_split(task: Task, rows: list, name: str) -> Split:
+    segments, labels = zip(*rows, strict=True)
+    return split_of(task, [list(column) for column in zip(*segments, strict=True)], labels, name)
 
 
 def distinct(rng: Random, composer, count: int, seen: set) -> list:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import mmap
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bertglue.errors import InputError
 from bertglue.sources.data import UNLABELLED, Split, split_of
+from bertglue.sources.texts import Texts
 from bertglue.tasks import AX, Task
 
 # Labels are read by number or by text, whichever the official files have.
 BINARY = ("0", "1")
+BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -80,52 +84,64 @@ def read_ax(root: Path) -> dict[str, Split]:
 
 
 def read_split(task: Task, layout: Layout, path: Path, test: bool) -> Split:
-    """Read one file into a split; a test split has labels of -1."""
+    """Read one file into a split whose texts stay in the file; a test split has labels of -1."""
     names = (layout.test_segments or layout.segments) if test else layout.segments
     has_header = layout.header or test
-    lines = read_lines(path)
-    header = next(lines, (1, []))[1] if has_header else None
+    buffer = map_file(path)
+    lines = read_lines(path, buffer)
+    header = next(lines, (1, 0, []))[2] if has_header else None
     wanted = [find_column(path, header, name) for name in names]
     label_at = None if test else find_column(path, header, layout.label)
     width = max([*wanted, label_at or 0]) + 1
-    rows = []
-    for number, fields in lines:
+    starts, ends = [[array("q") for _ in wanted] for _ in "se"]
+    labels = array("d")
+    for number, offset, fields in lines:
         if len(fields) < width:
             if layout.drop_short:
                 continue
             raise InputError(f"{path}, row {number}: {len(fields)} fields, {width} needed; mend or remove it")
-        label = UNLABELLED if test else read_label(layout, fields[label_at], path, number)
-        rows.append((tuple(fields[at] for at in wanted), label))
-    return split_of(task, rows, str(path))
+        for at, start, end in zip(wanted, starts, ends, strict=True):
+            start.append(offset + sum(map(len, fields[:at])) + at)
+            end.append(start[-1] + len(fields[at]))
+        labels.append(UNLABELLED if test else read_label(layout, fields[label_at].decode(), path, number))
+    segments = [Texts(buffer, start, end) for start, end in zip(starts, ends, strict=True)]
+    return split_of(task, segments, labels, str(path))
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Give (row number, fields) of a tab-separated file; quotes are text in GLUE's files, not quoting."""
+def map_file(path: Path) -> mmap.mmap | bytes:
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                text = decode(path, number, line)
-                if text:
-                    yield number, text.split("\t")
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def decode(path: Path, number: int, line: bytes) -> str:
-    try:
-        text = line.decode("utf-8-sig" if number == 1 else "utf-8")  # MRPC begins with a byte-order mark
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}, row {number}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
-    return text.rstrip("\r\n")
+def read_lines(path: Path, buffer: mmap.mmap | bytes) -> Iterator[tuple[int, int, list[bytes]]]:
+    """Give (row number, offset in the file, fields) of each line; quotes are text in GLUE's files, not quoting."""
+    end = 0
+    number = 0
+    while end < len(buffer):
+        number, start = number + 1, end
+        end = buffer.find(b"\n", start) + 1 or len(buffer)
+        line = buffer[start:end].rstrip(b"\r\n")
+        if number == 1 and line.startswith(BOM):  # MRPC's files begin with it
+            start, line = start + len(BOM), line[len(BOM) :]
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}, row {number}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+        if line:
+            yield number, start, line.split(b"\t")
 
 
-def find_column(path: Path, header: list[str] | None, name: str) -> int:
+def find_column(path: Path, header: list[bytes] | None, name: str) -> int:
     """Find a column by its header name, or by its number in a file without header."""
     if header is None:
         return int(name)
-    if name not in header:
-        raise InputError(f"{path} has no column {name!r} in its header; it has {', '.join(header) or 'none'}")
-    return header.index(name)
+    titles = [title.decode() for title in header]
+    if name not in titles:
+        raise InputError(f"{path} has no column {name!r} in its header; it has {', '.join(titles) or 'none'}")
+    return titles.index(name)
 
 
 def read_label(layout: Layout, text: str, path: Path, number: int) -> float:

@@ -2,35 +2,68 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterator
+
 import tensorflow_datasets as tfds
 
-from bertglue.errors import InputError
+from bertglue.errors import InputError, reason
 from bertglue.sources.data import Split, split_of
+from bertglue.sources.texts import Texts
 from bertglue.tasks import AX, Task
 
 
 def load(task: Task) -> dict[str, Split]:
-    """Read every split of a task; `TFDS_DATA_DIR` says where the prepared data is kept."""
-    splits = read(task)
-    return {**splits, "ax": read(AX)["test"]} if task.name == "mnli" else splits
+    """Read every split of a task, prepared if it is not yet; `TFDS_DATA_DIR` says where it is kept."""
+    return {name: read_split(*part) for name, part in parts(task).items()}
 
 
-def read(task: Task) -> dict[str, Split]:
+def prepare(task: Task) -> str:
+    """Download and prepare a task's data, once for all runs; give the folder where it lies."""
+    return str(next(iter(parts(task).values()))[0].data_dir)
+
+
+def parts(task: Task) -> dict[str, tuple]:
+    """Give (builder, task, split) for each split, AX's test beside MNLI's own as `ax`."""
+    builder = prepared(task)
+    found = {name: (builder, task, name) for name in task.splits if name in builder.info.splits}
+    return {**found, "ax": (prepared(AX), AX, "test")} if task.name == "mnli" else found
+
+
+def prepared(task: Task) -> tfds.core.DatasetBuilder:
     builder = tfds.builder(f"glue/{task.name}")
     try:
         builder.download_and_prepare()
-    except Exception as error:  # whatever the network or the disk raised
+    except Exception as error:  # whatever the network, an archive or the disk raised
+        archives = ", ".join(sorted(archive_names(builder, task)))
         raise InputError(
-            f"glue/{task.name} could not be prepared in {builder.data_dir} ({type(error).__name__}: {error}); "
-            "go online once, or put the GLUE files in a folder and use source: folder with glue_dir"
+            f"glue/{task.name} could not be prepared in {builder.data_dir} "
+            f"({type(error).__name__}: {reason(error)}); go online once, or put {archives} into {manual_dir(builder)}"
         ) from error
-    names = [name for name in task.splits if name in builder.info.splits]
-    return {name: read_split(builder, task, name) for name in names}
+    return builder
+
+
+def manual_dir(builder) -> str:
+    """Give the folder where tensorflow-datasets looks for archives brought by hand."""
+    return f"{builder._data_dir_root}/downloads/manual"
+
+
+def archive_names(builder, task: Task) -> Iterator[str]:
+    """Name the files that a task is made from, as tensorflow-datasets has them in its list of checksums."""
+    of_task = "paraphrase", "mrpc"
+    for url, info in builder.url_infos.items():
+        mine = any(part in url for part in of_task) if task.name == "mrpc" else url == builder.builder_config.data_url
+        if mine:
+            yield info.filename
 
 
 def read_split(builder, task: Task, name: str) -> Split:
-    rows = [
-        (tuple(row[column].decode() for column in task.columns), row["label"].item())
-        for row in tfds.as_numpy(builder.as_dataset(split=name))
-    ]
-    return split_of(task, rows, f"glue/{task.name}, split {name}")
+    labels = array("d")
+
+    def rows() -> Iterator[tuple[bytes, ...]]:
+        for row in tfds.as_numpy(builder.as_dataset(split=name)):
+            labels.append(row["label"].item())
+            yield tuple(row[column] for column in task.columns)
+
+    segments = Texts.keep(len(task.columns), rows())
+    return split_of(task, segments, labels, f"glue/{task.name}, split {name}")
