@@ -89,20 +89,5 @@ def test_bad_input(vocabulary, length, message):
 
 
 def test_missing_vocabulary(tmp_path):
-    with pytest.raises(InputError, match=r"vocab.txt is missing"):
+    with pytest.raises(InputError, match=r"vocab.txt cannot be read"):
         load_preprocessor(str(tmp_path / "vocab.txt"), 8)
-
-
-def test_same_ids_as_tf_hub_preprocessing(hub_dir, glue_dir):
-    import tensorflow_hub as hub
-    from bertglue.sources import load_data
-    from bertglue.tasks import TASKS
-
-    model = hub.load(str(hub_dir / "bert_en_uncased_preprocess"))
-    ours = load_preprocessor(str(hub_dir / "bert_en_uncased_preprocess"), 48)
-    for name in ("cola", "mrpc"):
-        segments = load_data(TASKS[name], "folder", glue_dir=str(glue_dir))["train"].segments
-        segments = [tf.constant(column[:3000]) for column in segments]
-        expected = model.bert_pack_inputs([model.tokenize(s) for s in segments], tf.constant(48))
-        packed = ours(segments)
-        assert all(bool(tf.reduce_all(packed[key] == expected[key])) for key in expected)
