@@ -56,6 +56,13 @@ RUNS = [
 BOOK = "book/_build/html/index.html"
 
 
+def fetched(wildcards):
+    """Name what a run needs downloaded before it starts."""
+    parameters = PARAMETERS[wildcards.task]
+    elsewhere = parameters.source == "tfds" or not (parameters.encoder == "embedded" or os.path.exists(parameters.encoder))
+    return [f"runs/{PROFILE}/fetched/{wildcards.task}.txt"] if elsewhere else []
+
+
 wildcard_constraints:
     task="[a-z0-9]+",
     learning_rate="[0-9.e+-]+",
@@ -73,9 +80,28 @@ rule all:
         BOOK,
 
 
+# Downloads are made once, before the runs that share them start side by side.
+rule fetch:
+    output:
+        f"runs/{PROFILE}/fetched/{{task}}.txt",
+    log:
+        f"runs/{PROFILE}/logs/fetch-{{task}}.log",
+    params:
+        encoder=f"--encoder {shlex.quote(str(config['encoder']))}" if config.get("encoder") else "",
+    message:
+        "{wildcards.task}: fetching its data and encoder"
+    shell:
+        """
+        python -m bertglue.fetch params/profiles/{PROFILE}.yaml params/tasks/{wildcards.task}.yaml {params.encoder} \
+          > {output}.partial 2> {log} || {{ tail -n 1 {log} >&2; exit 1; }}
+        mv {output}.partial {output}
+        """
+
+
 # Everything is written beside the run's folder first, which gets its name when all of it is there.
 rule finetune:
     input:
+        fetched,
         notebook="notebooks/finetune.ipynb",
     output:
         notebook=f"{RUN}/finetune.ipynb",

@@ -47,6 +47,14 @@ def test_a_defect_in_a_file_is_one_line_too(tmp_path):
     assert result.stderr.strip() == message
 
 
+def test_downloads_are_made_once_before_the_runs():
+    result = snakemake("profile=full", "tasks=cola rte", "seeds=0 1")
+    assert result.returncode == 0, result.stderr
+    jobs = re.findall(r"Job \d+: (\w+): (fetching|fine-tuning)", result.stdout + result.stderr)
+    assert sorted(set(jobs[:2])) == [("cola", "fetching"), ("rte", "fetching")]
+    assert sorted(jobs[2:]) == [("cola", "fine-tuning")] * 2 + [("rte", "fine-tuning")] * 2
+
+
 def test_a_grid_has_one_run_for_each_task_rate_and_seed():
     result = snakemake("tasks=cola rte", "seeds=0 1", "learning_rates=0.001 0.0005")
     assert result.returncode == 0, result.stderr

@@ -32,6 +32,9 @@ def parts(task: Task) -> dict[str, tuple]:
 
 def prepared(task: Task) -> tfds.core.DatasetBuilder:
     builder = tfds.builder(f"glue/{task.name}")
+    if not builder.info.splits:  # known once it is prepared
+        print(f"glue/{task.name}: downloading and preparing it in {builder.data_dir}, once", flush=True)
+        tfds.disable_progress_bar()  # it would leave hundreds of lines in a notebook
     try:
         builder.download_and_prepare()
     except Exception as error:  # whatever the network, an archive or the disk raised

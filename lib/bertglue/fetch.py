@@ -1,0 +1,44 @@
+"""Download and prepare what runs need from elsewhere, once, before they start side by side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bertglue.errors import InputError
+from bertglue.parameters import Parameters
+from bertglue.tasks import get_task
+
+
+def fetch(parameters: Parameters) -> list[str]:
+    """Prepare a run's data and find its encoder; give a line for each that says where it lies."""
+    task = get_task(parameters.task)
+    found = []
+    if parameters.source == "tfds":
+        from bertglue.sources.tfds import prepare
+
+        found.append(f"glue/{task.name}: {prepare(task)}")
+    if parameters.encoder != "embedded":
+        from bertglue.hub import resolve
+
+        found.append(f"{parameters.encoder}: {resolve(parameters.encoder)}")
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bertglue.fetch", description=__doc__)
+    parser.add_argument("files", type=Path, nargs="+", help="parameter files, later ones over earlier ones")
+    parser.add_argument("--encoder", help="another encoder than the files name")
+    options = parser.parse_args(arguments)
+    given = {"encoder": options.encoder} if options.encoder else {}
+    try:
+        print("\n".join(fetch(Parameters.from_files(*options.files, **given))))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
