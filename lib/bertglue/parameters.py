@@ -42,6 +42,7 @@ class Parameters(BaseModel):
     encoder_dropout: Fraction = 0.1
     steps_per_execution: Positive = 1
     seed: Annotated[int, Field(ge=0)] = 0
+    machines: Positive = 1
     run_dir: str = "runs/notebook"
     cache_dir: str = "runs/cache"
     samples: list[str | list[str]] = []

@@ -1,12 +1,17 @@
-"""Pick the device to train on: TPU, one or several GPUs, or the CPU."""
+"""Pick the devices to train on: TPU, GPUs, several machines, or the CPU."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
+
+from bertglue.errors import InputError, reason
 
 
 @dataclass(frozen=True)
@@ -17,31 +22,73 @@ class Strategy:
     device: str
     count: int
     distribute: Any = None
+    machines: int = 1
 
     def scope(self):
         return self.distribute.scope() if self.distribute else contextlib.nullcontext()
 
     def __str__(self) -> str:
         count = f"{self.count} x " if self.count > 1 else ""
-        return f"{count}{self.device}, {keras.backend.backend()} backend"
+        machines = f" on {self.machines} machines" if self.machines > 1 else ""
+        return f"{count}{self.device}{machines}, {self.backend} backend"
 
 
-def select_strategy() -> Strategy:
-    """Pick what this machine has: on JAX a TPU or GPUs, on TensorFlow GPUs, else the CPU."""
+def select_strategy(parameters=None) -> Strategy:
+    """Pick what is there: on JAX a TPU or GPUs, of one or several machines; on TensorFlow GPUs; else the CPU.
+
+    A batch is shared by all devices; its size must be a multiple of their number.
+    """
+    machines = parameters.machines if parameters else 1
     if keras.backend.backend() == "jax":
-        return select_jax()
-    return select_tensorflow()
+        strategy = select_jax(machines)
+    elif machines > 1:
+        raise InputError(f"machines is {machines}, and TensorFlow under Keras 3 trains on one; set backend to jax")
+    else:
+        strategy = select_tensorflow()
+    for name in ("batch_size", "evaluation_batch_size") if parameters else ():
+        size = getattr(parameters, name)
+        if size % strategy.count:
+            raise InputError(f"{name} is {size}; give a multiple of the {strategy.count} devices that share a batch")
+    return strategy
 
 
-def select_jax() -> Strategy:
+def select_jax(machines: int = 1) -> Strategy:
     import jax
 
     keep_tensorflow_off_the_accelerator()
+    if machines > 1:
+        join(machines)
     devices = jax.devices()
     distribute = None
     if len(devices) > 1:
-        distribute = keras.distribution.DataParallel(devices=[str(device) for device in devices])
-    return Strategy("jax", device_name(devices[0]), len(devices), distribute)
+        distribute = keras.distribution.DataParallel(
+            devices=keras.distribution.list_devices(), auto_shard_dataset=False
+        )
+        keras.distribution.set_distribution(distribute)  # what is computed outside the scope lies there too
+    return Strategy("jax", device_name(devices[0]), len(devices), distribute, machines)
+
+
+def join(machines: int) -> None:
+    """Join the processes of a run, one on each machine; JAX finds the others on SLURM, Kubernetes and TPU pods.
+
+    Elsewhere `JAX_COORDINATOR_ADDRESS` (host:port of the first) and `JAX_PROCESS_ID` (0, 1, ...) say where they are.
+    """
+    import jax
+
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")  # used where there is no accelerator
+    index = os.environ.get("JAX_PROCESS_ID")
+    try:
+        if index is None:
+            jax.distributed.initialize()
+        else:
+            jax.distributed.initialize(num_processes=machines, process_id=int(index))
+    except (ValueError, RuntimeError) as error:
+        raise InputError(
+            f"machines is {machines}, and they did not find each other ({reason(error)}); "
+            "set JAX_COORDINATOR_ADDRESS=host:port and JAX_PROCESS_ID=0, 1, ... on each"
+        ) from error
+    if jax.process_count() != machines:
+        raise InputError(f"machines is {machines}, and {jax.process_count()} joined; start one process on each")
 
 
 def device_name(device) -> str:
@@ -60,9 +107,51 @@ def keep_tensorflow_off_the_accelerator():
 def select_tensorflow() -> Strategy:
     import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        return Strategy("tensorflow", "CPU", 1)
-    name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
-    distribute = tf.distribute.MirroredStrategy() if len(gpus) > 1 else None
-    return Strategy("tensorflow", f"GPU ({name})", len(gpus), distribute)
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    devices = [device.name for device in tf.config.list_logical_devices(kind)]
+    distribute = tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else None
+    return Strategy("tensorflow", tensorflow_name(kind), len(devices), distribute)
+
+
+def tensorflow_name(kind: str) -> str:
+    import tensorflow as tf
+
+    if kind == "CPU":
+        return kind
+    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices(kind)[0])
+    return f"GPU ({details.get('device_name', 'unknown')})"
+
+
+def process() -> tuple[int, int]:
+    """Tell which of how many processes of a run this is: (0, 1) unless several machines train together."""
+    if keras.backend.backend() != "jax":
+        return 0, 1
+    import jax
+
+    return jax.process_index(), jax.process_count()
+
+
+def predict_together(model: keras.Model, batches) -> np.ndarray:
+    """Predict on several machines: each computes its part of a batch, and all get all of the outputs."""
+    import jax
+
+    mesh = keras.distribution.distribution().device_mesh.backend_mesh
+    parts = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(mesh.axis_names[0]))
+    step = gathering_step(model, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+    state = [[v.value for v in variables] for variables in (model.trainable_variables, model.non_trainable_variables)]
+    outputs = []
+    for index in range(len(batches)):
+        inputs = batches[index][0]
+        inputs = {name: jax.make_array_from_process_local_data(parts, value) for name, value in inputs.items()}
+        outputs.append(np.asarray(step(*state, inputs)))
+    return np.concatenate(outputs)
+
+
+@functools.lru_cache(maxsize=4)
+def gathering_step(model: keras.Model, everywhere):
+    import jax
+
+    def step(trainable, non_trainable, inputs):
+        return model.stateless_call(trainable, non_trainable, inputs, training=False)[0]
+
+    return jax.jit(step, out_shardings=everywhere)

@@ -13,6 +13,7 @@ from bertglue import metrics
 from bertglue.optimization import build_optimizer
 from bertglue.parameters import Parameters
 from bertglue.sources.data import Data
+from bertglue.strategy import predict_together, process
 from bertglue.tasks import Task
 from bertglue.tokens import Tokens
 
@@ -20,13 +21,15 @@ from bertglue.tokens import Tokens
 class Batches(keras.utils.PyDataset):
     """Serve (inputs, labels, weights) of `batch_size` rows, shuffled anew each epoch from the seed.
 
-    The last batch is filled up with rows of weight zero, so that every step has one shape; nothing is
-    dropped and nothing is counted twice.
+    The last batch is filled up with rows of weight zero, so that every step has one shape; nothing is dropped and
+    nothing is counted twice. The weights of its other rows make up for it: the mean over the whole batch, on however
+    many devices, is the mean over the rows that count. `part` (index, count) serves one machine's part of each batch.
     """
 
-    def __init__(self, tokens: Tokens, labels=None, *, batch_size: int, seed: int | None = None):
+    def __init__(self, tokens: Tokens, labels=None, *, batch_size: int, seed: int | None = None, part=(0, 1)):
         super().__init__()
         self.tokens, self.batch_size, self.seed, self.epoch = tokens, batch_size, seed, 0
+        self.part = slice(batch_size * part[0] // part[1], batch_size * (part[0] + 1) // part[1])
         self.labels = np.zeros(len(tokens), "int32") if labels is None else labels
         self.reorder()
 
@@ -45,9 +48,9 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index):
         rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         weights = np.zeros(self.batch_size, "float32")
-        weights[: len(rows)] = 1
-        rows = np.resize(rows, self.batch_size)
-        return self.tokens.batch(rows), self.labels[rows], weights
+        weights[: len(rows)] = self.batch_size / len(rows)
+        rows = np.resize(rows, self.batch_size)[self.part]
+        return self.tokens.batch(rows), self.labels[rows], weights[self.part]
 
 
 @keras.saving.register_keras_serializable("bertglue")
@@ -63,7 +66,7 @@ class ConfusionMatrix(keras.metrics.Metric):
         labels = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), classes, dtype="float32")
         predictions = ops.one_hot(ops.argmax(y_pred, axis=-1), classes, dtype="float32")
         if sample_weight is not None:
-            labels = labels * ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
+            labels = labels * ops.reshape(ops.sign(ops.cast(sample_weight, "float32")), (-1, 1))
         self.counts.assign_add(ops.matmul(ops.transpose(labels), predictions))
 
     def result(self):
@@ -74,6 +77,14 @@ class ConfusionMatrix(keras.metrics.Metric):
         labels, predictions = (index.ravel() for index in np.indices(counts.shape))
         repeat = counts.ravel()
         return metrics.scores(task, labels.repeat(repeat), predictions.repeat(repeat))
+
+
+@keras.saving.register_keras_serializable("bertglue")
+class RunningLoss(keras.metrics.MeanMetricWrapper):
+    """Average a loss over the rows of an epoch that count."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        super().update_state(y_true, y_pred, None if sample_weight is None else ops.sign(sample_weight))
 
 
 @dataclass
@@ -88,7 +99,9 @@ class Training:
 
 def predict(classifier: keras.Model, tokens: Tokens, batch_size: int) -> np.ndarray:
     """Give the logits [rows, outputs] of every row of a split, in order."""
-    logits = classifier.predict(Batches(tokens, batch_size=batch_size), verbose=0)
+    part = process()
+    batches = Batches(tokens, batch_size=batch_size, part=part)
+    logits = predict_together(classifier, batches) if part[1] > 1 else classifier.predict(batches, verbose=0)
     return logits[: len(tokens)]
 
 
@@ -110,23 +123,22 @@ def predict_texts(classifier: keras.Model, preprocessor, texts: list) -> np.ndar
 
 def compile_classifier(classifier: keras.Model, task: Task, optimizer, steps_per_execution: int = 1):
     """Give a classifier its optimizer and loss; return the running metrics of its training steps."""
-    reduction = "mean_with_sample_weight"  # filled-up rows have weight zero
     if task.regression:
-        loss = keras.losses.MeanSquaredError(reduction=reduction)
-        running = [keras.metrics.MeanSquaredError(name="running_loss")]
+        loss = keras.losses.MeanSquaredError()
+        running = [RunningLoss(keras.losses.mean_squared_error, name="running_loss")]
     else:
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
-        running = [
-            keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="running_loss"),
-            ConfusionMatrix(task.outputs),
-        ]
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        entropy = keras.losses.sparse_categorical_crossentropy
+        running = [RunningLoss(entropy, name="running_loss", from_logits=True), ConfusionMatrix(task.outputs)]
     classifier.compile(optimizer, loss, weighted_metrics=running, steps_per_execution=steps_per_execution)
     return running
 
 
 def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters) -> Training:
     """Fine-tune on `train` and score every validation split after each epoch, whole and in one piece."""
-    batches = Batches(tokens["train"], data["train"].labels, batch_size=parameters.batch_size, seed=parameters.seed)
+    batches = Batches(
+        tokens["train"], data["train"].labels, batch_size=parameters.batch_size, seed=parameters.seed, part=process()
+    )
     optimizer = build_optimizer(
         parameters.learning_rate,
         steps=len(batches) * parameters.epochs,
