@@ -11,13 +11,15 @@ ENCODER ?=
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help book test lint format lock address clean
+.PHONY: help book test test-colab lint format lock address tpu-check clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book    run every task that is not done yet and build book/_build/html/index.html"
 	@echo "             PROFILE=embedded|glue|full  TASKS=\"cola mrpc\"  JOBS=$(JOBS)  SEEDS=0  GLUE_DIR=...  ENCODER=..."
 	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files)"
+	@echo "make test-colab  run the tests in the packages of Colab's TPU and GPU images"
+	@echo "make tpu-check  compile the training step with the TPU's compiler, without a TPU (ENCODER=base: BERT-base)"
 	@echo "make lint    check the code's style;  make format  mend it"
 	@echo "make lock    pin requirements.lock anew;  make address  carry the repository's address around"
 	@echo "make clean   remove what the commands made (runs/, the built book), and keep the environment"
@@ -30,6 +32,31 @@ book: $(READY)
 
 test: $(READY)
 	GLUE_DIR="$(GLUE_DIR)" $(BIN)/python -m pytest
+
+# The library's tests in the packages of Colab's two images (tests/colab), set up as the notebook does it there.
+test-colab: .colab/tpu/ready .colab/gpu/ready
+	for image in tpu gpu; do echo "Colab's $$image image:"; \
+	  JAX_PLATFORMS=cpu .colab/$$image/bin/python -m pytest -q -p no:cacheprovider \
+	    --ignore tests/test_graph.py --ignore tests/test_repository.py || exit 1; done
+
+.colab/%/ready: tests/colab/%.txt pyproject.toml
+	rm -rf .colab/$*
+	$(PYTHON) -m venv .colab/$*
+	.colab/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	.colab/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e . hypothesis sortedcontainers
+	.colab/$*/bin/python -c 'from bertglue.colab import set_up; print("$*: installed", *set_up())'
+	@touch $@
+
+# The TPU's compiler, in the version that the locked JAX asks for; apart from .venv, for its size (0.7 GB).
+TPU_READY := .tpu/ready
+$(TPU_READY): $(READY)
+	rm -rf .tpu
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .tpu "$$($(BIN)/python -c \
+	  'from importlib.metadata import requires; print(next(r.split(";")[0] for r in requires("jax") if "libtpu" in r))')"
+	@touch $@
+
+tpu-check: $(TPU_READY)
+	@PYTHONPATH=.tpu TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m bertglue.tpu --encoder $(or $(ENCODER),small)
 
 lint: $(READY)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -134,20 +134,27 @@ def compile_classifier(classifier: keras.Model, task: Task, optimizer, steps_per
     return running
 
 
+def build_trainer(classifier: keras.Model, task: Task, parameters: Parameters, steps: int):
+    """Compile a model beside the classifier, for a run of `steps` steps; return it and its running metrics.
+
+    What is saved is the classifier, without the optimizer's state.
+    """
+    optimizer = build_optimizer(
+        parameters.learning_rate,
+        steps=steps,
+        warmup_fraction=parameters.warmup_fraction,
+        weight_decay=parameters.weight_decay,
+    )
+    trainer = keras.Model(classifier.input, classifier.output)
+    return trainer, compile_classifier(trainer, task, optimizer, parameters.steps_per_execution)
+
+
 def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters) -> Training:
     """Fine-tune on `train` and score every validation split after each epoch, whole and in one piece."""
     batches = Batches(
         tokens["train"], data["train"].labels, batch_size=parameters.batch_size, seed=parameters.seed, part=process()
     )
-    optimizer = build_optimizer(
-        parameters.learning_rate,
-        steps=len(batches) * parameters.epochs,
-        warmup_fraction=parameters.warmup_fraction,
-        weight_decay=parameters.weight_decay,
-    )
-    # compiled beside the classifier, not on it: what is saved is the model, without the optimizer's state
-    trainer = keras.Model(classifier.input, classifier.output)
-    running = compile_classifier(trainer, data.task, optimizer, parameters.steps_per_execution)
+    trainer, running = build_trainer(classifier, data.task, parameters, steps=len(batches) * parameters.epochs)
     recorder = EpochRecorder(data, tokens, parameters, running)
     callbacks = [recorder, Progress(len(batches), parameters.epochs)]
     trainer.fit(batches, epochs=parameters.epochs, callbacks=callbacks, shuffle=False, verbose=0)
