@@ -82,6 +82,9 @@ rule all:
 
 # Downloads are made once, before the runs that share them start side by side.
 rule fetch:
+    input:
+        profile=f"params/profiles/{PROFILE}.yaml",
+        task="params/tasks/{task}.yaml",
     output:
         f"runs/{PROFILE}/fetched/{{task}}.txt",
     log:
@@ -92,7 +95,7 @@ rule fetch:
         "{wildcards.task}: fetching its data and encoder"
     shell:
         """
-        python -m bertglue.fetch params/profiles/{PROFILE}.yaml params/tasks/{wildcards.task}.yaml {params.encoder} \
+        python -m bertglue.fetch {input.profile} {input.task} {params.encoder} \
           > {output}.partial 2> {log} || {{ tail -n 1 {log} >&2; exit 1; }}
         mv {output}.partial {output}
         """
@@ -103,6 +106,8 @@ rule finetune:
     input:
         fetched,
         notebook="notebooks/finetune.ipynb",
+        profile=f"params/profiles/{PROFILE}.yaml",
+        task="params/tasks/{task}.yaml",
     output:
         notebook=f"{RUN}/finetune.ipynb",
         html=f"{RUN}/finetune.html",
@@ -110,7 +115,7 @@ rule finetune:
     log:
         f"runs/{PROFILE}/logs/{{task}}-lr{{learning_rate}}-seed{{seed}}.log",
     params:
-        folder=RUN,
+        folder=lambda wildcards, output: os.path.dirname(output.record),
         parameters=lambda wildcards: PARAMETERS[wildcards.task].model_dump_json(),
         given=" ".join(
             f"-r {name} {shlex.quote(str(config[name]))}" for name in ("glue_dir", "encoder") if config.get(name)
@@ -126,7 +131,7 @@ rule finetune:
         rm -rf {params.folder} {params.folder}.partial && mkdir -p {params.folder}.partial
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=2
         {{ papermill {input.notebook} {params.folder}.partial/finetune.ipynb --no-progress-bar --log-output \
-            -f params/profiles/{PROFILE}.yaml -f params/tasks/{wildcards.task}.yaml {params.given} \
+            -f {input.profile} -f {input.task} {params.given} \
             -p learning_rate {wildcards.learning_rate} -p seed {wildcards.seed} \
             -r run_dir {params.folder}.partial \
           && jupyter nbconvert --to html --embed-images --log-level ERROR {params.folder}.partial/finetune.ipynb

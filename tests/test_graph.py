@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 
 
-def snakemake(*config):
+def snakemake(*config, options=("--cores", "2")):
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--cores", "2", "--nolock"]
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--nolock", *options]
     return subprocess.run([*command, "--config", *config], cwd=ROOT, capture_output=True, text=True, env=environment)
 
 
@@ -53,6 +54,22 @@ def test_downloads_are_made_once_before_the_runs():
     jobs = re.findall(r"Job \d+: (\w+): (fetching|fine-tuning)", result.stdout + result.stderr)
     assert sorted(set(jobs[:2])) == [("cola", "fetching"), ("rte", "fetching")]
     assert sorted(jobs[2:]) == [("cola", "fine-tuning")] * 2 + [("rte", "fine-tuning")] * 2
+
+
+def test_a_dry_run_for_slurm():
+    options = ("--profile", "params/clusters/slurm", "--jobs", "20")
+    result = snakemake("profile=full", "tasks=cola rte", "jobs=20", options=options)
+    assert result.returncode == 0, result.stderr
+    runs = re.findall(r"Job \d+: (\w+): fine-tuning", result.stdout + result.stderr)
+    assert sorted(runs) == ["cola", "rte"]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("params/clusters/*/config.yaml")), ids=lambda path: path.parent.name)
+def test_every_cluster_profile_names_its_executor(path):
+    profile = yaml.safe_load(path.read_text())
+    assert profile["executor"] == path.parent.name
+    assert profile["set-threads"]["finetune"] > 1
+    assert {"gres", "gpu", "nvidia_gpu"} & set(profile["set-resources"]["finetune"])
 
 
 def test_a_grid_has_one_run_for_each_task_rate_and_seed():
