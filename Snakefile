@@ -53,6 +53,7 @@ RUNS = [
     for rate in RATES or [PARAMETERS[task].learning_rate]
     for seed in SEEDS
 ]
+PAGES = ["results", "hardware", "status"]
 BOOK = "book/_build/html/index.html"
 
 
@@ -175,7 +176,7 @@ rule book:
         [f"book/{name}" for name in sorted(os.listdir("book")) if name.endswith((".md", ".bib"))],
         "book/_static/bertglue.css",
         notebooks=expand("{run}/finetune.ipynb", run=[r for r in RUNS if r.endswith(f"seed{SEEDS[0]}")]),
-        pages=expand(f"runs/{PROFILE}/pages/{{page}}.ipynb", page=["results", "status"]),
+        pages=expand(f"runs/{PROFILE}/pages/{{page}}.ipynb", page=PAGES),
     output:
         BOOK,
     log:

@@ -201,6 +201,24 @@ def status(runs: dict):
     return table(pd.DataFrame(rows))
 
 
+def devices(runs: dict):
+    """List what each run trained on, and how fast."""
+    rows = [
+        {
+            "task": TASKS[name].title,
+            "device": run["environment"]["device"],
+            "backend": run["backend"],
+            "machine": run["environment"]["machine"],
+            "first epoch, s": f"{run['timing']['first_epoch']:.1f}",
+            "steady epoch, s": f"{run['timing']['steady_epoch']:.1f}",
+            "trained, examples/s": f"{run['timing']['train_examples_per_second']:,.0f}",
+            "predicted, examples/s": f"{run['timing']['evaluate_examples_per_second']:,.0f}",
+        }
+        for name, run in runs.items()
+    ]
+    return table(pd.DataFrame(rows))
+
+
 def versions(runs: dict):
     """List the versions of Python and of the packages, and the tasks that ran with each."""
     used: dict[tuple[str, str], list[str]] = {}

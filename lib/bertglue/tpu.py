@@ -215,6 +215,21 @@ def recorded(path: Path = RECORDED) -> tuple[list[Compiled], dict[str, str]]:
     return [Compiled(**row) for row in record["compiled"]], record["versions"]
 
 
+def findings(compiled: list[Compiled], versions: dict[str, str]) -> str:
+    """Say in words what the table shows, for one chip in training, and what it was made with."""
+    one = min((c for c in compiled if c.step == "train"), key=lambda c: c.chips)
+    chip = CHIPS[one.chip]
+    computing, moving = one.flops / chip.flops * 1e3, one.bytes / chip.bandwidth * 1e3
+    bound = "by memory traffic rather than by arithmetic" if moving > computing else "by arithmetic"
+    return (
+        f"The roofline is the longer of two times: that of the operations at a chip's peak "
+        f"({chip.flops / 1e12:.0f} TFLOP/s in bfloat16), {computing:.1f} ms for a training step on one chip, and that "
+        f"of the bytes at the full bandwidth of its memory ({chip.bandwidth / 1e9:.0f} GB/s), {moving:.1f} ms. The "
+        f"step is bound {bound}, and takes {one.memory / chip.memory:.0%} of the chip's memory. "
+        f"Compiled with {', '.join(f'{package} {version}' for package, version in versions.items())}."
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bertglue.tpu", description=__doc__)
     parser.add_argument("--encoder", choices=SIZES, default="small", help="size of the encoder (default: small)")
