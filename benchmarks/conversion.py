@@ -43,9 +43,7 @@ def convert(folder: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "savedmodel", nargs="?", help="a SavedModel folder (default: random weights of BERT-base's size)"
-    )
+    parser.add_argument("savedmodel", nargs="?", help="a SavedModel folder (default: random BERT-base)")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.here:

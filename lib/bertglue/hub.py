@@ -10,15 +10,19 @@ import re
 import shutil
 import tarfile
 import tempfile
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_hub as hub
 from tensorflow.core.protobuf import trackable_object_graph_pb2
-from tensorflow_hub import resolver
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # tensorflow-hub 0.16 still asks setuptools for a version, which warns
+    import tensorflow_hub as hub
+    from tensorflow_hub import resolver
 
 from bertglue.encoder import EncoderConfig, build_encoder
 from bertglue.errors import InputError, reason
