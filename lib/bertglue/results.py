@@ -202,17 +202,15 @@ def status(runs: dict):
 
 
 def devices(runs: dict):
-    """List what each run trained on, and how fast."""
+    """List what each run trained on, the seconds of a steady epoch, and examples a second."""
     rows = [
         {
             "task": TASKS[name].title,
-            "device": run["environment"]["device"],
-            "backend": run["backend"],
+            "device": f"{run['environment']['device']}, {run['backend']}",
             "machine": run["environment"]["machine"],
-            "first epoch, s": f"{run['timing']['first_epoch']:.1f}",
-            "steady epoch, s": f"{run['timing']['steady_epoch']:.1f}",
-            "trained, examples/s": f"{run['timing']['train_examples_per_second']:,.0f}",
-            "predicted, examples/s": f"{run['timing']['evaluate_examples_per_second']:,.0f}",
+            "epoch, s": f"{run['timing']['steady_epoch']:.1f}",
+            "trained/s": f"{run['timing']['train_examples_per_second']:,.0f}",
+            "predicted/s": f"{run['timing']['evaluate_examples_per_second']:,.0f}",
         }
         for name, run in runs.items()
     ]

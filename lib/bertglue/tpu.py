@@ -185,16 +185,14 @@ def table(compiled: list[Compiled]):
     return pd.DataFrame(
         {
             "step": c.step,
-            "encoder": c.encoder,
             "chips": f"{c.chips} x {c.chip}",
-            "batch": c.batch_size,
-            "length": c.length,
+            "batch x length": f"{c.batch_size} x {c.length}",
             "precision": c.precision,
-            "memory a chip": f"{c.memory / GIB:.2f} of {CHIPS[c.chip].memory / GIB:.0f} GiB",
-            "TFLOP a chip": f"{c.flops / 1e12:.3f}",
-            "GB a chip": f"{c.bytes / 1e9:.2f}",
-            "roofline": f"{c.roofline_seconds * 1e3:.2f} ms",
-            "examples/s at most": f"{c.examples_per_second:,.0f}",
+            "GiB": f"{c.memory / GIB:.2f} of {CHIPS[c.chip].memory / GIB:.0f}",
+            "TFLOP": f"{c.flops / 1e12:.3f}",
+            "GB": f"{c.bytes / 1e9:.2f}",
+            "roofline, ms": f"{c.roofline_seconds * 1e3:.2f}",
+            "examples/s": f"{c.examples_per_second:,.0f}",
         }
         for c in compiled
     )
@@ -248,7 +246,10 @@ def main(arguments: list[str] | None = None) -> int:
         say(f"error: {error}")
         return 1
     print(table(compiled).to_string(index=False))
-    print("The roofline bounds a step from below: it is computed from what the compiler counts, not measured.")
+    print(
+        "GiB, TFLOP and GB are each chip's. The roofline bounds a step from below, and examples/s from above: they are"
+    )
+    print("computed from what the compiler counts, and not measured.")
     if options.record:
         write(compiled, RECORDED)
     return 0
