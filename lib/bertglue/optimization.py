@@ -27,10 +27,24 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def build_optimizer(
-    learning_rate: float, steps: int, *, warmup_fraction: float = 0.1, weight_decay: float = 0.01
+    learning_rate: float,
+    steps: int,
+    *,
+    warmup_fraction: float = 0.1,
+    weight_decay: float = 0.01,
+    accumulate: int = 1,
 ) -> keras.optimizers.Optimizer:
-    """Build the report's AdamW for a run of `steps` steps; layer norms and biases are not decayed."""
+    """Build the report's AdamW for a run of `steps` steps; layer norms and biases are not decayed.
+
+    `accumulate` steps share one update.
+    """
     schedule = WarmupLinearDecay(learning_rate, steps, round(steps * warmup_fraction))
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, epsilon=1e-6, global_clipnorm=1.0)
+    optimizer = keras.optimizers.AdamW(
+        schedule,
+        weight_decay=weight_decay,
+        epsilon=1e-6,
+        global_clipnorm=1.0,
+        gradient_accumulation_steps=accumulate if accumulate > 1 else None,
+    )
     optimizer.exclude_from_weight_decay(var_names=list(NO_DECAY))
     return optimizer
