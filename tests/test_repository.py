@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from bertglue import address
-from bertglue.parameters import Parameters
+from bertglue.parameters import Parameters, PretrainingParameters
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -41,6 +41,15 @@ def test_the_parameters_cell_names_every_parameter_with_the_embedded_profile():
     values.pop("samples")
     profile = Parameters.from_files(ROOT / "params/profiles/embedded.yaml")
     assert Parameters.check(values) == profile
+
+
+def test_the_parameters_cell_of_pretraining_names_every_parameter_with_its_default():
+    notebook = nbformat.read(ROOT / "notebooks" / "pretrain.ipynb", as_version=4)
+    cell = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+    namespace = {}
+    exec(cell.source, {}, namespace)
+    assert set(namespace) == set(PretrainingParameters.model_fields)
+    assert PretrainingParameters.check(namespace) == PretrainingParameters()
 
 
 @pytest.mark.parametrize("colab", [True, False])

@@ -11,13 +11,13 @@ from bertglue.preprocessing import (
     Preprocessor,
     SavedModelPreprocessor,
     load_preprocessor,
-    read_vocabulary,
     tokenize,
 )
 from bertglue.sources import load_data
 from bertglue.sources.data import Split
 from bertglue.sources.folder import LAYOUTS
 from bertglue.tasks import TASKS
+from bertglue.tokens import read_vocabulary
 from savedmodels import export_preprocessor
 from tokenizers import BertWordPieceTokenizer
 

@@ -1,21 +1,25 @@
-"""Load an encoder by name: the embedded one, or a published SavedModel of TF Hub."""
+"""Load an encoder by name: the embedded one, one that was pre-trained here, or a SavedModel of TF Hub."""
 
 from __future__ import annotations
 
 import keras
 
 from bertglue.encoder import EncoderConfig, build_encoder
+from bertglue.encoder_files import is_saved_encoder, load_saved_encoder
 
 
 def load_encoder(source: str, *, dropout: float = 0.1, seed: int = 0) -> keras.Model:
     """Load an encoder as a Keras model.
 
     Takes a dict of int32 `input_word_ids`, `input_mask`, `input_type_ids` [batch, length] and gives a dict
-    `pooled_output` [batch, hidden] and `sequence_output` [batch, length, hidden]. `source` is `embedded`, a
-    SavedModel folder or a TF Hub address. `embedded` is small and has fresh weights, drawn from `seed`.
+    `pooled_output` [batch, hidden] and `sequence_output` [batch, length, hidden]. `source` is `embedded`, the
+    folder of an encoder from `notebooks/pretrain.ipynb`, or a SavedModel of TF Hub (folder, tar or address).
+    `embedded` is small and has fresh weights, drawn from `seed`.
     """
     if source == "embedded":
         return attend_to_like(build_encoder(embedded_config(dropout), seed))
+    if is_saved_encoder(source):
+        return load_saved_encoder(source, dropout)
     from bertglue.hub import load_savedmodel_encoder
 
     return load_savedmodel_encoder(source, dropout)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import types
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bertglue.errors import InputError
 from bertglue.tasks import get_task
@@ -16,13 +16,49 @@ Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Parameters(BaseModel):
+class Checked(BaseModel):
+    """Parameters of a notebook; an unknown name or a wrong type is an InputError."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @classmethod
+    def check(cls, values: dict) -> Self:
+        """Check a dict of parameters; the InputError names each one that is wrong, in one line."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise InputError("; ".join(explain(cls, detail) for detail in error.errors())) from None
+
+    @classmethod
+    def from_notebook(cls, namespace: dict) -> Self:
+        """Check the plain values that a notebook has defined so far, those that papermill set included.
+
+        When the cell is run again, values that later cells made are no longer taken for parameters.
+        """
+        again = namespace.setdefault("_parameters_checked", False)
+        values = {
+            name: value
+            for name, value in namespace.items()
+            if name in cls.model_fields or (not again and is_parameter(name, value))
+        }
+        parameters = cls.check(values)
+        namespace["_parameters_checked"] = True
+        return parameters
+
+    @classmethod
+    def from_files(cls, *paths: str | Path, **values) -> Self:
+        """Check the parameters of YAML files, later ones over earlier ones, and `values` over all."""
+        merged: dict = {}
+        for path in paths:
+            merged.update(read_yaml(Path(path)))
+        return cls.check({**merged, **values})
+
+
+class Parameters(Checked):
     """Everything that a run depends on; an unknown name or a wrong type is an InputError.
 
     The defaults are the report's recipe. Profiles (`params/profiles`) and tasks (`params/tasks`) set the rest.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     profile: str = "embedded"
     task: str = "sst2"
@@ -52,37 +88,54 @@ class Parameters(BaseModel):
     def known(cls, task: str) -> str:
         return get_task(task).name
 
-    @classmethod
-    def check(cls, values: dict) -> Parameters:
-        """Check a dict of parameters; the InputError names each one that is wrong, in one line."""
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            raise InputError("; ".join(explain(detail) for detail in error.errors())) from None
 
-    @classmethod
-    def from_notebook(cls, namespace: dict) -> Parameters:
-        """Check the plain values that a notebook has defined so far, those that papermill set included.
+Lengths = Annotated[list[Annotated[list[Positive], Field(min_length=2, max_length=2)]], Field(min_length=1)]
 
-        When the cell is run again, values that later cells made are no longer taken for parameters.
-        """
-        again = namespace.setdefault("_parameters_checked", False)
-        values = {
-            name: value
-            for name, value in namespace.items()
-            if name in cls.model_fields or (not again and is_parameter(name, value))
-        }
-        parameters = cls.check(values)
-        namespace["_parameters_checked"] = True
-        return parameters
 
-    @classmethod
-    def from_files(cls, *paths: str | Path, **values) -> Parameters:
-        """Check the parameters of YAML files, later ones over earlier ones, and `values` over all."""
-        merged: dict = {}
-        for path in paths:
-            merged.update(read_yaml(Path(path)))
-        return cls.check({**merged, **values})
+class PretrainingParameters(Checked):
+    """Text, sizes and recipe of a pre-training; `stages` are [length, steps], the shorter sequences first."""
+
+    texts: list[str] = Field(default=[])
+    folder: str = "runs/pretraining"
+    vocabulary_size: Annotated[int, Field(ge=1000, le=65_535)] = 8192
+    backend: Literal["tensorflow", "jax"] | None = None
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    hidden_size: Positive = 128
+    intermediate_size: Positive = 512
+    heads: Annotated[list[Positive], Field(min_length=1)] = Field(default=[4, 4])
+    max_positions: Positive = 128
+    stages: Lengths = Field(default=[[64, 9000], [128, 1000]])
+    batch_size: Positive = 256
+    accumulate: Positive = 1
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    warmup_fraction: Fraction = 0.05
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    whole_words: bool = True
+    seed: Annotated[int, Field(ge=0)] = 0
+    save_every: Positive = 250
+    evaluate_batches: Positive = 8
+
+    @model_validator(mode="after")
+    def fits(self) -> PretrainingParameters:
+        longest = max(length for length, _ in self.stages)
+        if longest > self.max_positions:
+            raise ValueError(f"stages reach {longest} tokens, and max_positions is {self.max_positions}; raise it")
+        if self.hidden_size % self.heads[0]:
+            raise ValueError(f"hidden_size is {self.hidden_size}; give a multiple of the {self.heads[0]} heads")
+        return self
+
+    @property
+    def steps(self) -> int:
+        return sum(steps for _, steps in self.stages)
+
+    def stage(self, step: int) -> tuple[int, int]:
+        """Give the length of a step's sequences and the step at which its stage ends."""
+        end = 0
+        for length, steps in self.stages:
+            end += steps
+            if step < end:
+                return length, end
+        raise InputError(f"step is {step}, and the stages have {self.steps}; give longer stages")
 
 
 def is_parameter(name: str, value) -> bool:
@@ -104,11 +157,11 @@ def read_yaml(path: Path) -> dict:
     return values
 
 
-def explain(detail: dict) -> str:
+def explain(kind: type[Checked], detail: dict) -> str:
     """Word one of pydantic's complaints: which parameter, what it is, what it must be."""
     name = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        return f"unknown parameter {name!r}; the known ones are {', '.join(Parameters.model_fields)}"
+        return f"unknown parameter {name!r}; the known ones are {', '.join(kind.model_fields)}"
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
     return f"parameter {name} is {detail['input']!r}: {detail['msg'].lower()}"

@@ -12,9 +12,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as text
 
+from bertglue.encoder_files import is_saved_encoder, saved_vocabulary
 from bertglue.errors import InputError
 from bertglue.sources.data import Data, Split
-from bertglue.tokens import Tokens, load_tokens, save_tokens
+from bertglue.tokens import Tokens, load_tokens, read_vocabulary, save_tokens
 
 SPECIAL = ("[CLS]", "[SEP]", "[UNK]", "[PAD]")
 DEFAULT_LENGTH = 128
@@ -105,8 +106,8 @@ class SavedModelPreprocessor(Preprocessor):
 def load_preprocessor(source: str, seq_length: int = DEFAULT_LENGTH) -> Preprocessor:
     """Load the preprocessing that belongs to an encoder.
 
-    `source` is `embedded`, a `vocab.txt` of an uncased model, or a SavedModel as for `load_encoder`: an encoder
-    brings its vocabulary along; a preprocessing model is run as it was published.
+    `source` is as for `load_encoder`, whose encoders bring their vocabulary along; a preprocessing SavedModel, which is
+    run as it was published; or the `vocab.txt` of an uncased model.
     """
     if source == "embedded":
         from bertglue.sources.embedded import vocabulary
@@ -114,6 +115,8 @@ def load_preprocessor(source: str, seq_length: int = DEFAULT_LENGTH) -> Preproce
         return Preprocessor(vocabulary(), seq_length)
     if source.endswith(".txt"):
         return Preprocessor(read_vocabulary(Path(source).expanduser()), seq_length)
+    if is_saved_encoder(source):
+        return Preprocessor(saved_vocabulary(source), seq_length)
     from bertglue.hub import find_vocabulary, is_preprocessing, load_model, resolve
 
     folder = resolve(source)
@@ -122,16 +125,6 @@ def load_preprocessor(source: str, seq_length: int = DEFAULT_LENGTH) -> Preproce
     if is_preprocessing(folder):
         return SavedModelPreprocessor(load_model(folder), vocabulary, seq_length)
     return Preprocessor(vocabulary, seq_length, lower_case=lower_case)
-
-
-def read_vocabulary(path: Path) -> list[str]:
-    """Read a vocabulary, one entry a line; a line ends at a line feed and at nothing else."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise InputError(f"{path} cannot be read ({reason}); give the vocab.txt that belongs to the encoder") from None
-    return [line.rstrip("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
 
 
 def tokenize(split: Split, preprocessor: Preprocessor, cache_dir: str | Path) -> Tokens:

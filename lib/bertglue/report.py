@@ -24,6 +24,15 @@ def parameters_table(parameters) -> HTML:
     return table(pd.DataFrame({"parameter": values.keys(), "value": [str(v) for v in values.values()]}))
 
 
+def rows_table(rows: list[dict]) -> HTML:
+    return table(pd.DataFrame(rows))
+
+
+def counts_table(counts: dict[str, int]) -> HTML:
+    """Show counts, one a row."""
+    return rows_table([{"what": what, "count": f"{count:,}"} for what, count in counts.items()])
+
+
 def label_text(task: Task, label) -> str:
     if label == UNLABELLED:
         return "?"

@@ -10,7 +10,8 @@ import keras
 
 import bertglue.encoder  # noqa: F401  (registers the layers that a saved model names)
 from bertglue.errors import InputError
-from bertglue.preprocessing import Preprocessor, read_vocabulary
+from bertglue.preprocessing import Preprocessor
+from bertglue.tokens import read_vocabulary
 
 MODEL, VOCABULARY, CONFIG = "model.keras", "vocab.txt", "preprocessing.json"
 

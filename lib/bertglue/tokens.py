@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bertglue.errors import InputError
+
 DTYPE = np.dtype("<i4")
 
 
@@ -82,3 +84,13 @@ def load_tokens(folder: Path) -> Tokens:
         offsets, second = rows["offsets"], rows["second"]
     ids = np.memmap(folder / "ids.bin", DTYPE, mode="r", shape=(int(offsets[-1]),))
     return Tokens(ids, offsets, second, seq_length)
+
+
+def read_vocabulary(path: Path) -> list[str]:
+    """Read a vocabulary, one entry a line; a line ends at a line feed and at nothing else."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise InputError(f"{path} cannot be read ({reason}); give the vocab.txt that belongs to the encoder") from None
+    return [line.rstrip("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
