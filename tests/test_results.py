@@ -11,6 +11,7 @@ from bertglue import book, environment, records, report, results
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
 from bertglue.sources.data import Data, Split
+from bertglue.strategy import Strategy
 from bertglue.tasks import TASKS
 from bertglue.training import Training
 
@@ -28,7 +29,7 @@ def record():
     scores = records.evaluate(data, dict.fromkeys(names[1:], logits))
     history = [{"epoch": 1, **{n: {"loss": 0.5, "accuracy": 0.75} for n in ("train", *task.validation)}}]
     training = Training(history=history, seconds=[2.0], evaluate_seconds=0.5)
-    strategy = SimpleNamespace(backend="tensorflow", device="CPU")
+    strategy = Strategy("tensorflow", "CPU", 2)
     parameters = Parameters(task="mnli")
     tokens = SimpleNamespace(seconds=0.25)
     return records.build_record(parameters, data, tokens, training, scores, strategy)
@@ -45,6 +46,7 @@ def test_record_has_the_contracted_keys(record):
     assert set(record["metrics"]["ax"]) == {"matthews"}
     assert "test_matched" not in record["metrics"]
     assert record["timing"]["steady_epoch"] == 2.0
+    assert (record["environment"]["device"], record["environment"]["devices"]) == ("CPU", 2)
 
 
 def test_record_survives_the_disk(record, tmp_path):

@@ -55,10 +55,11 @@ def quiet():
         os.close(nowhere)
 
 
-def describe(device: str) -> dict:
-    """Describe this process for the run record: versions, device, machine, commit, memory, time."""
+def describe(device: str, devices: int = 1) -> dict:
+    """Describe this process for the run record: devices, machine, commit, versions, memory, time."""
     return {
         "device": device,
+        "devices": devices,  # that shared each batch, on all machines
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "commit": commit(),
         "versions": {"python": platform.python_version(), **versions()},

@@ -53,7 +53,7 @@ def build_record(parameters: Parameters, data: Data, tokens, training, scores: S
         **asdict(scores),
         "history": training.history,
         "timing": timing(training, data, tokens.seconds),
-        "environment": environment.describe(strategy.device),
+        "environment": environment.describe(strategy.device, strategy.count),
         "parameters": parameters.model_dump(exclude={"run_dir", "cache_dir"}),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
