@@ -25,7 +25,7 @@ help:
 	@echo "make tpu-check  compile the training step with the TPU's compiler, without a TPU (ENCODER=base: BERT-base)"
 	@echo "make lint    check the code's style;  make format  mend it"
 	@echo "make lock    pin requirements.lock anew;  make address  carry the repository's address around"
-	@echo "make clean   remove what the commands made (runs/, the built book), and keep the environment"
+	@echo "make clean   remove what the commands made (runs, the built book); what took hours stays (.venv, runs/pretraining)"
 
 # On a cluster each run has a node of its own; here they share the processors, and never an accelerator.
 WHERE := $(if $(CLUSTER),--profile params/clusters/$(CLUSTER) --jobs $(JOBS),--cores $(CORES) --resources accelerator=1 run=$(JOBS))
@@ -79,7 +79,8 @@ address: $(READY)
 	$(BIN)/python -m bertglue.address
 
 clean:
-	rm -rf runs book/_build .snakemake .pytest_cache .ruff_cache
+	rm -rf book/_build .snakemake .pytest_cache .ruff_cache
+	if [ -d runs ]; then find runs -mindepth 1 -maxdepth 1 ! -name pretraining -exec rm -rf {} +; fi
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
