@@ -305,11 +305,12 @@ class Pretraining:
         try:
             with np.load(self.checkpoint, allow_pickle=False) as saved:
                 about = json.loads(str(saved["about"]))
+                theirs = about["parameters"]
                 values = [saved[f"v{i}"] for i in range(len(self.variables()))]
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise InputError(f"{self.checkpoint} cannot be read ({reason(error)}); remove it to start anew") from None
         mine = self.parameters.model_dump(exclude=PLACES)
-        other = [name for name in mine if mine[name] != about["parameters"].get(name)]
+        other = [name for name in mine if mine[name] != theirs.get(name)]
         if other:
             raise InputError(f"{self.checkpoint} is of other parameters ({', '.join(other)}); give another folder")
         for variable, value in zip(self.variables(), values, strict=True):
