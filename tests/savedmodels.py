@@ -68,6 +68,12 @@ def encode(w, layers, inputs):
     return {"pooled_output": pooled, "sequence_output": x, "default": pooled}
 
 
+def write_vocabulary(folder, vocabulary) -> str:
+    path = folder.parent / "vocab.txt"
+    path.write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    return str(path)
+
+
 def export_variables(folder, named_shapes, *, layers=0, vocabulary=VOCABULARY, lower_case=True, seed=0):
     """Write variables of the given names as a SavedModel, with a forward pass if there are `layers`."""
     rng = np.random.default_rng(seed)
@@ -81,9 +87,7 @@ def export_variables(folder, named_shapes, *, layers=0, vocabulary=VOCABULARY, l
     model.mlm = AutoTrackable()  # the head of pre-training, which an encoder leaves behind
     model.mlm.variables = [tf.Variable(tf.zeros(3), name="bert/cls/predictions/output_bias/bias")]
     model.do_lower_case = tf.Variable(lower_case, trainable=False)
-    path = folder.parent / "vocab.txt"
-    path.write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
-    model.vocab_file = tf.saved_model.Asset(str(path))
+    model.vocab_file = tf.saved_model.Asset(write_vocabulary(folder, vocabulary))
     tf.saved_model.save(model, str(folder))
     return folder
 
@@ -97,9 +101,7 @@ def export_encoder(folder, *, hidden=8, layers=2, heads=2, inner=16, positions=3
 def export_preprocessor(folder, vocabulary=VOCABULARY):
     """Write a preprocessing model with `tokenize` and `bert_pack_inputs`, on tensorflow-text's reference tokenizer."""
     model = AutoTrackable()
-    path = folder.parent / "vocab.txt"
-    path.write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
-    model.tokenizer = text.BertTokenizer(str(path), token_out_type=tf.int32, lower_case=True)
+    model.tokenizer = text.BertTokenizer(write_vocabulary(folder, vocabulary), token_out_type=tf.int32, lower_case=True)
     model.tokenize = tf.function(model.tokenizer.tokenize, input_signature=[tf.TensorSpec([None], tf.string)])
     start, end = vocabulary.index("[CLS]"), vocabulary.index("[SEP]")
 

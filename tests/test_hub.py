@@ -1,6 +1,7 @@
 """TF Hub's encoders: the native one equals the SavedModel, and what is no BERT is named."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def test_outputs_and_gradients_equal_the_savedmodels(model, backend, tmp_path):
 
 def test_every_rename_is_used():
     names = [name for name, _ in shapes(9, 8, 1, 2, 16, 8)]
-    assert all(any(rename(name) != name for name in names) for _ in RENAMES)
+    assert all(any(re.search(pattern, name) for name in names) for pattern, _ in RENAMES)
     assert len({rename(name) for name in names}) == len(names)
 
 

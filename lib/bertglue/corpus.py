@@ -61,9 +61,9 @@ class Cleaner:
         kept = []
         for paragraph in document:
             text = tidy(paragraph)
-            reason = self.fault(text)
-            if reason:
-                self.dropped[reason] += 1
+            fault = self.fault(text)
+            if fault:
+                self.dropped[fault] += 1
             else:
                 kept.append(text)
         return kept

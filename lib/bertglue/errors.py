@@ -1,4 +1,7 @@
-"""The error for input that a user can put right."""
+"""The error for input that a user can put right, and how it shows on a command line."""
+
+import sys
+from collections.abc import Callable
 
 
 class InputError(ValueError):
@@ -14,3 +17,13 @@ class InputError(ValueError):
 def reason(error: Exception, length: int = 200) -> str:
     """Give what a library complained of in one line of our own message."""
     return " ".join(str(error).split())[:length]
+
+
+def exit_status(command: Callable[[], object]) -> int:
+    """Run a command; an InputError is its one line on standard error, and status 1."""
+    try:
+        command()
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bertglue.errors import InputError
+from bertglue.errors import exit_status
 from bertglue.parameters import Parameters
 from bertglue.tasks import get_task
 
@@ -32,12 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--encoder", help="another encoder than the files name")
     options = parser.parse_args(arguments)
     given = {"encoder": options.encoder} if options.encoder else {}
-    try:
-        print("\n".join(fetch(Parameters.from_files(*options.files, **given))))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return exit_status(lambda: print("\n".join(fetch(Parameters.from_files(*options.files, **given)))))
 
 
 if __name__ == "__main__":

@@ -119,6 +119,21 @@ class Checkpoint:
         self.children = {child.local_name for child in graph.nodes[0].children}
         self.attributes = [attribute for node in graph.nodes for attribute in node.attributes]
 
+    @property
+    def preprocessing(self) -> bool:
+        """Tell a preprocessing model from an encoder."""
+        return {"tokenize", "bert_pack_inputs"} <= self.children
+
+    @property
+    def vocabulary(self) -> Path:
+        return self.folder / "assets" / "vocab.txt"
+
+    @property
+    def lower_case(self) -> bool:
+        """Tell whether the text of an encoder is lower-cased, which the published ones say."""
+        key = next((key for key in self.shapes if key.startswith("do_lower_case/")), None)
+        return bool(self.read(key)) if key else True
+
     def read(self, key: str) -> np.ndarray:
         try:
             return self.reader.get_tensor(key)
@@ -210,18 +225,6 @@ def difference(names: Iterable[str], missing: str) -> str:
 
 def some(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)[:3])
-
-
-def find_vocabulary(folder: Path) -> tuple[Path, bool]:
-    """Find the vocabulary that a SavedModel brings along, and whether its text is lower-cased."""
-    checkpoint = Checkpoint(folder)
-    key = next((key for key in checkpoint.shapes if key.startswith("do_lower_case/")), None)
-    return folder / "assets" / "vocab.txt", bool(checkpoint.read(key)) if key else True
-
-
-def is_preprocessing(folder: Path) -> bool:
-    """Tell a preprocessing model from an encoder."""
-    return {"tokenize", "bert_pack_inputs"} <= Checkpoint(folder).children
 
 
 def load_model(folder: Path):

@@ -117,14 +117,13 @@ def load_preprocessor(source: str, seq_length: int = DEFAULT_LENGTH) -> Preproce
         return Preprocessor(read_vocabulary(Path(source).expanduser()), seq_length)
     if is_saved_encoder(source):
         return Preprocessor(saved_vocabulary(source), seq_length)
-    from bertglue.hub import find_vocabulary, is_preprocessing, load_model, resolve
+    from bertglue.hub import Checkpoint, load_model, resolve
 
-    folder = resolve(source)
-    path, lower_case = find_vocabulary(folder)
-    vocabulary = read_vocabulary(path)
-    if is_preprocessing(folder):
-        return SavedModelPreprocessor(load_model(folder), vocabulary, seq_length)
-    return Preprocessor(vocabulary, seq_length, lower_case=lower_case)
+    checkpoint = Checkpoint(resolve(source))
+    vocabulary = read_vocabulary(checkpoint.vocabulary)
+    if checkpoint.preprocessing:
+        return SavedModelPreprocessor(load_model(checkpoint.folder), vocabulary, seq_length)
+    return Preprocessor(vocabulary, seq_length, lower_case=checkpoint.lower_case)
 
 
 def tokenize(split: Split, preprocessor: Preprocessor, cache_dir: str | Path) -> Tokens:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bertglue import environment, metrics
-from bertglue.errors import InputError
+from bertglue.errors import InputError, exit_status
 from bertglue.parameters import Parameters
 from bertglue.sources.data import Data
 from bertglue.tasks import AX
@@ -107,12 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("target", type=Path, help="the results.json to write")
     parser.add_argument("records", type=Path, nargs="+", help="the record.json of each finished run")
     options = parser.parse_args(arguments)
-    try:
-        collect(options.records, options.target)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return exit_status(lambda: collect(options.records, options.target))
 
 
 if __name__ == "__main__":

@@ -212,7 +212,8 @@ def devices(runs: dict):
             "trained/s": f"{run['timing']['train_examples_per_second']:,.0f}",
             "predicted/s": f"{run['timing']['evaluate_examples_per_second']:,.0f}",
         }
-        for name, run in runs.items()
+        for name in TASKS
+        if (run := runs.get(name))
     ]
     return table(pd.DataFrame(rows))
 

@@ -1,7 +1,7 @@
 """Compile the training and the prediction step for a TPU with its real compiler, on a machine without one.
 
-What comes out is what the compiler knows: memory, operations, bytes, and from these the roofline, the time that no run
-can be faster than. It is not a measurement.
+What comes out is what the compiler knows: memory, operations, bytes, and from these the roofline, the time of a step
+that computes or moves them at a chip's full speed. It is not a measurement.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bertglue.errors import InputError, reason
+from bertglue.errors import InputError, exit_status, reason
 
 RECORDED = Path(__file__).with_name("tpu.json")
 SIZES = {  # hidden, inner, heads of each layer
@@ -237,22 +237,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--length", type=int, default=128, help="tokens of an example (default: 128)")
     parser.add_argument("--record", action="store_true", help="keep the table for the book")
     options = parser.parse_args(arguments)
+    return exit_status(lambda: check(options))
+
+
+def check(options: argparse.Namespace) -> None:
+    """Compile the steps for each number of chips, print the table, and record it where that is asked for."""
     prepare_environment(options.chip, max(options.chips))
     compiled: list[Compiled] = []
-    try:
-        for chips in options.chips:
-            compiled += compile_steps(options.encoder, options.chip, chips, options.batch_size, options.length)
-    except InputError as error:
-        say(f"error: {error}")
-        return 1
+    for chips in options.chips:
+        compiled += compile_steps(options.encoder, options.chip, chips, options.batch_size, options.length)
     print(table(compiled).to_string(index=False))
     print(
-        "GiB, TFLOP and GB are each chip's. The roofline bounds a step from below, and examples/s from above: they are"
+        "GiB, TFLOP and GB are each chip's. Roofline and examples/s are computed from what the compiler counts, as if"
     )
-    print("computed from what the compiler counts, and not measured.")
+    print("every byte went through the chip's memory at full speed; they are not measured.")
     if options.record:
         write(compiled, RECORDED)
-    return 0
 
 
 if __name__ == "__main__":

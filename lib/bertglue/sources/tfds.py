@@ -53,10 +53,9 @@ def manual_dir(builder) -> str:
 
 def archive_names(builder, task: Task) -> Iterator[str]:
     """Name the files that a task is made from, as tensorflow-datasets has them in its list of checksums."""
-    of_task = "paraphrase", "mrpc"
     for url, info in builder.url_infos.items():
-        mine = any(part in url for part in of_task) if task.name == "mrpc" else url == builder.builder_config.data_url
-        if mine:
+        of_mrpc = "paraphrase" in url or "mrpc" in url  # it has no archive, but three files
+        if of_mrpc if task.name == "mrpc" else url == builder.builder_config.data_url:
             yield info.filename
 
 
