@@ -14,30 +14,13 @@ from bertglue.parameters import Parameters
 from bertglue.sources.data import Data, Split
 from bertglue.tasks import TASKS
 from bertglue.tokens import Tokens
-from bertglue.training import Batches, ConfusionMatrix, predict, train
+from bertglue.training import ConfusionMatrix, predict, train
 
 
 def tokens(rows=10, length=5, seed=0):
     rng = np.random.default_rng(seed)
     ids = rng.integers(4, 50, rows * length).astype("int32")
     return Tokens(ids, np.arange(rows + 1) * length, np.full(rows, 3), 16)
-
-
-def test_an_epoch_serves_every_row_once():
-    labels = np.arange(10)
-    batches = Batches(tokens(), labels, batch_size=4, seed=3)
-    served = [batches[i] for i in range(len(batches))]
-    assert {x["input_word_ids"].shape for x, _, _ in served} == {(4, 8)}
-    assert sorted(np.concatenate([y[w > 0] for _, y, w in served])) == list(range(10))
-
-
-def test_order_follows_the_seed_and_changes_with_the_epoch():
-    first, second, other = (Batches(tokens(), batch_size=4, seed=seed) for seed in (1, 1, 2))
-    start = first.order.copy()
-    assert np.array_equal(start, second.order)
-    assert not np.array_equal(start, other.order)
-    first.on_epoch_end()
-    assert not np.array_equal(start, first.order)
 
 
 def test_running_scores_equal_scores_over_all_rows():
@@ -54,11 +37,16 @@ def test_running_scores_equal_scores_over_all_rows():
     assert float(matrix.result()) == pytest.approx((labels == logits.argmax(1)).mean())
 
 
-def test_predictions_do_not_depend_on_the_batch_size(tiny_config):
+def test_predictions_do_not_depend_on_the_batches(tiny_config):
     classifier = build_classifier(build_encoder(tiny_config), 3)
-    whole, cut = (predict(classifier, tokens(), batch_size=size) for size in (10, 4))
+    lengths = np.array([5, 16, 3, 9, 4, 12, 8, 2, 15, 4])
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    packed = Tokens(np.arange(offsets[-1], dtype="int32") % 50, offsets, lengths // 2, 16)
+    whole, cut, grouped = (predict(classifier, packed, *how) for how in ((10,), (4,), (3, [4, 8])))
+    one_batch = predict(classifier, packed, 10, [4, 8])
     assert whole.shape == (10, 3)
-    np.testing.assert_allclose(whole, cut, atol=1e-6)
+    for other in (cut, grouped, one_batch):
+        np.testing.assert_allclose(whole, other, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["mrpc", "stsb"])
@@ -87,12 +75,13 @@ import os, sys
 if os.environ["KERAS_BACKEND"] == "jax":  # a machine that has JAX and no TensorFlow
     sys.modules["tensorflow"] = None
 import numpy as np, keras
+from bertglue.batches import Batches
 from bertglue.classifier import build_classifier
 from bertglue.encoder import EncoderConfig, build_encoder
 from bertglue.optimization import build_optimizer
 from bertglue.tasks import TASKS
 from bertglue.tokens import Tokens
-from bertglue.training import Batches, compile_classifier
+from bertglue.training import compile_classifier
 config = EncoderConfig(50, 8, 16, (2, 2), 4, 16, dropout=0.0)
 classifier = build_classifier(build_encoder(config), 2, dropout=0.0)
 rng = np.random.default_rng(0)

@@ -74,6 +74,9 @@ class Parameters(Checked):
     learning_rate: Annotated[float, Field(gt=0)] = 2e-5
     warmup_fraction: Fraction = 0.1
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    bucketing: bool = True
+    bucket_lengths: Annotated[list[Positive], Field(min_length=1)] = Field(default=[16, 32, 64, 128])
+    hold_out: Fraction = 0.0
     dropout: Fraction = 0.1
     encoder_dropout: Fraction = 0.1
     steps_per_execution: Positive = 1
@@ -87,6 +90,11 @@ class Parameters(Checked):
     @classmethod
     def known(cls, task: str) -> str:
         return get_task(task).name
+
+    @property
+    def lengths(self) -> list[int]:
+        """Give the lengths that batches are padded to; none where all are padded to `max_length`."""
+        return self.bucket_lengths if self.bucketing else []
 
 
 Lengths = Annotated[list[Annotated[list[Positive], Field(min_length=2, max_length=2)]], Field(min_length=1)]

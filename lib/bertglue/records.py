@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from bertglue import environment, metrics
-from bertglue.errors import InputError, exit_status
+from bertglue.errors import InputError, exit_status, reason
 from bertglue.parameters import Parameters
 from bertglue.sources.data import Data
-from bertglue.tasks import AX
+from bertglue.tasks import AX, TASKS
 
 RECORD = "record.json"
 
@@ -62,7 +62,7 @@ def build_record(parameters: Parameters, data: Data, tokens, training, scores: S
 def timing(training, data: Data, tokenize_seconds: float) -> dict[str, float]:
     """Time a run in seconds: tokenize, first epoch (it compiles), steady epoch, evaluate; and its rates."""
     first, steady = training.seconds[0], float(np.median(training.seconds[1:] or training.seconds))
-    evaluated = sum(data.examples[split] for split in data.task.validation)
+    evaluated = sum(data.examples[split] for split in training.logits)
     return {
         "tokenize": tokenize_seconds,
         "first_epoch": first,
@@ -84,8 +84,13 @@ def write_record(run_dir: str | Path, record: dict, logits: dict[str, np.ndarray
 
 
 def write_json(path: Path, value) -> Path:
+    return write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a file whole or not at all."""
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
     return path
 
@@ -95,6 +100,15 @@ def read_record(path: Path) -> dict:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is no run record ({error}); remove its folder and run it again") from None
+
+
+def read_results(path: str | Path) -> list[dict]:
+    """Read the records that `collect` gathered."""
+    try:
+        records = json.loads(Path(path).read_text(encoding="utf-8"))
+        return sorted(records, key=lambda record: list(TASKS).index(record["task"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} holds no results ({reason(error)}); `make book` writes it") from None
 
 
 def collect(paths: list[Path], target: Path) -> Path:

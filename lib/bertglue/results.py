@@ -5,18 +5,17 @@ from __future__ import annotations
 import functools
 import html
 import importlib.resources
-import json
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import yaml
 from IPython.display import HTML
 
-from bertglue.errors import InputError
 from bertglue.figures import STYLE, finish, split_title
 from bertglue.metrics import TITLES
+from bertglue.records import read_results
 from bertglue.report import table
+from bertglue.sources.data import HELD_OUT
 from bertglue.tasks import AX, TASKS, Task
 
 NOT_RUN = "not run"
@@ -41,11 +40,7 @@ def published() -> dict:
 
 def load(path: str) -> dict[str, dict]:
     """Read `results.json` as {task: record}; of several runs of a task, the first."""
-    try:
-        records = json.loads(Path(path).read_text(encoding="utf-8"))
-        return {record["task"]: record for record in reversed(records)}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} holds no results ({error}); `make book` writes it") from None
+    return {record["task"]: record for record in reversed(read_results(path))}
 
 
 def banner(runs: dict) -> HTML:
@@ -68,7 +63,7 @@ def score_rows(runs: dict):
     """Give (task, split, metric, record) of every score, AX behind MNLI."""
     for task in TASKS.values():
         run = runs.get(task.name)
-        splits = list(run["metrics"]) if run else task.validation
+        splits = [split for split in run["metrics"] if split != HELD_OUT] if run else task.validation
         for split in splits:
             for metric in (AX if split == "ax" else task).metrics:
                 yield task, split, metric, run

@@ -122,6 +122,18 @@ def tensorflow_name(kind: str) -> str:
     return f"GPU ({details.get('device_name', 'unknown')})"
 
 
+def jit_compile() -> bool | str:
+    """Say whether Keras shall compile with XLA: not on TensorFlow's CPU, whose own kernels are as fast at once.
+
+    XLA takes seconds to compile each length of a batch there.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return "auto" if tf.config.list_logical_devices("GPU") else False
+    return "auto"
+
+
 def process() -> tuple[int, int]:
     """Tell which of how many processes of a run this is: (0, 1) unless several machines train together."""
     if keras.backend.backend() != "jax":

@@ -39,12 +39,12 @@ class Tokens:
 
     @functools.cached_property
     def width(self) -> int:
-        """Give the length of batches: the longest row, rounded up to 8, at most `seq_length`."""
+        """Give the length that all rows fit into: the longest, rounded up to 8, at most `seq_length`."""
         return min(self.seq_length, -(-int(self.lengths.max()) // 8) * 8)
 
-    def batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    def batch(self, rows: np.ndarray, width: int | None = None) -> dict[str, np.ndarray]:
         """Pad the given rows: int32 `input_word_ids`, `input_mask`, `input_type_ids` [rows, width]."""
-        position = np.arange(self.width)
+        position = np.arange(width or self.width)
         lengths = self.lengths[rows, None]
         mask = position < lengths
         at = np.where(mask, self.offsets[rows, None] + position, 0)

@@ -115,7 +115,7 @@ def build(encoder: str, length: int):
 
 
 def batch_of(size: int, length: int):
-    """Give a batch as `training.Batches` serves it."""
+    """Give a batch as `batches.Batches` serves it."""
     from bertglue.encoder import INPUTS
 
     inputs = {name: np.zeros((size, length), "int32") for name in INPUTS}

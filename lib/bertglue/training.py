@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import keras
@@ -10,47 +11,13 @@ import numpy as np
 from keras import ops
 
 from bertglue import metrics
+from bertglue.batches import Batches
 from bertglue.optimization import build_optimizer
 from bertglue.parameters import Parameters
-from bertglue.sources.data import Data
-from bertglue.strategy import predict_together, process
+from bertglue.sources.data import HELD_OUT, Data
+from bertglue.strategy import jit_compile, predict_together, process
 from bertglue.tasks import Task
 from bertglue.tokens import Tokens
-
-
-class Batches(keras.utils.PyDataset):
-    """Serve (inputs, labels, weights) of `batch_size` rows, shuffled anew each epoch from the seed.
-
-    The last batch is filled up with rows of weight zero, so that every step has one shape; nothing is dropped and
-    nothing is counted twice. The weights of its other rows make up for it: the mean over the whole batch, on however
-    many devices, is the mean over the rows that count. `part` (index, count) serves one machine's part of each batch.
-    """
-
-    def __init__(self, tokens: Tokens, labels=None, *, batch_size: int, seed: int | None = None, part=(0, 1)):
-        super().__init__()
-        self.tokens, self.batch_size, self.seed, self.epoch = tokens, batch_size, seed, 0
-        self.part = slice(batch_size * part[0] // part[1], batch_size * (part[0] + 1) // part[1])
-        self.labels = np.zeros(len(tokens), "int32") if labels is None else labels
-        self.reorder()
-
-    def reorder(self):
-        self.order = np.arange(len(self.tokens))
-        if self.seed is not None:
-            np.random.default_rng((self.seed, self.epoch)).shuffle(self.order)
-
-    def on_epoch_end(self):
-        self.epoch += 1
-        self.reorder()
-
-    def __len__(self):
-        return -(-len(self.tokens) // self.batch_size)
-
-    def __getitem__(self, index):
-        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        weights = np.zeros(self.batch_size, "float32")
-        weights[: len(rows)] = self.batch_size / len(rows)
-        rows = np.resize(rows, self.batch_size)[self.part]
-        return self.tokens.batch(rows), self.labels[rows], weights[self.part]
 
 
 @keras.saving.register_keras_serializable("bertglue")
@@ -97,20 +64,23 @@ class Training:
     logits: dict[str, np.ndarray] = field(default_factory=dict)  # of the validation splits, last epoch
 
 
-def predict(classifier: keras.Model, tokens: Tokens, batch_size: int) -> np.ndarray:
-    """Give the logits [rows, outputs] of every row of a split, in order."""
+def predict(classifier: keras.Model, tokens: Tokens, batch_size: int, lengths: Sequence[int] = ()) -> np.ndarray:
+    """Give the logits [rows, outputs] of every row of a split, in order; `lengths` are those of `Batches`."""
     part = process()
-    batches = Batches(tokens, batch_size=batch_size, part=part)
-    logits = predict_together(classifier, batches) if part[1] > 1 else classifier.predict(batches, verbose=0)
-    return logits[: len(tokens)]
+    batches = Batches(tokens, batch_size=batch_size, part=part, lengths=lengths)
+    served = predict_together(classifier, batches) if part[1] > 1 else classifier.predict(batches, verbose=0)
+    logits = np.empty((len(tokens), *served.shape[1:]), served.dtype)
+    logits[batches.order] = served[: len(tokens)]
+    return logits
 
 
 def predict_rest(
-    classifier: keras.Model, tokens: dict[str, Tokens], training: Training, batch_size: int
+    classifier: keras.Model, tokens: dict[str, Tokens], training: Training, parameters: Parameters
 ) -> dict[str, np.ndarray]:
     """Give the logits of the validation splits, known from the last epoch, and of test and AX beside them."""
     rest = [split for split in tokens if split != "train" and split not in training.logits]
-    return {**training.logits, **{split: predict(classifier, tokens[split], batch_size) for split in rest}}
+    size, lengths = parameters.evaluation_batch_size, parameters.lengths
+    return {**training.logits, **{split: predict(classifier, tokens[split], size, lengths) for split in rest}}
 
 
 def predict_texts(classifier: keras.Model, preprocessor, texts: list) -> np.ndarray:
@@ -130,7 +100,13 @@ def compile_classifier(classifier: keras.Model, task: Task, optimizer, steps_per
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         entropy = keras.losses.sparse_categorical_crossentropy
         running = [RunningLoss(entropy, name="running_loss", from_logits=True), ConfusionMatrix(task.outputs)]
-    classifier.compile(optimizer, loss, weighted_metrics=running, steps_per_execution=steps_per_execution)
+    classifier.compile(
+        optimizer,
+        loss,
+        weighted_metrics=running,
+        steps_per_execution=steps_per_execution,
+        jit_compile=jit_compile(),
+    )
     return running
 
 
@@ -152,8 +128,9 @@ def build_trainer(classifier: keras.Model, task: Task, parameters: Parameters, s
 def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters) -> Training:
     """Fine-tune on `train` and score every validation split after each epoch, whole and in one piece."""
     batches = Batches(
-        tokens["train"], data["train"].labels, batch_size=parameters.batch_size, seed=parameters.seed, part=process()
-    )
+        tokens["train"], data["train"].labels, batch_size=parameters.batch_size, seed=parameters.seed, part=process(),
+        lengths=parameters.lengths,
+    )  # fmt: skip
     trainer, running = build_trainer(classifier, data.task, parameters, steps=len(batches) * parameters.epochs)
     recorder = EpochRecorder(data, tokens, parameters, running)
     callbacks = [recorder, Progress(len(batches), parameters.epochs)]
@@ -168,6 +145,7 @@ class EpochRecorder(keras.callbacks.Callback):
         super().__init__()
         self.data, self.task, self.tokens = data, data.task, tokens
         self.parameters, self.running = parameters, running
+        self.splits = [split for split in (HELD_OUT, *self.task.validation) if split in tokens]
         self.training = Training()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -176,9 +154,10 @@ class EpochRecorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.training.seconds.append(time.perf_counter() - self.started)
         row = {"epoch": epoch + 1, "train": self.train_scores(logs)}
+        size, lengths = self.parameters.evaluation_batch_size, self.parameters.lengths
         started = time.perf_counter()
-        for split in self.task.validation:
-            logits = predict(self.model, self.tokens[split], self.parameters.evaluation_batch_size)
+        for split in self.splits:
+            logits = predict(self.model, self.tokens[split], size, lengths)
             self.training.logits[split] = logits
             labels, predictions = self.data[split].labels, metrics.decide(self.task, logits)
             row[split] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bertglue.sources.data import Data, Split, check_labels
+from bertglue.sources.data import Data, Split, check_labels, hold_out_rows
 from bertglue.tasks import Task, get_task
 
 __all__ = ["Data", "Split", "check_source", "load_data"]
@@ -14,11 +14,12 @@ def check_source(parameters) -> None:
         load_data(get_task(parameters.task), "folder", glue_dir=parameters.glue_dir)
 
 
-def load_data(task: Task, source: str, *, glue_dir: str | None = None, seed: int = 0) -> Data:
+def load_data(task: Task, source: str, *, glue_dir: str | None = None, seed: int = 0, hold_out: float = 0.0) -> Data:
     """Load the splits of a task from `embedded`, `folder` (under `glue_dir`) or `tfds`.
 
     Every source gives the same columns, labels, splits and label encodings. MNLI brings the diagnostic set
-    along as `ax`, where the source has it.
+    along as `ax`, where the source has it. A share `hold_out` of train becomes the split `held_out`, to choose
+    parameters by.
     """
     if source == "embedded":
         from bertglue.sources.embedded import load
@@ -27,4 +28,4 @@ def load_data(task: Task, source: str, *, glue_dir: str | None = None, seed: int
     else:
         from bertglue.sources.tfds import load
     options = {"embedded": {"seed": seed}, "folder": {"folder": glue_dir}}.get(source, {})
-    return check_labels(Data(task, source, load(task, **options)))
+    return hold_out_rows(check_labels(Data(task, source, load(task, **options))), hold_out)

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bertglue.errors import InputError
-from bertglue.sources.texts import encoded
+from bertglue.sources.texts import encoded, taken
 from bertglue.tasks import Task
 
 UNLABELLED = -1
+HELD_OUT = "held_out"  # the split that `hold_out_rows` takes from train
 CHUNK = 4096  # rows of text in memory at a time
 
 
@@ -33,6 +34,10 @@ class Split:
     @property
     def segments(self) -> list[Sequence[str]]:
         return list(self.columns.values())
+
+    def take(self, rows: np.ndarray) -> Split:
+        """Give some of the rows."""
+        return Split({name: taken(column, rows) for name, column in self.columns.items()}, self.labels[rows])
 
     def fingerprint(self) -> str:
         """Hash the texts (not the labels): what the token cache depends on."""
@@ -70,6 +75,19 @@ def split_of(task: Task, segments: Sequence[Sequence[str]], labels: Sequence[flo
         raise InputError(f"{where} holds no examples; give it at least one row")
     dtype = "float32" if task.regression else "int32"
     return Split(dict(zip(task.columns, segments, strict=True)), np.array(labels, dtype))
+
+
+def hold_out_rows(data: Data, share: float) -> Data:
+    """Move a share of train to a split of its own, `held_out`; the same rows whatever the seed of the run."""
+    if not share:
+        return data
+    order = np.random.default_rng(0).permutation(len(data["train"]))
+    count = round(share * len(order))
+    if not 0 < count < len(order):
+        raise InputError(f"hold_out is {share}, which leaves {len(order) - count} of {len(order)} rows to train on and "
+                         f"{count} to choose by; give another share")  # fmt: skip
+    parts = {"train": np.sort(order[count:]), HELD_OUT: np.sort(order[:count])}
+    return Data(data.task, data.source, {**data.splits, **{n: data["train"].take(rows) for n, rows in parts.items()}})
 
 
 def check_labels(data: Data) -> Data:

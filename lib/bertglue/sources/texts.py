@@ -44,6 +44,13 @@ class Texts(Sequence):
         return [self.buffer[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
+def taken(column: Sequence[str], rows: np.ndarray) -> Sequence[str]:
+    """Give some rows of a column, in that order."""
+    if isinstance(column, Texts):
+        return Texts(column.buffer, column.starts[rows], column.ends[rows])
+    return [column[row] for row in rows.tolist()]
+
+
 def encoded(column: Sequence[str], size: int) -> Iterator[list[bytes]]:
     """Give a column as UTF-8, `size` rows at a time."""
     for start in range(0, len(column), size):
