@@ -1,6 +1,6 @@
 # The short commands. Each works first after a clone: the environment is made when it is missing.
 # make book [PROFILE=embedded] [TASKS="cola mrpc"] [JOBS=2] [GLUE_DIR=folder] [ENCODER=handle]
-#           [CLUSTER=slurm]
+#           [SEEDS="0 1"] [LEARNING_RATES="1e-4 3e-4"] [CLUSTER=slurm]
 PYTHON ?= python3
 PROFILE ?= embedded
 TASKS ?= cola sst2 mrpc stsb qqp mnli qnli rte wnli
@@ -8,6 +8,7 @@ CORES := $(shell getconf _NPROCESSORS_ONLN)
 CLUSTER ?=
 JOBS ?= $(if $(CLUSTER),20,$(CORES))
 SEEDS ?= 0
+LEARNING_RATES ?=
 GLUE_DIR ?=
 ENCODER ?=
 BIN := .venv/bin
@@ -19,7 +20,7 @@ READY := .venv/ready
 help:
 	@echo "make book    run every task that is not done yet and build book/_build/html/index.html"
 	@echo "             PROFILE=embedded|glue|full  TASKS=\"cola mrpc\"  JOBS=$(JOBS)  SEEDS=0  GLUE_DIR=...  ENCODER=..."
-	@echo "             CLUSTER=slurm|kubernetes|googlebatch  (fill in params/clusters first)"
+	@echo "             LEARNING_RATES=\"1e-4 3e-4\"  CLUSTER=slurm|kubernetes|googlebatch  (fill in params/clusters first)"
 	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files)"
 	@echo "make test-colab  run the tests in the packages of Colab's TPU and GPU images"
 	@echo "make tpu-check  compile the training step with the TPU's compiler, without a TPU (ENCODER=base: BERT-base)"
@@ -30,10 +31,13 @@ help:
 # On a cluster each run has a node of its own; here they share the processors, and never an accelerator.
 WHERE := $(if $(CLUSTER),--profile params/clusters/$(CLUSTER) --jobs $(JOBS),--cores $(CORES) --resources accelerator=1 run=$(JOBS))
 
+SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" snakemake $(WHERE) --keep-going --rerun-incomplete \
+  --quiet host progress reason
+CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEARNING_RATES)" glue_dir="$(GLUE_DIR)" \
+  encoder="$(ENCODER)"
+
 book: $(READY)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake $(WHERE) --keep-going \
-	  --rerun-incomplete --quiet host progress reason --config profile="$(PROFILE)" tasks="$(TASKS)" \
-	  jobs="$(JOBS)" seeds="$(SEEDS)" glue_dir="$(GLUE_DIR)" encoder="$(ENCODER)"
+	@$(SNAKEMAKE) --config profile="$(PROFILE)" $(CONFIG)
 	@echo "the book: book/_build/html/index.html"
 
 test: $(READY)

@@ -7,6 +7,7 @@ import sys
 
 from bertglue.environment import has_accelerator
 from bertglue.errors import InputError
+from bertglue.fetch import is_here
 from bertglue.parameters import Parameters
 from bertglue.sources import check_source
 from bertglue.tasks import TASKS
@@ -60,7 +61,7 @@ BOOK = "book/_build/html/index.html"
 def fetched(wildcards):
     """Name what a run needs downloaded before it starts."""
     parameters = PARAMETERS[wildcards.task]
-    elsewhere = parameters.source == "tfds" or not (parameters.encoder == "embedded" or os.path.exists(parameters.encoder))
+    elsewhere = parameters.source == "tfds" or not is_here(parameters.encoder)
     return [f"runs/{PROFILE}/fetched/{wildcards.task}.txt"] if elsewhere else []
 
 
@@ -68,6 +69,7 @@ wildcard_constraints:
     task="[a-z0-9]+",
     learning_rate="[0-9.e+-]+",
     seed=r"\d+",
+    page="|".join(PAGES),
 
 
 localrules:

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from bertglue.errors import InputError
 from bertglue.sources import load_data
-from bertglue.sources.embedded import vocabulary
 from bertglue.tasks import TASKS
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -36,6 +36,22 @@ def test_no_text_is_in_two_splits(world, task):
     assert len(rows) == len(set(rows))
 
 
+def test_a_held_out_share_is_taken_from_train_and_is_the_same_for_every_run():
+    whole, first, second = (load_data(TASKS["rte"], "embedded", hold_out=share) for share in (0, 0.1, 0.1))
+    assert list(whole.splits) == [split for split in first.splits if split != "held_out"]
+    assert len(first["held_out"]) == 0.1 * len(whole["train"])
+    rows = [list(zip(*split.segments, split.labels, strict=True)) for split in (first["train"], first["held_out"])]
+    assert sorted(rows[0] + rows[1]) == sorted(zip(*whole["train"].segments, whole["train"].labels, strict=True))
+    assert first["held_out"].columns == second["held_out"].columns
+
+
+def test_a_share_that_holds_nothing_out():
+    with pytest.raises(
+        InputError, match=r"hold_out is 1e-06, which leaves \d+ of \d+ rows to train on and 0 to choose"
+    ):
+        load_data(TASKS["rte"], "embedded", hold_out=1e-6)
+
+
 def test_same_seed_same_rows():
     first, second = (load_data(TASKS["rte"], "embedded", seed=7) for _ in range(2))
     other = load_data(TASKS["rte"], "embedded", seed=8)
@@ -54,11 +70,3 @@ def test_bag_of_words_does_not_solve_the_pairs(world, task):
     accuracy = model.score(words.transform(joined[validation]), data[validation].labels)
     majority = np.bincount(data[validation].labels).max() / len(data[validation])
     assert accuracy < majority + 0.15
-
-
-def test_every_word_of_the_world_is_in_the_vocabulary(world):
-    known = set(vocabulary())
-    for data in world.values():
-        for split in data.splits.values():
-            words = {w for column in split.segments for text in column for w in text.replace("'", " ' ").split()}
-            assert words <= known

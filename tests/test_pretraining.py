@@ -11,6 +11,7 @@ import pytest
 from bertglue import load_encoder
 from bertglue.corpus import Cleaner, Corpus, load_corpus, pack, read_documents, split_sentences, tidy
 from bertglue.encoder import check_fit
+from bertglue.encoder_files import read_story
 from bertglue.errors import InputError
 from bertglue.parameters import PretrainingParameters
 from bertglue.pretraining import (
@@ -22,6 +23,7 @@ from bertglue.pretraining import (
     draw_pairs,
     mask_words,
 )
+from bertglue.strategy import select_strategy
 
 WORDS = [
     "alpha",
@@ -218,6 +220,18 @@ def test_a_killed_run_goes_on_as_an_unbroken_one(tmp_path):
         np.testing.assert_allclose(np.asarray(left), np.asarray(right), atol=1e-9)
 
 
+def test_the_example_shows_what_is_hidden_and_what_is_to_be_found(tmp_path):
+    pretraining = run(tmp_path)
+    first, second = pretraining.example()
+    assert (first["segment"], second["segment"]) == ("a", "b")
+    shown = f"{first['as the model sees it']} {second['as the model sees it']}".split()
+    assert (shown[0], shown[-1]) == ("[CLS]", "[SEP]")
+    inputs, _, weights = pretraining.examples(pretraining.train, 0, 1, 12)[0]
+    assert len(shown) == inputs["input_mask"][0].sum()
+    found = ", ".join(filter(None, (first["to be found"], second["to be found"]))).split(", ")
+    assert len(found) == (weights["words"][0] > 0).sum()
+
+
 def test_it_learns(tmp_path):
     text = corpus(documents=100)
     one_word = np.repeat(5 + np.arange(600) % 18, np.diff(text.sentences)).astype(
@@ -247,7 +261,7 @@ def test_the_encoder_is_saved_in_half_precision_and_loaded(tmp_path):
 
     pretraining = run(tmp_path)
     pretraining.run(2)
-    folder = pretraining.save_encoder()
+    folder = pretraining.save_encoder(select_strategy())
     encoder, preprocessor = load_encoder(str(folder)), load_preprocessor(str(folder), 12)
     check_fit(encoder, preprocessor)
     assert preprocessor.vocabulary == ENTRIES
@@ -256,6 +270,9 @@ def test_the_encoder_is_saved_in_half_precision_and_loaded(tmp_path):
         np.testing.assert_allclose(np.asarray(encoder(inputs)[name]), np.asarray(value), atol=5e-3)
     for weight, half in zip(pretraining.encoder.get_weights(), encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(weight.astype("float16"), half)
+    story = read_story(folder)
+    assert story["history"] == pretraining.history
+    assert story["text"]["train"] == {"documents": 20, "sentences": 120, "tokens": pretraining.train.ids.size}
     (folder / "encoder.weights.h5").write_bytes(b"cut short")
     with pytest.raises(InputError, match=r"encoder holds no whole encoder \(.*write it again"):
         load_encoder(str(folder))

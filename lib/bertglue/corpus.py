@@ -112,6 +112,14 @@ class Corpus:
     documents: np.ndarray
 
 
+def count(corpus: Corpus) -> dict[str, int]:
+    return {
+        "documents": len(corpus.documents) - 1,
+        "sentences": len(corpus.sentences) - 1,
+        "tokens": corpus.ids.size,
+    }
+
+
 def pack(documents: Iterable[list[str]], tokenize, folder: Path) -> dict[str, int]:
     """Clean, tokenize and write a corpus in two parts, `train` and `held_out`, document by document.
 

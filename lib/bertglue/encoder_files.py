@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -13,11 +13,18 @@ from bertglue.encoder import EncoderConfig, build_encoder
 from bertglue.errors import InputError, reason
 from bertglue.tokens import read_vocabulary
 
-SIZES, WEIGHTS, VOCABULARY = "encoder.json", "encoder.weights.h5", "vocab.txt"
+EMBEDDED = Path(__file__).with_name("embedded")  # the encoder that the library brings along
+FRESH = "embedded-fresh"  # the same with fresh weights
+SIZES, WEIGHTS, VOCABULARY, STORY = "encoder.json", "encoder.weights.h5", "vocab.txt", "pretraining.json"
 
 
-def save_encoder(encoder: keras.Model, config: EncoderConfig, entries: list[str], folder: str | Path) -> Path:
-    """Write an encoder as `encoder.json`, `encoder.weights.h5` (float16) and `vocab.txt`; all of it or nothing."""
+def save_encoder(
+    encoder: keras.Model, config: EncoderConfig, entries: list[str], folder: str | Path, story: dict
+) -> Path:
+    """Write an encoder as `encoder.json`, `encoder.weights.h5` (float16) and `vocab.txt`; all of it or nothing.
+
+    `story` says where it comes from; it is kept beside it as `pretraining.json`.
+    """
     folder = Path(folder)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -31,27 +38,47 @@ def save_encoder(encoder: keras.Model, config: EncoderConfig, entries: list[str]
     half.set_weights([weight.astype("float16") for weight in encoder.get_weights()])
     half.save_weights(partial / WEIGHTS)
     (partial / SIZES).write_text(json.dumps(asdict(config), indent=1) + "\n")
+    (partial / STORY).write_text(json.dumps(story, indent=1) + "\n")
     (partial / VOCABULARY).write_text("\n".join(entries) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     return partial.rename(folder)
 
 
-def is_saved_encoder(source: str) -> bool:
-    return (Path(source).expanduser() / SIZES).is_file()
+def saved_encoder(source: str) -> Path | None:
+    """Find the folder of a saved encoder, be it the embedded one; None where `source` is something else."""
+    folder = EMBEDDED if source in (EMBEDDED.name, FRESH) else Path(source).expanduser()
+    return folder if (folder / SIZES).is_file() else None
 
 
-def load_saved_encoder(source: str, dropout: float) -> keras.Model:
-    """Read what `save_encoder` wrote, in the precision of this process. Runs no code from the files."""
-    folder = Path(source).expanduser()
+def read_sizes(folder: Path, dropout: float) -> EncoderConfig:
     try:
         sizes = json.loads((folder / SIZES).read_text(encoding="utf-8"))
-        config = EncoderConfig(**{**sizes, "heads": tuple(sizes["heads"])})
-        encoder = build_encoder(replace(config, dropout=dropout))
+        return EncoderConfig(**{**sizes, "heads": tuple(sizes["heads"]), "dropout": dropout})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise not_whole(folder, error) from None
+
+
+def load_saved_encoder(folder: Path, dropout: float) -> keras.Model:
+    """Read what `save_encoder` wrote, in the precision of this process. Runs no code from the files."""
+    encoder = build_encoder(read_sizes(folder, dropout))
+    try:
         encoder.load_weights(folder / WEIGHTS)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{folder} holds no whole encoder ({reason(error)}); write it again") from None
+        raise not_whole(folder, error) from None
     return encoder
 
 
-def saved_vocabulary(source: str) -> list[str]:
-    return read_vocabulary(Path(source).expanduser() / VOCABULARY)
+def read_story(folder: Path = EMBEDDED) -> dict:
+    """Read how an encoder was pre-trained: parameters, history, counts of its text, environment."""
+    try:
+        return json.loads((folder / STORY).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise not_whole(folder, error) from None
+
+
+def not_whole(folder: Path, error: Exception) -> InputError:
+    return InputError(f"{folder} holds no whole encoder ({reason(error)}); write it again")
+
+
+def saved_vocabulary(folder: Path) -> list[str]:
+    return read_vocabulary(folder / VOCABULARY)

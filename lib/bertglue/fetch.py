@@ -10,6 +10,13 @@ from bertglue.errors import exit_status
 from bertglue.parameters import Parameters
 from bertglue.tasks import get_task
 
+BUNDLED = ("embedded", "embedded-fresh")
+
+
+def is_here(encoder: str) -> bool:
+    """Tell whether an encoder needs no download: it comes with the library, or is a file or folder."""
+    return encoder in BUNDLED or Path(encoder).expanduser().exists()
+
 
 def fetch(parameters: Parameters) -> list[str]:
     """Prepare a run's data and find its encoder; give a line for each that says where it lies."""
@@ -19,7 +26,7 @@ def fetch(parameters: Parameters) -> list[str]:
         from bertglue.sources.tfds import prepare
 
         found.append(f"glue/{task.name}: {prepare(task)}")
-    if parameters.encoder != "embedded":
+    if parameters.encoder not in BUNDLED:
         from bertglue.hub import resolve
 
         found.append(f"{parameters.encoder}: {resolve(parameters.encoder)}")

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as text
 
-from bertglue.encoder_files import is_saved_encoder, saved_vocabulary
+from bertglue.encoder_files import saved_encoder, saved_vocabulary
 from bertglue.errors import InputError
 from bertglue.sources.data import Data, Split
 from bertglue.tokens import Tokens, load_tokens, read_vocabulary, save_tokens
@@ -109,14 +109,10 @@ def load_preprocessor(source: str, seq_length: int = DEFAULT_LENGTH) -> Preproce
     `source` is as for `load_encoder`, whose encoders bring their vocabulary along; a preprocessing SavedModel, which is
     run as it was published; or the `vocab.txt` of an uncased model.
     """
-    if source == "embedded":
-        from bertglue.sources.embedded import vocabulary
-
-        return Preprocessor(vocabulary(), seq_length)
     if source.endswith(".txt"):
         return Preprocessor(read_vocabulary(Path(source).expanduser()), seq_length)
-    if is_saved_encoder(source):
-        return Preprocessor(saved_vocabulary(source), seq_length)
+    if folder := saved_encoder(source):
+        return Preprocessor(saved_vocabulary(folder), seq_length)
     from bertglue.hub import Checkpoint, load_model, resolve
 
     checkpoint = Checkpoint(resolve(source))

@@ -17,12 +17,14 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from bertglue.corpus import Corpus, load_corpus
+from bertglue import environment
+from bertglue.corpus import Corpus, count, load_corpus
 from bertglue.encoder import EncoderConfig, build_encoder, dense, gelu, initializer, layer_norm
 from bertglue.encoder_files import save_encoder
 from bertglue.errors import InputError, reason
 from bertglue.optimization import build_optimizer
 from bertglue.parameters import PretrainingParameters
+from bertglue.strategy import Strategy
 from bertglue.tokens import read_vocabulary
 from bertglue.training import RunningLoss
 
@@ -263,7 +265,7 @@ class Pretraining:
         )  # fmt: skip
 
     def example(self) -> list[dict[str, str]]:
-        """Show the first pair of the run, piece by piece, as the model sees it and as it was."""
+        """Show the first pair of the run, a row for each segment: as the model sees it, and what it must find."""
         length, _ = self.parameters.stage(0)
         inputs, targets, weights = self.examples(self.train, 0, 1, length)[0]
         asked = {
@@ -273,21 +275,31 @@ class Pretraining:
             )
             if weight
         }
-        used = int(inputs["input_mask"][0].sum())
+        pieces, types = (
+            inputs[name][0][: inputs["input_mask"][0].sum()] for name in ("input_word_ids", "input_type_ids")
+        )
         return [
-            {"shown": self.entries[piece], "asked for": asked.get(position, ""), "segment": "ab"[segment]}
-            for position, (piece, segment) in enumerate(
-                zip(inputs["input_word_ids"][0][:used], inputs["input_type_ids"][0][:used], strict=True)
-            )
+            {
+                "segment": "ab"[segment],
+                "as the model sees it": " ".join(self.entries[piece] for piece in pieces[types == segment]),
+                "to be found": ", ".join(piece for position, piece in asked.items() if types[position] == segment),
+            }
+            for segment in (0, 1)
         ]
 
     def evaluate(self, length: int) -> dict[str, float]:
         batches = self.examples(self.held_out, 0, self.parameters.evaluate_batches, length)
         return self.trainer.evaluate(batches, verbose=0, return_dict=True)
 
-    def save_encoder(self) -> Path:
-        """Write the encoder without its heads, for `load_encoder` and `load_preprocessor`."""
-        return save_encoder(self.encoder, self.config, self.entries, self.folder / "encoder")
+    def save_encoder(self, strategy: Strategy) -> Path:
+        """Write the encoder without its heads, and how it came about, for `load_encoder` and `load_preprocessor`."""
+        story = {
+            "parameters": self.parameters.model_dump(exclude={"texts", "folder"}),
+            "text": {"train": count(self.train), "held_out": count(self.held_out)},
+            "history": self.history,
+            "environment": environment.describe(strategy.device),
+        }
+        return save_encoder(self.encoder, self.config, self.entries, self.folder / "encoder", story)
 
     def variables(self) -> list:
         return [*self.trainer.trainable_variables, *self.trainer.optimizer.variables]

@@ -7,8 +7,6 @@ label encodings are those of GLUE.
 
 from __future__ import annotations
 
-import functools
-import re
 from dataclasses import replace
 from random import Random
 
@@ -275,7 +273,6 @@ COMPOSERS = {
     "cola": cola, "sst2": sst2, "mrpc": mrpc, "stsb": stsb, "qqp": qqp,
     "mnli": mnli, "qnli": qnli, "rte": rte, "wnli": wnli,
 }  # fmt: skip
-PUNCTUATION = ".,;:!?'\"()-"
 # GLUE's small tasks are nearly as large here as the others: a fresh encoder cannot learn from 635 rows.
 EXAMPLES = {"train": 8000, "validation": 1000, "test": 500}
 FEWER = {"wnli": {"train": 4000}}  # its schemas have about 8,600 wordings in all
@@ -315,14 +312,3 @@ def distinct(rng: Random, composer, count: int, seen: set) -> list:
         if len(rows) == count:
             return rows
     raise RuntimeError(f"{composer.__name__} cannot word {count} examples more than the {len(seen)} it has")
-
-
-@functools.cache
-def vocabulary() -> list[str]:
-    """List the word pieces of the small world: its words, then letters to spell any other word with."""
-    rng = Random("bertglue vocabulary")
-    composers = (*COMPOSERS.values(), mnli_mismatched)
-    texts = (text for composer in composers for _ in range(2000) for text in composer(rng)[0])
-    words = sorted({word for text in texts for word in re.findall(r"\w+|[^\w\s]", text)})
-    letters = [f"{prefix}{letter}" for prefix in ("", "##") for letter in "abcdefghijklmnopqrstuvwxyz0123456789"]
-    return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *dict.fromkeys([*words, *letters, *PUNCTUATION])]
