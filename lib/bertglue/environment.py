@@ -91,6 +91,17 @@ def commit() -> str | None:
     return name.stdout.strip()
 
 
+def processor() -> str:
+    """Describe the processor: cores, memory, and whether it multiplies in bfloat16."""
+    facts = [f"{os.cpu_count()} cores", platform.machine()]
+    with contextlib.suppress(OSError, ValueError):
+        facts.insert(1, f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GB")
+    with contextlib.suppress(OSError):
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+        facts += [f"bfloat16 by {flag}" for flag in ("amx_bf16", "avx512_bf16") if flag in flags]
+    return ", ".join(facts)
+
+
 def has_accelerator() -> bool:
     """Tell whether this machine has a GPU or a TPU, without loading a framework."""
     devices = Path("/dev")

@@ -1,0 +1,159 @@
+"""The command `bertglue`: run a task, predict, look at results, write a submission, look at the machine."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bertglue.errors import InputError, exit_status
+
+app = typer.Typer(
+    name="bertglue", help="Fine-tuning BERT on GLUE.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
+NOTEBOOK = Path("notebooks/finetune.ipynb")
+
+
+def show(title: str, header: list[str], rows: list[list[str]]) -> None:
+    """Print a table; texts are shown as they are, never as markup or as codes for the terminal."""
+    table = Table(title=title, title_justify="left")
+    for name in header:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    Console().print(table)
+
+
+def printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "�" for character in str(text))
+
+
+@app.command()
+def run(
+    task: Annotated[str, typer.Argument(help="cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte or wnli")],
+    profile: Annotated[str, typer.Option(help="a file under params/profiles")] = "embedded",
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", help="name=value, over the profile's; may be repeated")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="the folder to write (default: runs/notebook/TASK)")] = None,
+) -> None:
+    """Fine-tune on one task: run the master notebook, in a checkout of the repository."""
+    import papermill
+    import yaml
+
+    from bertglue.parameters import Parameters
+
+    if not NOTEBOOK.is_file():
+        raise InputError(f"{NOTEBOOK} is not here; change to a checkout of the repository")
+    words = [word.partition("=") for word in parameter or []]
+    for name, equals, _ in words:
+        if not equals:
+            raise InputError(f"--parameter {name} has no value; give name=value")
+    given = {name: yaml.safe_load(value) for name, _, value in words}
+    files = [Path(f"params/profiles/{profile}.yaml"), Path(f"params/tasks/{task}.yaml")]
+    folder = output or Path("runs/notebook") / task
+    parameters = Parameters.from_files(*files, **{"task": task, "run_dir": str(folder), **given})
+    folder.mkdir(parents=True, exist_ok=True)
+    with failed_cells():
+        papermill.execute_notebook(
+            str(NOTEBOOK), str(folder / "finetune.ipynb"), parameters.model_dump(), progress_bar=sys.stderr.isatty(),
+            log_output=True, stdout_file=sys.stdout,
+        )  # fmt: skip
+    show_results([folder])
+
+
+@contextlib.contextmanager
+def failed_cells():
+    """Turn what went wrong in the notebook into one line."""
+    from papermill.exceptions import PapermillExecutionError
+
+    try:
+        yield
+    except PapermillExecutionError as error:
+        raise InputError(f"{error.ename}: {error.evalue}") from None
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="the folder of a finished run")],
+    file: Annotated[
+        typer.FileText, typer.Argument(help="a sentence a line, or two with a tab between them; - reads standard input")
+    ] = "-",
+) -> None:
+    """Print the label of each row and the probability of every label, with tabs between them."""
+    from bertglue.inference import Predictor, split_rows
+
+    predictor = Predictor(run)
+    labels = [f"p({label})" for label in predictor.task.labels]
+    print("prediction", *labels, sep="\t")
+    for prediction in predictor(split_rows(file, predictor.task, file.name)):
+        print(prediction.answer, *(f"{p:.4f}" for p in prediction.probabilities), sep="\t", flush=True)
+
+
+@app.command()
+def results(
+    folders: Annotated[list[Path], typer.Argument(help="folders of finished runs, or folders of such")],
+) -> None:
+    """Print every score of finished runs with its 95 % interval and its baseline."""
+    show_results(folders)
+
+
+def show_results(folders: list[Path]) -> None:
+    from bertglue.metrics import TITLES
+    from bertglue.records import RECORD, read_record
+    from bertglue.results import row_title
+    from bertglue.tasks import TASKS
+
+    paths = sorted(path for folder in folders for path in folder.rglob(RECORD))
+    if not paths:
+        raise InputError(f"{', '.join(map(str, folders))}: no finished run is there; `bertglue run` makes one")
+    rows = []
+    for path in paths:
+        record = read_record(path)
+        for split, values in record["metrics"].items():
+            for metric, value in values.items():
+                low, high = record["interval"][split][metric]
+                rows.append([
+                    row_title(TASKS[record["task"]], split), record["source"], record["encoder"],
+                    f"{record['learning_rate']:g}", str(record["seed"]), TITLES[metric], f"{value:.3f}",
+                    f"{low:.3f} to {high:.3f}", f"{record['baseline'][split][metric]:.3f}",
+                ])  # fmt: skip
+    header = ["task", "source", "encoder", "rate", "seed", "metric", "score", "95 % interval", "baseline"]
+    show("Scores on labelled splits; the embedded source is not GLUE", header, rows)
+
+
+@app.command()
+def submit(
+    folder: Annotated[Path, typer.Argument(help="the folder of a profile's runs, e.g. runs/full")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="the zip to write")] = Path("submission.zip"),
+    fill: Annotated[bool, typer.Option("--fill", help="answer missing tasks with their first label")] = False,
+) -> None:
+    """Write the answers of finished runs to GLUE's test splits as the zip that the leaderboard takes."""
+    from bertglue import submission
+
+    sources = submission.submit(folder, output, fill=fill)
+    submission.check(output)
+    show(str(output), ["file", "answered by"], [[f"{name}.tsv", source] for name, source in sources.items()])
+
+
+@app.command()
+def doctor() -> None:
+    """Print the device that a run would take, the versions, and where things are kept."""
+    from bertglue.doctor import examine
+
+    show("bertglue", ["what", "found"], [[what, found] for what, found in examine().items()])
+
+
+def main() -> None:
+    """Run the command; wrong input is one line and status 1."""
+    sys.exit(exit_status(lambda: app(standalone_mode=True)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""What a run would find on this machine: device, backend, versions, folders."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from bertglue.encoder_files import EMBEDDED, WEIGHTS
+from bertglue.environment import configure, processor, versions
+from bertglue.parameters import Parameters
+
+NOTEBOOK = Path("notebooks/finetune.ipynb")
+
+
+def examine() -> dict[str, str]:
+    """Give what was found, by what it is."""
+    configure(Parameters())
+    from bertglue.strategy import select_strategy
+
+    return {
+        "device": str(select_strategy()),
+        "processor": processor(),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+        "embedded encoder": here(EMBEDDED / WEIGHTS),
+        "checkout": here(NOTEBOOK.resolve()),
+        "GLUE folder (GLUE_DIR)": here(Path(os.environ["GLUE_DIR"])) if "GLUE_DIR" in os.environ else "not set",
+        "TF Hub's downloads": here(folder("TFHUB_CACHE_DIR", Path(tempfile.gettempdir()) / "tfhub_modules")),
+        "tensorflow-datasets": here(folder("TFDS_DATA_DIR", Path.home() / "tensorflow_datasets")),
+        "token cache": here(Path(Parameters().cache_dir).resolve()),
+    }
+
+
+def folder(variable: str, usual: Path) -> Path:
+    return Path(os.environ.get(variable) or usual)
+
+
+def here(path: Path) -> str:
+    return f"{path}" if path.exists() else f"{path} (not there yet)"

@@ -1,0 +1,133 @@
+"""The command: each of its parts on small finished runs, its help, and one line for what is wrong."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from bertglue import cli, inference
+from bertglue.classifier import build_classifier
+from bertglue.encoder import build_encoder
+from bertglue.errors import InputError
+from bertglue.preprocessing import Preprocessor
+from bertglue.records import write_json
+from bertglue.saving import save_classifier
+from bertglue.tasks import TASKS
+from bertglue.training import predict_texts
+from typer.testing import CliRunner
+
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]
+RECORD = {
+    "task": "rte",
+    "source": "embedded",
+    "encoder": "[bold]\x1b[31mred",
+    "learning_rate": 1e-3,
+    "seed": 0,
+    "metrics": {"validation": {"accuracy": 0.75}},
+    "interval": {"validation": {"accuracy": [0.7, 0.8]}},
+    "baseline": {"validation": {"accuracy": 0.5}},
+}
+
+
+def write_run(folder, config, task):
+    classifier = build_classifier(build_encoder(config, seed=3), TASKS[task].outputs)
+    save_classifier(classifier, Preprocessor(VOCABULARY, 16), folder)
+    write_json(folder / "record.json", {**RECORD, "task": task})
+    return folder
+
+
+def invoke(*arguments, text=None):
+    return CliRunner().invoke(cli.app, list(map(str, arguments)), input=text)
+
+
+@pytest.mark.parametrize("command", ["run", "predict", "results", "submit", "doctor"])
+def test_every_command_has_help(command):
+    assert command in invoke("--help").output
+    shown = invoke(command, "--help")
+    assert shown.exit_code == 0
+    assert "--help" in shown.output
+
+
+@pytest.mark.parametrize("task", ["rte", "stsb"])
+def test_predict_streams_what_the_classifier_says(tiny_config, tmp_path, task):
+    folder = write_run(tmp_path / task, tiny_config, task)
+    rows = [(f"w{i % 7} w3", f"w{i % 5} , w{i % 11}") for i in range(300)]
+    shown = invoke("predict", folder, text="\n".join("\t".join(row) for row in rows) + "\n")
+    assert shown.exit_code == 0, shown.output
+    header, *lines = shown.output.splitlines()
+    predictor = inference.Predictor(folder)
+    logits = predict_texts(predictor.classifier, predictor.preprocessor, rows)
+    if task == "stsb":
+        assert header == "prediction"
+        np.testing.assert_allclose([float(line) for line in lines], logits[:, 0], atol=6e-4)
+    else:
+        assert header == "prediction\tp(entailment)\tp(not_entailment)"
+        assert [line.split("\t")[0] for line in lines] == [TASKS[task].labels[i] for i in logits.argmax(1)]
+        np.testing.assert_allclose([sum(map(float, line.split("\t")[1:])) for line in lines], 1, atol=2e-4)
+
+
+def test_rows_are_asked_for_only_as_they_are_predicted(tiny_config, tmp_path):
+    predictor = inference.Predictor(write_run(tmp_path, tiny_config, "sst2"))
+    served = []
+
+    def rows():
+        for i in range(10_000):
+            served.append(i)
+            yield (f"w{i % 40}",)
+
+    next(predictor(rows()))
+    assert len(served) == inference.CHUNK
+
+
+def test_a_row_of_too_few_texts_is_named(tiny_config, tmp_path):
+    folder = write_run(tmp_path / "run", tiny_config, "rte")
+    (tmp_path / "rows.tsv").write_text("one\ttwo\nthree\n")
+    with pytest.raises(InputError, match=r"rows.tsv, row 2: 1 texts, and RTE takes 2 \(sentence1 and sentence2\)"):
+        CliRunner().invoke(cli.app, ["predict", str(folder), str(tmp_path / "rows.tsv")], catch_exceptions=False)
+
+
+def test_results_shows_scores_and_no_codes_for_the_terminal(tmp_path):
+    (tmp_path / "a").mkdir()
+    write_json(tmp_path / "a" / "record.json", RECORD)
+    shown = invoke("results", tmp_path)
+    assert shown.exit_code == 0
+    joined = "".join(shown.output.split())
+    assert "0.750" in joined
+    assert "\x1b" not in shown.output
+    assert "[bold]" in joined
+
+
+def test_wrong_input_is_one_line_and_a_status(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "bertglue.cli", "results", str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"{tmp_path}: no finished run is there; `bertglue run` makes one"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sst2", "-p", "epochs"], "--parameter epochs has no value; give name=value"),
+        (["sst2", "-p", "epoch=1"], "unknown parameter 'epoch'"),
+        (["sst3"], "params/tasks/sst3.yaml: No such file"),
+    ],
+)
+def test_run_checks_its_parameters_first(arguments, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        CliRunner().invoke(cli.app, ["run", *arguments, "--output", str(tmp_path / "run")], catch_exceptions=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_run_outside_a_checkout(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"notebooks/finetune.ipynb is not here; change to a checkout"):
+        CliRunner().invoke(cli.app, ["run", "sst2"], catch_exceptions=False)
+
+
+def test_doctor_names_the_device_and_the_versions():
+    done = subprocess.run([sys.executable, "-m", "bertglue.cli", "doctor"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for word in ("device", "backend", "keras", "cores"):
+        assert word in done.stdout
