@@ -26,6 +26,23 @@ def test_loss_is_the_mean_over_rows():
     assert metrics.loss(TASKS["stsb"], np.array([1.0, 2.0]), np.array([[1.0], [4.0]])) == 2
 
 
+def test_a_perfect_score_has_an_interval_all_the_same():
+    labels = np.array([0, 1] * 50)
+    low, high = metrics.intervals(TASKS["sst2"], labels, labels)["accuracy"]
+    assert (low, high) == (pytest.approx(100 / (100 + 1.959964**2)), 1)  # Wilson (1927)
+
+
+def test_each_metric_has_its_interval_and_the_score_lies_in_it():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    predictions = np.where(rng.random(400) < 0.8, labels, 1 - labels)
+    scores, found = (f(TASKS["mrpc"], labels, predictions) for f in (metrics.scores, metrics.intervals))
+    assert list(found) == ["f1", "accuracy"]
+    for name, (low, high) in found.items():
+        assert low < scores[name] < high
+        assert 0.05 < high - low < 0.12
+
+
 def test_interval_has_the_width_of_the_binomial():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 872)

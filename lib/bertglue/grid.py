@@ -43,7 +43,7 @@ def mean(runs: list[dict], split: str, metric: str) -> tuple[float, float]:
     """Give the mean of a metric over seeds and its standard error.
 
     Two parts are added: the spread of the seeds over the root of their number, and the sampling of the examples
-    (from each run's bootstrap interval), which more seeds do not make smaller.
+    (from each run's interval), which more seeds do not make smaller.
     """
     values = [run["metrics"][split][metric] for run in runs]
     seeds = stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
