@@ -64,8 +64,11 @@ def baseline(task: Task, train_labels: np.ndarray, labels: np.ndarray) -> dict[s
 
 
 def intervals(task: Task, labels: np.ndarray, predictions: np.ndarray, seed: int = 0) -> dict[str, tuple[float, float]]:
-    """Give a 95 % interval of each metric over the rows: Wilson's of an accuracy, which has a width even where every row
-    is right, and the percentiles of 1,000 bootstrap resamples of the others."""
+    """Give a 95 % interval of each metric over the rows.
+
+    An accuracy has Wilson's, which has a width even where every row is right; the others have the percentiles of 1,000
+    bootstrap resamples.
+    """
     found = {}
     if "accuracy" in task.metrics:
         right = int(np.equal(labels, predictions).sum())
