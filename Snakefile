@@ -131,7 +131,7 @@ rule finetune:
         "{wildcards.task}: fine-tuning (learning rate {wildcards.learning_rate}, seed {wildcards.seed}); log in {log}"
     shell:
         """
-        rm -rf {params.folder} {params.folder}.partial && mkdir -p {params.folder}.partial
+        rm -rf {params.folder} && mkdir -p {params.folder}.partial  # where a killed run left the state to go on from
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=2
         {{ papermill {input.notebook} {params.folder}.partial/finetune.ipynb --no-progress-bar --log-output \
             -f {input.profile} -f {input.task} {params.given} \

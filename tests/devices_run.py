@@ -21,11 +21,12 @@ import numpy as np
 from bertglue import Parameters
 from bertglue.classifier import build_classifier
 from bertglue.encoder import EncoderConfig, build_encoder
+from bertglue.prediction import predict
 from bertglue.sources.data import Data, Split
 from bertglue.strategy import select_strategy
 from bertglue.tasks import TASKS
 from bertglue.tokens import Tokens
-from bertglue.training import predict, train
+from bertglue.training import train
 
 ROWS = {"train": 37, "validation": 19}
 

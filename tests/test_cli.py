@@ -9,11 +9,11 @@ from bertglue import cli, inference
 from bertglue.classifier import build_classifier
 from bertglue.encoder import build_encoder
 from bertglue.errors import InputError
+from bertglue.prediction import predict_texts
 from bertglue.preprocessing import Preprocessor
 from bertglue.records import write_json
 from bertglue.saving import save_classifier
 from bertglue.tasks import TASKS
-from bertglue.training import predict_texts
 from typer.testing import CliRunner
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]

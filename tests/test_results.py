@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import yaml
 from bertglue import book, environment, records, report, results
+from bertglue.epochs import Training
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
 from bertglue.sources.data import Data, Split
 from bertglue.strategy import Strategy
 from bertglue.tasks import TASKS
-from bertglue.training import Training
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def record():
     data = Data(task, "embedded", splits)
     scores = records.evaluate(data, dict.fromkeys(names[1:], logits))
     history = [{"epoch": 1, **{n: {"loss": 0.5, "accuracy": 0.75} for n in ("train", *task.validation)}}]
-    training = Training(history=history, seconds=[2.0], evaluate_seconds=0.5)
+    training = Training(history=history, seconds=[2.0], evaluate_seconds=0.5, kept=1)
     strategy = Strategy("tensorflow", "CPU", 2)
     parameters = Parameters(task="mnli")
     tokens = SimpleNamespace(seconds=0.25)

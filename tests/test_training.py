@@ -11,10 +11,12 @@ from bertglue import metrics
 from bertglue.classifier import build_classifier
 from bertglue.encoder import build_encoder
 from bertglue.parameters import Parameters
+from bertglue.prediction import predict
+from bertglue.running import ConfusionMatrix
 from bertglue.sources.data import Data, Split
 from bertglue.tasks import TASKS
 from bertglue.tokens import Tokens
-from bertglue.training import ConfusionMatrix, predict, train
+from bertglue.training import train
 
 
 def tokens(rows=10, length=5, seed=0):
@@ -57,7 +59,7 @@ def test_training_records_every_epoch_and_lowers_the_loss(tiny_config, name, tmp
     labels = {s: v % 2 if task.labels else (v % 6).astype("float32") for s, v in labels.items()}
     columns = dict.fromkeys(task.columns, [""] * 40)
     data = Data(task, "embedded", {split: Split(columns, value) for split, value in labels.items()})
-    parameters = Parameters(task=name, epochs=8, batch_size=16, learning_rate=0.03)
+    parameters = Parameters(task=name, epochs=8, batch_size=16, learning_rate=0.03, run_dir=str(tmp_path))
     classifier = build_classifier(build_encoder(tiny_config), task.outputs)
     training = train(classifier, data, packed, parameters)
     assert [row["epoch"] for row in training.history] == list(range(1, 9))

@@ -27,13 +27,18 @@ class Batches(keras.utils.PyDataset):
         self, tokens: Tokens, labels=None, *, batch_size: int, seed: int | None = None, part=(0, 1), lengths=()
     ):
         super().__init__()
-        self.tokens, self.batch_size, self.seed, self.epoch = tokens, batch_size, seed, 0
+        self.tokens, self.batch_size, self.seed = tokens, batch_size, seed
         self.part = slice(batch_size * part[0] // part[1], batch_size * (part[0] + 1) // part[1])
         self.labels = np.zeros(len(tokens), "int32") if labels is None else labels
         self.lengths = padded_lengths(tokens, lengths)
         self.bucket = np.searchsorted(self.lengths, tokens.lengths)
+        self.start(0)
+
+    def start(self, epoch: int) -> None:
+        """Begin with an epoch, from which Keras takes the shape of all batches to come."""
+        self.epoch = epoch
         self.reorder()
-        if len(set(self.widths)) == 1:  # as Keras will have seen; later epochs must keep to it
+        if len(set(self.widths)) == 1:  # as Keras will see them; later epochs must keep to it
             self.lengths, self.bucket = self.lengths[-1:], np.zeros_like(self.bucket)
 
     def reorder(self):

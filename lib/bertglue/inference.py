@@ -11,10 +11,10 @@ import numpy as np
 
 from bertglue import metrics
 from bertglue.errors import InputError
+from bertglue.prediction import predict_texts
 from bertglue.records import RECORD, read_record
 from bertglue.saving import load_classifier
 from bertglue.tasks import Task, get_task
-from bertglue.training import predict_texts
 
 CHUNK = 128  # rows in memory at a time
 

@@ -77,6 +77,8 @@ class Parameters(Checked):
     bucketing: bool = True
     bucket_lengths: Annotated[list[Positive], Field(min_length=1)] = Field(default=[16, 32, 64, 128])
     hold_out: Fraction = 0.0
+    keep: Literal["last", "best"] = "last"
+    patience: Positive | None = None
     dropout: Fraction = 0.1
     encoder_dropout: Fraction = 0.1
     steps_per_execution: Positive = 1

@@ -6,27 +6,25 @@ checkpoint, with the examples and weights that an unbroken one would have had.
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import keras
 import numpy as np
 from keras import layers, ops
 
 from bertglue import environment
+from bertglue.checkpoints import assign, load_checkpoint, save_checkpoint
 from bertglue.corpus import Corpus, count, load_corpus
 from bertglue.encoder import EncoderConfig, build_encoder, dense, gelu, initializer, layer_norm
 from bertglue.encoder_files import save_encoder
-from bertglue.errors import InputError, reason
+from bertglue.errors import InputError
 from bertglue.optimization import build_optimizer
 from bertglue.parameters import PretrainingParameters
+from bertglue.running import RunningLoss
 from bertglue.strategy import Strategy
 from bertglue.tokens import read_vocabulary
-from bertglue.training import RunningLoss
 
 PLACES = {"texts", "folder", "backend"}  # may differ when a run goes on
 PAD, CLS, SEP, MASK = "[PAD]", "[CLS]", "[SEP]", "[MASK]"
@@ -306,27 +304,16 @@ class Pretraining:
 
     def save(self) -> None:
         """Write weights, optimizer, step and history as one file, whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / "checkpoint.partial.npz"
-        values = {f"v{i}": ops.convert_to_numpy(v) for i, v in enumerate(self.variables())}
         about = {"parameters": self.parameters.model_dump(exclude=PLACES), "step": self.step, "history": self.history}
-        np.savez(partial, about=json.dumps(about), **values)
-        os.replace(partial, self.checkpoint)
+        save_checkpoint(self.checkpoint, about, v=self.variables())
 
     def load(self) -> None:
-        try:
-            with np.load(self.checkpoint, allow_pickle=False) as saved:
-                about = json.loads(str(saved["about"]))
-                theirs = about["parameters"]
-                values = [saved[f"v{i}"] for i in range(len(self.variables()))]
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            raise InputError(f"{self.checkpoint} cannot be read ({reason(error)}); remove it to start anew") from None
-        mine = self.parameters.model_dump(exclude=PLACES)
+        about, groups = load_checkpoint(self.checkpoint, "v")
+        mine, theirs = self.parameters.model_dump(exclude=PLACES), about["parameters"]
         other = [name for name in mine if mine[name] != theirs.get(name)]
         if other:
             raise InputError(f"{self.checkpoint} is of other parameters ({', '.join(other)}); give another folder")
-        for variable, value in zip(self.variables(), values, strict=True):
-            variable.assign(value)
+        assign(self.variables(), groups["v"])
         self.step, self.history = about["step"], about["history"]
 
 

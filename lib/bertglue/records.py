@@ -19,6 +19,7 @@ from bertglue.sources.data import Data
 from bertglue.tasks import AX, TASKS
 
 RECORD = "record.json"
+RESUME = "resume.npz"  # the state of a run that is not finished
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def build_record(parameters: Parameters, data: Data, tokens, training, scores: S
         "examples": data.examples,
         **asdict(scores),
         "history": training.history,
+        "kept_epoch": training.kept,
         "timing": timing(training, data, tokens.seconds),
         "environment": environment.describe(strategy.device, strategy.count),
         "parameters": parameters.model_dump(exclude={"run_dir", "cache_dir"}),
@@ -80,7 +82,9 @@ def write_record(run_dir: str | Path, record: dict, logits: dict[str, np.ndarray
     partial = folder / "logits.partial.npz"
     np.savez(partial, **logits)
     os.replace(partial, folder / "logits.npz")
-    return write_json(folder / RECORD, record)
+    path = write_json(folder / RECORD, record)
+    (folder / RESUME).unlink(missing_ok=True)  # there is nothing left to go on with
+    return path
 
 
 def write_json(path: Path, value) -> Path:

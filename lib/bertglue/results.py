@@ -134,11 +134,11 @@ def table_1(runs: dict):
 
 
 def table_1_value(run: dict | None, split: str, name: str) -> float | None:
-    """Look up a row of Table 1: after the last epoch, of train or of the column's validation split."""
+    """Look up a row of Table 1: after the kept epoch, of train or of the column's validation split."""
     if run is None:
         return None
-    last = run["history"][-1]
-    values = last[split] if name.startswith("validation_") else last["train"]
+    row = run["history"][run["kept_epoch"] - 1]
+    values = row[split] if name.startswith("validation_") else row["train"]
     return values.get(name.removeprefix("validation_").removeprefix("training_"))
 
 

@@ -1,0 +1,40 @@
+"""The state of a training in one file: variables, and what is known about them. Written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from keras import ops
+
+from bertglue.errors import InputError, reason
+
+
+def save_checkpoint(path: Path, about: dict, **groups: list) -> None:
+    """Write groups of variables (or arrays) with a dict that JSON can hold."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name("partial." + path.name)
+    arrays = {f"{name}{i}": ops.convert_to_numpy(v) for name, values in groups.items() for i, v in enumerate(values)}
+    np.savez(partial, about=json.dumps(about), **arrays)
+    os.replace(partial, path)
+
+
+def load_checkpoint(path: Path, *names: str) -> tuple[dict, dict[str, list[np.ndarray]]]:
+    """Read what `save_checkpoint` wrote: the dict, and the arrays of each group. Runs no code from the file."""
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            groups = {name: [] for name in names}
+            for name, values in groups.items():
+                while f"{name}{len(values)}" in saved.files:
+                    values.append(saved[f"{name}{len(values)}"])
+            return json.loads(str(saved["about"])), groups
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise InputError(f"{path} cannot be read ({reason(error)}); remove it to start anew") from None
+
+
+def assign(variables: list, values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

@@ -1,0 +1,162 @@
+"""What is done after each epoch: score, keep the best weights, stop early, and leave a state to go on from."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import fmean
+
+import keras
+import numpy as np
+from keras import ops
+
+from bertglue import metrics
+from bertglue.checkpoints import assign, load_checkpoint, save_checkpoint
+from bertglue.environment import commit
+from bertglue.errors import InputError
+from bertglue.parameters import Parameters
+from bertglue.prediction import predict
+from bertglue.records import RESUME
+from bertglue.running import ConfusionMatrix
+from bertglue.sources.data import HELD_OUT, Data
+from bertglue.tokens import Tokens
+
+PLACES = {"run_dir", "cache_dir", "glue_dir", "samples", "profile"}  # may differ when a run goes on
+
+
+@dataclass
+class Training:
+    """What a training leaves: one dict an epoch (loss and metrics of train and validation), times, and logits."""
+
+    history: list[dict] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)  # of each epoch's training, without validation
+    evaluate_seconds: float = 0.0
+    kept: int = 0  # the epoch whose weights were kept, counted from 1
+    logits: dict[str, np.ndarray] = field(default_factory=dict)  # of the splits that are scored, kept epoch
+
+
+class EpochRecorder(keras.callbacks.Callback):
+    """Score each epoch, print a line, and write what a killed run needs to go on as if it had not been."""
+
+    def __init__(self, data: Data, tokens: dict[str, Tokens], parameters: Parameters, running: list):
+        super().__init__()
+        self.data, self.task, self.tokens = data, data.task, tokens
+        self.parameters, self.running = parameters, running
+        self.splits = [split for split in (HELD_OUT, *self.task.validation) if split in tokens]
+        self.training = Training()
+        self.best: list[np.ndarray] = []  # the weights of the kept epoch, where that is the best one
+        # several machines would have to agree on how far they were
+        self.path = Path(parameters.run_dir) / RESUME if parameters.machines == 1 else None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        training = self.training
+        training.seconds.append(time.perf_counter() - self.started)
+        row = {"epoch": epoch + 1, "train": self.train_scores(logs)}
+        started = time.perf_counter()
+        logits = self.predict()
+        training.evaluate_seconds = time.perf_counter() - started
+        training.history.append(row | {split: self.scores(split, logits[split]) for split in self.splits})
+        print(epoch_line(training.history[-1], self.parameters.epochs, training.seconds[-1]), flush=True)
+        if self.parameters.keep == "last" or best_epoch(training.history, self.splits[0]) == epoch + 1:
+            training.kept, training.logits = epoch + 1, logits
+            self.best = [ops.convert_to_numpy(v) for v in self.kept_variables()]
+        self.model.stop_training = self.finished
+        if self.path:
+            self.save()
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether all epochs are done, or the last `patience` of them brought nothing better."""
+        history, patience = self.training.history, self.parameters.patience
+        if len(history) == self.parameters.epochs:
+            return True
+        return bool(history and patience) and len(history) - best_epoch(history, self.splits[0]) >= patience
+
+    def finish(self) -> Training:
+        """Put the kept weights in place, and hand over what the training left."""
+        assign(self.kept_variables(), self.best)
+        self.training.logits = self.training.logits or self.predict()
+        return self.training
+
+    def kept_variables(self) -> list:
+        return self.model.trainable_variables if self.parameters.keep == "best" else []
+
+    def predict(self) -> dict[str, np.ndarray]:
+        size, lengths = self.parameters.evaluation_batch_size, self.parameters.lengths
+        return {split: predict(self.model, self.tokens[split], size, lengths) for split in self.splits}
+
+    def scores(self, split: str, logits: np.ndarray) -> dict[str, float]:
+        labels, predictions = self.data[split].labels, metrics.decide(self.task, logits)
+        loss = metrics.loss(self.task, labels, logits)
+        return {"loss": loss, **metrics.scores(self.task, labels, predictions)}
+
+    def train_scores(self, logs) -> dict[str, float]:
+        """Score the steps of the epoch as they ran, with dropout on; ranks need all rows and are left out."""
+        scores = {"loss": float(logs["running_loss"])}
+        for metric in self.running:
+            if isinstance(metric, ConfusionMatrix):
+                scores |= metric.scores(self.task)
+        return scores
+
+    def save(self) -> None:
+        training = asdict(self.training)
+        training.pop("logits")
+        save_checkpoint(self.path, {"of": self.identity(), "training": training}, state=self.state(), best=self.best)
+
+    def resume(self) -> int:
+        """Go on from where the same run was killed; give the epochs that are done."""
+        if not self.path or not self.path.exists():
+            return 0
+        try:
+            about, groups = load_checkpoint(self.path, "state", "best")
+            same = about["of"] == self.identity()
+        except (InputError, KeyError):
+            same = False
+        if not same:
+            print(f"{self.path} is not of this run; starting from the first epoch", flush=True)
+            return 0
+        assign(self.state(), groups["state"])
+        self.training, self.best = Training(**about["training"]), groups["best"]
+        if self.parameters.keep == "best":  # whose logits belong to other weights than the last
+            last = [ops.convert_to_numpy(v) for v in self.kept_variables()]
+            assign(self.kept_variables(), self.best)
+            self.training.logits = self.predict()
+            assign(self.kept_variables(), last)
+        print(f"going on after epoch {len(self.training.history)}, from {self.path}", flush=True)
+        return len(self.training.history)
+
+    def state(self) -> list:
+        """List the variables that a run continues with: weights, optimizer, and the state of the random numbers."""
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def identity(self) -> dict:
+        """Describe the run that a state belongs to: what it was asked, on what rows, by which version of the code."""
+        train = self.tokens["train"]
+        digest = hashlib.sha256()
+        for part in (train.ids, train.offsets, self.data["train"].labels):
+            digest.update(np.ascontiguousarray(part))
+        return {
+            "parameters": self.parameters.model_dump(exclude=PLACES),
+            "rows": digest.hexdigest(),
+            "backend": keras.backend.backend(),
+            "commit": commit(),
+        }
+
+
+def best_epoch(history: list[dict], split: str) -> int:
+    """Give the epoch, counted from 1, whose metrics on a split have the best mean; the first of several."""
+    means = [fmean(value for name, value in row[split].items() if name != "loss") for row in history]
+    return 1 + int(np.argmax(means))
+
+
+def epoch_line(row: dict, epochs: int, seconds: float) -> str:
+    parts = [f"epoch {row['epoch']}/{epochs}", f"{seconds:5.1f} s"]
+    for split, values in row.items():
+        if split != "epoch":
+            parts.append(split + " " + ", ".join(f"{name} {value:.4f}" for name, value in values.items()))
+    return " | ".join(parts)

@@ -1,0 +1,41 @@
+"""Logits of rows: of a split, of all that a run scores, of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from bertglue.batches import Batches
+from bertglue.parameters import Parameters
+from bertglue.strategy import predict_together, process
+from bertglue.tokens import Tokens
+
+
+def predict(classifier: keras.Model, tokens: Tokens, batch_size: int, lengths: Sequence[int] = ()) -> np.ndarray:
+    """Give the logits [rows, outputs] of every row of a split, in order; `lengths` are those of `Batches`."""
+    part = process()
+    batches = Batches(tokens, batch_size=batch_size, part=part, lengths=lengths)
+    served = predict_together(classifier, batches) if part[1] > 1 else classifier.predict(batches, verbose=0)
+    logits = np.empty((len(tokens), *served.shape[1:]), served.dtype)
+    logits[batches.order] = served[: len(tokens)]
+    return logits
+
+
+def predict_rest(
+    classifier: keras.Model, tokens: dict[str, Tokens], known: dict[str, np.ndarray], parameters: Parameters
+) -> dict[str, np.ndarray]:
+    """Give the logits of every split but train: those that the training left, and of test and AX beside them."""
+    rest = [split for split in tokens if split != "train" and split not in known]
+    size, lengths = parameters.evaluation_batch_size, parameters.lengths
+    return {**known, **{split: predict(classifier, tokens[split], size, lengths) for split in rest}}
+
+
+def predict_texts(classifier: keras.Model, preprocessor, texts: list) -> np.ndarray:
+    """Give the logits [texts, outputs] of sentences, or of pairs of them."""
+    rows = [[text] if isinstance(text, str) else text for text in texts]
+    packed = preprocessor(list(zip(*rows, strict=True)))
+    inputs = {name: np.asarray(ids) for name, ids in packed.items()}
+    return ops.convert_to_numpy(classifier(inputs, training=False))

@@ -1,0 +1,120 @@
+"""After each epoch: a killed run goes on as if it had not been, the best weights are kept, and stopping early stops."""
+
+import numpy as np
+import pytest
+from bertglue import epochs, metrics
+from bertglue.classifier import build_classifier
+from bertglue.encoder import build_encoder
+from bertglue.errors import InputError
+from bertglue.parameters import Parameters
+from bertglue.prediction import predict
+from bertglue.records import RESUME
+from bertglue.sources.data import Data, Split
+from bertglue.tasks import TASKS
+from bertglue.tokens import Tokens
+from bertglue.training import train
+
+
+def rows(count, seed, signal):
+    """Rows of uneven length whose first word gives the label away, as far as there is `signal`."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(4, 12, count)
+    ids = rng.integers(4, 50, lengths.sum()).astype("int32")
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    labels = np.where(rng.random(count) < signal, ids[offsets[:-1]] % 2, rng.integers(0, 2, count)).astype("int32")
+    return Tokens(ids, offsets, np.full(count, 3), 16), labels
+
+
+class Run:
+    """One small run; a new object is a new process, as far as the state is concerned."""
+
+    def __init__(self, folder, config, signal=0.9, **changes):
+        task = TASKS["sst2"]
+        made = {split: rows(count, count, signal) for split, count in (("train", 37), ("validation", 30))}
+        self.tokens = {split: tokens for split, (tokens, _) in made.items()}
+        columns = dict.fromkeys(task.columns, [""])
+        self.data = Data(task, "embedded", {split: Split(columns, labels) for split, (_, labels) in made.items()})
+        recipe = {"epochs": 4, "batch_size": 8, "learning_rate": 0.02, "bucket_lengths": [8], **changes}
+        self.parameters = Parameters(task="sst2", run_dir=str(folder), **recipe)
+        self.classifier = build_classifier(build_encoder(config, seed=1), task.outputs, dropout=0.3)
+
+    def train(self):
+        return train(self.classifier, self.data, self.tokens, self.parameters)
+
+    def score(self):
+        logits = predict(self.classifier, self.tokens["validation"], 8)
+        return metrics.scores(self.data.task, self.data["validation"].labels, logits.argmax(1))["accuracy"]
+
+
+@pytest.fixture
+def killed(monkeypatch):
+    """Kill a training right after the state of an epoch was written."""
+
+    def kill_after(epoch):
+        save = epochs.EpochRecorder.save
+
+        def save_and_die(self):
+            save(self)
+            if len(self.training.history) == epoch:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(epochs.EpochRecorder, "save", save_and_die)
+
+    yield kill_after
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize(("keep", "after"), [("last", 1), ("last", 4), ("best", 3)])
+def test_a_killed_run_goes_on_as_an_unbroken_one(tiny_config, tmp_path, killed, monkeypatch, keep, after):
+    unbroken = Run(tmp_path / "unbroken", tiny_config, keep=keep)
+    expected = unbroken.train()
+    killed(after)
+    with pytest.raises(KeyboardInterrupt):
+        Run(tmp_path / "broken", tiny_config, keep=keep).train()
+    monkeypatch.undo()
+    broken = Run(tmp_path / "broken", tiny_config, keep=keep)
+    training = broken.train()
+    assert training.history == expected.history
+    assert training.kept == expected.kept
+    np.testing.assert_allclose(training.logits["validation"], expected.logits["validation"], atol=1e-6)
+    for left, right in zip(broken.classifier.get_weights(), unbroken.classifier.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_the_best_epoch_is_kept_and_its_weights_score_as_recorded(tiny_config, tmp_path):
+    run = Run(tmp_path, tiny_config, signal=0.3, keep="best", epochs=6)
+    training = run.train()
+    scores = [row["validation"]["accuracy"] for row in training.history]
+    assert training.kept == 1 + int(np.argmax(scores)) < 6  # the last one is not the best here
+    assert run.score() == max(scores)
+
+
+def test_the_last_epoch_is_kept_unless_the_best_is_asked_for(tiny_config, tmp_path):
+    run = Run(tmp_path, tiny_config, signal=0.3, epochs=6)
+    training = run.train()
+    assert training.kept == 6
+    assert run.score() == training.history[-1]["validation"]["accuracy"]
+
+
+def test_patience_ends_a_run_that_gets_no_better(tiny_config, tmp_path):
+    run = Run(tmp_path, tiny_config, signal=0.3, epochs=30, patience=2)
+    history = run.train().history
+    best = epochs.best_epoch(history, "validation")
+    assert len(history) == best + 2 < 30
+
+
+@pytest.mark.parametrize("damage", ["other rate", "cut short"])
+def test_a_state_of_another_run_or_a_damaged_one_is_not_used(tiny_config, tmp_path, capsys, damage):
+    Run(tmp_path, tiny_config, epochs=2).train()
+    if damage == "cut short":
+        (tmp_path / RESUME).write_bytes((tmp_path / RESUME).read_bytes()[:500])
+    rate = 0.01 if damage == "other rate" else 0.02
+    training = Run(tmp_path, tiny_config, epochs=2, learning_rate=rate).train()
+    assert len(training.seconds) == 2
+    assert "is not of this run; starting from the first epoch" in capsys.readouterr().out
+
+
+def test_an_unreadable_checkpoint_is_named(tmp_path):
+    (tmp_path / "checkpoint.npz").write_bytes(b"no zip")
+    with pytest.raises(InputError, match=r"checkpoint.npz cannot be read .*remove it to start anew"):
+        epochs.load_checkpoint(tmp_path / "checkpoint.npz", "state")
