@@ -43,6 +43,20 @@ def test_each_metric_has_its_interval_and_the_score_lies_in_it():
         assert 0.05 < high - low < 0.12
 
 
+@pytest.mark.parametrize("name", ["cola", "mrpc"])
+def test_counts_resampled_are_rows_resampled(name):
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, 300)
+    predictions = np.where(rng.random(300) < 0.7, labels, 1 - labels)
+    metric = TASKS[name].metrics[0]
+    spread = [
+        np.percentile([metrics.FUNCTIONS[metric](*sample) for sample in resample(labels, predictions, 0)], (2.5, 97.5))
+        for resample in (metrics.resample_rows, metrics.resample_counts)
+    ]
+    np.testing.assert_allclose(*spread, atol=0.015)
+    assert metrics.intervals(TASKS[name], labels, predictions)[metric] == pytest.approx(tuple(spread[1]))
+
+
 def test_interval_has_the_width_of_the_binomial():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 872)

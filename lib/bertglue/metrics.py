@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import special, stats
 from sklearn import metrics as sk
@@ -27,9 +29,15 @@ def correlation(function, labels, predictions) -> float:
 
 
 FUNCTIONS = {
-    "matthews": lambda labels, predictions: float(sk.matthews_corrcoef(labels, predictions)),
-    "accuracy": lambda labels, predictions: float(np.mean(np.equal(labels, predictions))),
-    "f1": lambda labels, predictions: float(sk.f1_score(labels, predictions, zero_division=0)),
+    "matthews": lambda labels, predictions, weights=None: float(
+        sk.matthews_corrcoef(labels, predictions, sample_weight=weights)
+    ),
+    "accuracy": lambda labels, predictions, weights=None: float(
+        np.average(np.equal(labels, predictions), weights=weights)
+    ),
+    "f1": lambda labels, predictions, weights=None: float(
+        sk.f1_score(labels, predictions, sample_weight=weights, zero_division=0)
+    ),
     "pearson": lambda labels, predictions: correlation(stats.pearsonr, labels, predictions),
     "spearman": lambda labels, predictions: correlation(stats.spearmanr, labels, predictions),
 }
@@ -75,8 +83,23 @@ def intervals(task: Task, labels: np.ndarray, predictions: np.ndarray, seed: int
         found["accuracy"] = tuple(map(float, stats.binomtest(right, len(labels)).proportion_ci(method="wilson")))
     others = [name for name in task.metrics if name != "accuracy"]
     if others:
-        rows = np.random.default_rng(seed).integers(len(labels), size=(RESAMPLES, len(labels)))
-        draws = [[FUNCTIONS[name](labels[sample], predictions[sample]) for name in others] for sample in rows]
+        resample = resample_rows if task.regression else resample_counts
+        draws = [[FUNCTIONS[name](*sample) for name in others] for sample in resample(labels, predictions, seed)]
         bounds = np.percentile(draws, (2.5, 97.5), axis=0).T.tolist()
         found |= dict(zip(others, map(tuple, bounds), strict=True))
     return {name: found[name] for name in task.metrics}
+
+
+def resample_rows(labels: np.ndarray, predictions: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, ...]]:
+    """Draw as many rows as there are, again and again, with replacement."""
+    rng = np.random.default_rng(seed)
+    for _ in range(RESAMPLES):
+        rows = rng.integers(len(labels), size=len(labels))
+        yield labels[rows], predictions[rows]
+
+
+def resample_counts(labels: np.ndarray, predictions: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, ...]]:
+    """Draw how often each pair of label and prediction comes up in such rows, which is all that a metric looks at."""
+    pairs, counts = np.unique([labels, predictions], axis=1, return_counts=True)
+    for drawn in np.random.default_rng(seed).multinomial(len(labels), counts / len(labels), size=RESAMPLES):
+        yield *pairs, drawn
