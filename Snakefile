@@ -26,7 +26,8 @@ def read_parameters(task):
 
 def numbers(name, convert):
     """Read the numbers that a variable lists."""
-    text = str(config.get(name, ""))
+    given = config.get(name)
+    text = "" if given is None else str(given)  # Snakemake reads an empty value as None
     try:
         return [convert(word) for word in text.split()]
     except ValueError:

@@ -18,7 +18,7 @@ def encoder():
 def test_its_vocabulary_and_positions_fit(encoder):
     preprocessor = load_preprocessor("embedded", 128)
     check_fit(encoder, preprocessor)
-    assert preprocessor.tokens("The Queen's vocabulary") == ["the", "queen", "'", "s", "vocabulary"]
+    assert preprocessor.tokens("The Queen's house") == ["the", "queen", "'", "s", "house"]
 
 
 def test_it_is_small_and_nothing_but_numbers_and_text():

@@ -77,3 +77,11 @@ def test_a_grid_has_one_run_for_each_task_rate_and_seed():
     assert result.returncode == 0, result.stderr
     runs = re.findall(r"Job \d+: (\w+): fine-tuning \(learning rate (\S+), seed (\d)\)", result.stdout + result.stderr)
     assert sorted(set(runs)) == sorted(itertools.product(("cola", "rte"), ("0.0005", "0.001"), "01"))
+
+
+def test_an_empty_variable_is_the_default():
+    """As the Makefile passes what nobody gave."""
+    result = snakemake("tasks=rte", "learning_rates=", "seeds=", "glue_dir=", "encoder=")
+    assert result.returncode == 0, result.stderr
+    runs = re.findall(r"Job \d+: (\w+): fine-tuning \(learning rate (\S+), seed (\d)\)", result.stdout + result.stderr)
+    assert runs == [("rte", "0.0003", "0")]
