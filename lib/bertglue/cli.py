@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,11 +19,12 @@ app = typer.Typer(
     name="bertglue", help="Fine-tuning BERT on GLUE.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
 NOTEBOOK = Path("notebooks/finetune.ipynb")
+FACTS = {"source": "source", "encoder": "encoder", "learning rate": "learning_rate", "seed": "seed"}
 
 
 def show(title: str, header: list[str], rows: list[list[str]]) -> None:
     """Print a table; texts are shown as they are, never as markup or as codes for the terminal."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(printable(title)), title_justify="left", box=box.SIMPLE_HEAD)
     for name in header:
         table.add_column(name, overflow="fold")
     for row in rows:
@@ -113,19 +115,28 @@ def show_results(folders: list[Path]) -> None:
     paths = sorted(path for folder in folders for path in folder.rglob(RECORD))
     if not paths:
         raise InputError(f"{', '.join(map(str, folders))}: no finished run is there; `bertglue run` makes one")
+    records = [read_record(path) for path in paths]
+    facts = {fact: [f"{record[key]}" for record in records] for fact, key in FACTS.items()}
+    varying = {fact: values for fact, values in facts.items() if len(set(values)) > 1}
     rows = []
-    for path in paths:
-        record = read_record(path)
+    for index, record in enumerate(records):
         for split, values in record["metrics"].items():
             for metric, value in values.items():
                 low, high = record["interval"][split][metric]
-                rows.append([
-                    row_title(TASKS[record["task"]], split), record["source"], record["encoder"],
-                    f"{record['learning_rate']:g}", str(record["seed"]), TITLES[metric], f"{value:.3f}",
-                    f"{low:.3f} to {high:.3f}", f"{record['baseline'][split][metric]:.3f}",
-                ])  # fmt: skip
-    header = ["task", "source", "encoder", "rate", "seed", "metric", "score", "95 % interval", "baseline"]
-    show("Scores on labelled splits; the embedded source is not GLUE", header, rows)
+                rows.append(
+                    [
+                        row_title(TASKS[record["task"]], split),
+                        *(values[index] for values in varying.values()),
+                        TITLES[metric],
+                        f"{value:.3f}",
+                        f"{low:.3f} to {high:.3f}",
+                        f"{record['baseline'][split][metric]:.3f}",
+                    ]
+                )
+    same = ", ".join(f"{fact} {values[0]}" for fact, values in facts.items() if fact not in varying)
+    if "embedded" in facts["source"]:
+        same += " (the embedded source is not GLUE)"
+    show(same, ["task", *varying, "metric", "score", "95 % interval", "baseline"], rows)
 
 
 @app.command()
