@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bertglue.environment import NOTEBOOK
 from bertglue.errors import InputError, exit_status
 
 app = typer.Typer(
     name="bertglue", help="Fine-tuning BERT on GLUE.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
-NOTEBOOK = Path("notebooks/finetune.ipynb")
 FACTS = {"source": "source", "encoder": "encoder", "learning rate": "learning_rate", "seed": "seed"}
 
 

@@ -7,10 +7,8 @@ import tempfile
 from pathlib import Path
 
 from bertglue.encoder_files import EMBEDDED, WEIGHTS
-from bertglue.environment import configure, processor, versions
+from bertglue.environment import NOTEBOOK, configure, processor, versions
 from bertglue.parameters import Parameters
-
-NOTEBOOK = Path("notebooks/finetune.ipynb")
 
 
 def examine() -> dict[str, str]:

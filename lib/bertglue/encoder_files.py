@@ -11,10 +11,10 @@ import keras
 
 from bertglue.encoder import EncoderConfig, build_encoder
 from bertglue.errors import InputError, reason
+from bertglue.fetch import BUNDLED
 from bertglue.tokens import read_vocabulary
 
 EMBEDDED = Path(__file__).with_name("embedded")  # the encoder that the library brings along
-FRESH = "embedded-fresh"  # the same with fresh weights
 SIZES, WEIGHTS, VOCABULARY, STORY = "encoder.json", "encoder.weights.h5", "vocab.txt", "pretraining.json"
 
 
@@ -46,7 +46,7 @@ def save_encoder(
 
 def saved_encoder(source: str) -> Path | None:
     """Find the folder of a saved encoder, be it the embedded one; None where `source` is something else."""
-    folder = EMBEDDED if source in (EMBEDDED.name, FRESH) else Path(source).expanduser()
+    folder = EMBEDDED if source in BUNDLED else Path(source).expanduser()
     return folder if (folder / SIZES).is_file() else None
 
 

@@ -16,6 +16,7 @@ from bertglue.errors import InputError
 from bertglue.parameters import Parameters
 
 STARTED = time.perf_counter()
+NOTEBOOK = Path("notebooks/finetune.ipynb")  # the master, in a checkout
 PACKAGES = ("keras", "tensorflow", "tensorflow-text", "tensorflow-hub", "tensorflow-datasets", "jax", "numpy")
 
 

@@ -10,7 +10,8 @@ from bertglue.errors import exit_status
 from bertglue.parameters import Parameters
 from bertglue.tasks import get_task
 
-BUNDLED = ("embedded", "embedded-fresh")
+FRESH = "embedded-fresh"
+BUNDLED = ("embedded", FRESH)  # the encoders that come with the library
 
 
 def is_here(encoder: str) -> bool:
