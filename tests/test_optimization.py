@@ -1,7 +1,12 @@
 """The schedule and the optimizer of the report."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
+import pytest
 from bertglue.optimization import WarmupLinearDecay, build_optimizer
 
 
@@ -31,3 +36,41 @@ def test_layer_norms_and_biases_are_not_decayed():
     optimizer.apply(keras.tree.map_structure(keras.ops.convert_to_tensor, zeros), model.trainable_variables)
     moved = {v.path for v in model.trainable_variables if not np.allclose(v, 1)}
     assert moved == {"dense/kernel"}
+
+
+def adamw(weights, gradients, rates, *, decayed, clip=1.0):
+    """Compute AdamW over several gradients in double precision, as Loshchilov and Hutter (2019) write it."""
+    m, v = np.zeros_like(weights), np.zeros_like(weights)
+    for step, (gradient, rate) in enumerate(zip(gradients, rates, strict=True), 1):
+        gradient = gradient * min(1, clip / np.linalg.norm(gradient))
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        weights = weights - rate * decayed * weights
+        weights = weights - rate * np.sqrt(1 - 0.999**step) / (1 - 0.9**step) * m / (np.sqrt(v) + 1e-6)
+    return weights
+
+
+@pytest.mark.parametrize("scale", [0.1, 10])
+def test_a_token_that_occurs_twice_has_one_gradient(scale):
+    """Keras on TensorFlow squares, and clips, the gradient of each occurrence by itself."""
+    layer = keras.layers.Embedding(4, 3)
+    layer.build()
+    start = np.random.default_rng(0).normal(size=(4, 3))
+    layer.embeddings.assign(start)
+    model = keras.Sequential([keras.Input((3,), dtype="int32"), layer])
+    target = scale * np.arange(9.0).reshape(1, 3, 3)
+    optimizer = build_optimizer(0.1, steps=4, warmup_fraction=0, weight_decay=0.5)
+    model.compile(optimizer, lambda wanted, given: keras.ops.sum(wanted * given))
+    tokens = np.array([[2, 0, 2]])
+    for _ in range(2):
+        model.train_on_batch(tokens, target)
+    gradient = np.zeros((4, 3))
+    np.add.at(gradient, tokens[0], target[0])
+    expected = adamw(start, [gradient] * 2, [0.1, 0.075], decayed=0.5)
+    np.testing.assert_allclose(layer.embeddings, expected, atol=1e-5)
+
+
+def test_the_other_backend_does_the_same():
+    other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not backend", __file__]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": other})
+    assert done.returncode == 0, done.stdout
