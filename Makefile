@@ -14,31 +14,41 @@ ENCODER ?=
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help book test test-colab lint format lock address tpu-check clean
+.PHONY: help book reference test test-colab lint format lock address tpu-check clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book    run every task that is not done yet and build book/_build/html/index.html"
 	@echo "             PROFILE=embedded|glue|full  TASKS=\"cola mrpc\"  JOBS=$(JOBS)  SEEDS=0  GLUE_DIR=...  ENCODER=..."
 	@echo "             LEARNING_RATES=\"1e-4 3e-4\"  CLUSTER=slurm|kubernetes|googlebatch  (fill in params/clusters first)"
+	@echo "make reference  fine-tune the embedded encoder, and its fresh weights, on real GLUE (GLUE_DIR=folder; hours)"
 	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files)"
 	@echo "make test-colab  run the tests in the packages of Colab's TPU and GPU images"
 	@echo "make tpu-check  compile the training step with the TPU's compiler, without a TPU (ENCODER=base: BERT-base)"
 	@echo "make lint    check the code's style;  make format  mend it"
 	@echo "make lock    pin requirements.lock anew;  make address  carry the repository's address around"
-	@echo "make clean   remove what the commands made (runs, the built book); what took hours stays (.venv, runs/pretraining)"
+	@echo "make clean   remove what the commands made (runs, the built book); what took hours stays (.venv, runs/pretraining, runs/reference*)"
 
 # On a cluster each run has a node of its own; here they share the processors, and never an accelerator.
 WHERE := $(if $(CLUSTER),--profile params/clusters/$(CLUSTER) --jobs $(JOBS),--cores $(CORES) --resources accelerator=1 run=$(JOBS))
 
-SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" snakemake $(WHERE) --keep-going --rerun-incomplete \
-  --quiet host progress reason
+SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" snakemake $(WHERE) \
+  --quiet host progress reason --rerun-incomplete --keep-going
 CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEARNING_RATES)" glue_dir="$(GLUE_DIR)" \
   encoder="$(ENCODER)"
 
 book: $(READY)
 	@$(SNAKEMAKE) --config profile="$(PROFILE)" $(CONFIG)
 	@echo "the book: book/_build/html/index.html"
+
+# The embedded encoder and the same with fresh weights on real GLUE; hours on two cores. What is there is not run again.
+reference: SEEDS = 0 1 2
+reference: LEARNING_RATES = 1e-4 3e-4 1e-3
+reference: TASKS = cola sst2 mrpc qqp mnli qnli
+reference: $(READY)
+	@for profile in reference reference-fresh; do \
+	  $(SNAKEMAKE) runs/$$profile/results.json --config profile=$$profile $(CONFIG) || exit 1; done
+	@$(BIN)/python -m bertglue.reference runs/reference/results.json runs/reference-fresh/results.json
 
 test: $(READY)
 	GLUE_DIR="$(GLUE_DIR)" $(BIN)/python -m pytest
@@ -84,7 +94,7 @@ address: $(READY)
 
 clean:
 	rm -rf book/_build .snakemake .pytest_cache .ruff_cache
-	if [ -d runs ]; then find runs -mindepth 1 -maxdepth 1 ! -name pretraining -exec rm -rf {} +; fi
+	if [ -d runs ]; then find runs -mindepth 1 -maxdepth 1 ! -name pretraining ! -name 'reference*' -exec rm -rf {} +; fi
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
