@@ -55,7 +55,8 @@ RUNS = [
     for rate in RATES or [PARAMETERS[task].learning_rate]
     for seed in SEEDS
 ]
-PAGES = ["results", "hardware", "status"]
+PAGES = ["results", "hardware", "status"]  # filled from this book's runs
+REFERENCE = ["lib/bertglue/reference.json", "lib/bertglue/embedded/pretraining.json"]
 BOOK = "book/_build/html/index.html"
 
 
@@ -76,6 +77,7 @@ wildcard_constraints:
 localrules:
     results,
     page,
+    transfer,
     book,
 
 
@@ -172,6 +174,24 @@ rule page:
         """
 
 
+# This page shows the reference run, which is part of the repository.
+rule transfer:
+    input:
+        notebook="notebooks/transfer.ipynb",
+        records=REFERENCE,
+    output:
+        f"runs/{PROFILE}/pages/transfer.ipynb",
+    log:
+        f"runs/{PROFILE}/logs/transfer.log",
+    message:
+        "transfer: filling the page"
+    shell:
+        """
+        papermill {input.notebook} {output} --no-progress-bar > {log} 2>&1 \
+          || {{ echo "transfer: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
+        """
+
+
 rule book:
     input:
         "_config.yml",
@@ -179,7 +199,7 @@ rule book:
         [f"book/{name}" for name in sorted(os.listdir("book")) if name.endswith((".md", ".bib"))],
         "book/_static/bertglue.css",
         notebooks=expand("{run}/finetune.ipynb", run=[r for r in RUNS if r.endswith(f"seed{SEEDS[0]}")]),
-        pages=expand(f"runs/{PROFILE}/pages/{{page}}.ipynb", page=PAGES),
+        pages=expand(f"runs/{PROFILE}/pages/{{page}}.ipynb", page=[*PAGES, "transfer"]),
     output:
         BOOK,
     log:

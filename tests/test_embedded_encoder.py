@@ -25,7 +25,7 @@ def test_its_vocabulary_and_positions_fit(encoder):
 def test_it_is_small_and_nothing_but_numbers_and_text():
     files = {file.name: file.stat().st_size for file in EMBEDDED.iterdir()}
     assert sum(files.values()) < 15e6
-    assert set(files) == {"encoder.json", "encoder.weights.h5", "vocab.txt", "pretraining.json"}
+    assert set(files) == {"encoder.json", "encoder.weights.h5", "vocab.txt", "pretraining.json", "README.md"}
     kinds = []
     with h5py.File(EMBEDDED / "encoder.weights.h5") as weights:
         weights.visititems(lambda _, item: kinds.append(item.dtype) if isinstance(item, h5py.Dataset) else None)

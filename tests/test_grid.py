@@ -1,7 +1,10 @@
-"""Several runs of a task: which rate is taken, and the mean with its standard error."""
+"""Several runs of a task: which rate is taken, and the mean with its standard error; what pre-training gives."""
+
+import json
 
 import pytest
-from bertglue import grid
+from bertglue import card, grid, records, reference, transfer
+from bertglue.results import published
 from bertglue.tasks import TASKS
 
 
@@ -42,3 +45,44 @@ def test_the_standard_error_has_the_spread_of_seeds_and_the_sampling_of_examples
     assert mean == pytest.approx(0.8)
     assert error == pytest.approx((0.1**2 / 3 + 0.03**2) ** 0.5)
     assert grid.mean(runs[:1], "validation", "accuracy")[1] == pytest.approx(0.03)
+
+
+def test_the_comparison_takes_the_best_rate_of_each_encoder():
+    width = 2 * 1.959964 * 0.04
+    fresh = [run(rate, task="mnli", encoder="embedded-fresh", held_out=rate, score=0.6, width=width) for rate in (1, 2)]
+    trained = [run(1e-4, task="mnli", held_out=0.9, score=0.75, width=width * 3 / 4), run(1e-3, task="mnli")]
+    frame = transfer.comparison([*fresh, *trained, run(task="cola")])  # CoLA has no other half
+    assert list(frame["split"]) == ["validation_matched", "validation_mismatched"]
+    assert frame["gain"].tolist() == pytest.approx([0.15, 0.15])
+    assert frame["error"].tolist() == pytest.approx([0.05, 0.05])
+    shown = transfer.scores_frame([*fresh, *trained])
+    assert shown["in standard errors"].tolist() == ["3.0", "3.0"]
+    tiny = published()["small_bert_test"]["tiny_2x128"]
+    assert shown["BERT-Tiny, test"].tolist() == [f"{tiny[name] / 100:.3f}" for name in ("MNLI-m", "MNLI-mm")]
+    assert transfer.rates_frame(trained)["0.0001"].tolist() == ["0.900 (chosen)"]
+
+
+def test_kept_records_come_back_without_the_place_of_the_data(tmp_path):
+    runs = [{**run(seed=seed), "parameters": {"glue_dir": "/home/me/glue", "epochs": 4}} for seed in (0, 1)]
+    path = records.write_json(tmp_path / "results.json", runs)
+    kept = records.read_results(reference.keep([path], tmp_path / "reference.json"))
+    assert [record["parameters"] for record in kept] == [{"epochs": 4}] * 2
+    assert len((tmp_path / "reference.json").read_text().splitlines()) == 4
+
+
+def test_the_reference_run_is_whole():
+    """Three seeds and three rates of each task with both encoders, none of it tuned on validation."""
+    runs = grid.group(reference.records(), "task", "encoder")
+    assert {task for task, _ in runs} == {"cola", "sst2", "mrpc", "qqp", "mnli", "qnli"}
+    assert {encoder for _, encoder in runs} == set(transfer.ENCODERS)
+    for same in runs.values():
+        assert sorted((run["learning_rate"], run["seed"]) for run in same) == [
+            (rate, seed) for rate in (1e-4, 3e-4, 1e-3) for seed in range(3)
+        ]
+        assert grid.chosen_on(same) == "held_out"
+        assert all(run["source"] == "folder" and "glue_dir" not in run["parameters"] for run in same)
+
+
+def test_the_card_says_what_the_records_say():
+    assert (card.EMBEDDED / card.NAME).read_text(encoding="utf-8") == card.render()
+    assert "/" not in json.dumps(card.read_story()["environment"])
