@@ -57,6 +57,9 @@ def test_the_comparison_takes_the_best_rate_of_each_encoder():
     assert frame["error"].tolist() == pytest.approx([0.05, 0.05])
     shown = transfer.scores_frame([*fresh, *trained])
     assert shown["in standard errors"].tolist() == ["3.0", "3.0"]
+    assert "ahead by more than two standard errors on MNLI, matched; MNLI, mismatched." in transfer.findings(
+        [*fresh, *trained]
+    )
     tiny = published()["small_bert_test"]["tiny_2x128"]
     assert shown["BERT-Tiny, test"].tolist() == [f"{tiny[name] / 100:.3f}" for name in ("MNLI-m", "MNLI-mm")]
     assert transfer.rates_frame(trained)["0.0001"].tolist() == ["0.900 (chosen)"]

@@ -74,7 +74,7 @@ def pretraining_curves(history: list[dict]):
     """Draw the loss in training and on held-out text, and how many masked words and next sentences are found."""
     steps = [row["step"] for row in history]
     with plt.style.context(STYLE):
-        figure, (loss, found) = plt.subplots(1, 2)
+        figure, (loss, found) = plt.subplots(1, 2, figsize=(7, 4))
         for part, title in (("train", "train"), ("held_out", "held out")):
             loss.plot(steps, [row[part]["loss"] for row in history], label=title)
         for name, title in (("words_accuracy", "masked words"), ("follows_accuracy", "next sentences")):
@@ -84,9 +84,14 @@ def pretraining_curves(history: list[dict]):
         found.set(xlabel="step", ylabel="share found", title="Held-out text", ylim=(0, 1))
         for axes in (loss, found):
             axes.xaxis.set_major_locator(MaxNLocator(4))
-            axes.legend()
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
         figure.tight_layout()
     return finish(figure)
+
+
+def color(index: int) -> str:
+    """Give a color of the style in use; "C0" would be looked up when the figure is drawn, without the style."""
+    return plt.rcParams["axes.prop_cycle"].by_key()["color"][index]
 
 
 def finish(figure):

@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 from IPython.display import HTML
 
-from bertglue.figures import STYLE, finish, split_title
+from bertglue.figures import STYLE, color, finish, split_title
 from bertglue.metrics import TITLES
 from bertglue.records import read_results
 from bertglue.report import table
@@ -108,9 +108,9 @@ def scores_figure(runs: dict):
         figure, axes = plt.subplots(figsize=(7, 0.36 * len(points) + 0.9))
         for at, (_, score, (low, high), baseline) in enumerate(points):
             label = at == 0
-            axes.plot([low, high], [at, at], color="C0", label="95 % interval" if label else None)
-            axes.plot(score, at, "o", color="C0", label="score" if label else None)
-            axes.plot(baseline, at, "|", color="C1", markersize=14, mew=2, label="baseline" if label else None)
+            axes.plot([low, high], [at, at], color=color(0), label="95 % interval" if label else None)
+            axes.plot(score, at, "o", color=color(0), label="score" if label else None)
+            axes.plot(baseline, at, "|", color=color(1), markersize=14, mew=2, label="baseline" if label else None)
         axes.set_yticks(range(len(points)), [title for title, *_ in points])
         axes.invert_yaxis()
         axes.set(xlabel="main metric on the validation split", xlim=(min(0, *(p[2][0] for p in points), 0), 1.02))

@@ -8,7 +8,7 @@ import pandas as pd
 from bertglue import grid
 from bertglue.encoder_files import EMBEDDED
 from bertglue.fetch import FRESH
-from bertglue.figures import STYLE, finish
+from bertglue.figures import STYLE, color, finish
 from bertglue.metrics import TITLES
 from bertglue.results import COLUMNS, published, row_title
 from bertglue.tasks import TASKS
@@ -61,6 +61,21 @@ def scores_frame(runs: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def findings(runs: list[dict]) -> str:
+    """Say where pre-training is ahead by more than two standard errors, and where it is not."""
+    frame = comparison(runs)
+    frame = frame[[row.metric == TASKS[row.task].metrics[0] for row in frame.itertuples()]]
+    titles = [row_title(TASKS[row.task], row.split) for row in frame.itertuples()]
+    clear = [gain > 2 * error for gain, error in zip(frame["gain"], frame["error"], strict=True)]
+    ahead, others = (
+        [title for title, is_clear in zip(titles, clear, strict=True) if is_clear == kind] for kind in (True, False)
+    )
+    return (
+        f"By the metric that GLUE reports, the pre-trained weights are ahead by more than two standard errors on "
+        f"{'; '.join(ahead) or 'no task'}. They are not on {'; '.join(others) or 'no task'}."
+    )
+
+
 def rates_frame(runs: list[dict]) -> pd.DataFrame:
     """List what the rates were chosen by: the mean score on the held-out part of train, the best one marked."""
     rows = []
@@ -106,7 +121,7 @@ def gains_figure(runs: list[dict]):
         axes.barh(frame.index, frame["gain"], left=[mean for mean, _ in frame[FRESH]], height=0.08, color="0.8")
         for at, (encoder, title) in enumerate(ENCODERS.items()):
             means, errors = zip(*frame[encoder], strict=True)
-            axes.errorbar(means, frame.index, xerr=errors, fmt="so"[at], color=f"C{at}", label=title)
+            axes.errorbar(means, frame.index, xerr=errors, fmt="so"[at], color=color(at), label=title)
         axes.plot(frame["baseline"], frame.index, "|", color="0.2", markersize=14, mew=2, label="baseline")
         axes.set_yticks(frame.index, [row_title(TASKS[row.task], row.split) for row in frame.itertuples()])
         axes.invert_yaxis()
