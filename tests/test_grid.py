@@ -56,7 +56,7 @@ def test_the_comparison_takes_the_best_rate_of_each_encoder():
     assert frame["gain"].tolist() == pytest.approx([0.15, 0.15])
     assert frame["error"].tolist() == pytest.approx([0.05, 0.05])
     shown = transfer.scores_frame([*fresh, *trained])
-    assert shown["in standard errors"].tolist() == ["3.0", "3.0"]
+    assert shown["gain (in errors)"].tolist() == ["+0.150 (3.0)", "+0.150 (3.0)"]
     assert "ahead by more than two standard errors on MNLI, matched; MNLI, mismatched." in transfer.findings(
         [*fresh, *trained]
     )

@@ -14,8 +14,8 @@ from bertglue.tasks import TASKS
 
 CHAPTERS = Path("book")
 NOT_GLUE = (
-    "These runs used the embedded source, a generated small world in the format of GLUE's tasks. "
-    "<strong>It is not GLUE.</strong>"
+    "The runs of this book used the embedded source, a generated small world in the format of GLUE's tasks. "
+    "<strong>It is not GLUE</strong>; a page that shows GLUE says so."
 )
 
 

@@ -53,8 +53,7 @@ def scores_frame(runs: list[dict]) -> pd.DataFrame:
                 "baseline": f"{baseline:.3f}",
                 ENCODERS[FRESH]: "{:.3f} ± {:.3f}".format(*fresh),
                 ENCODERS[EMBEDDED.name]: "{:.3f} ± {:.3f}".format(*trained),
-                "gain": f"{gain:+.3f}",
-                "in standard errors": f"{gain / error:.1f}",
+                "gain (in errors)": f"{gain:+.3f} ({gain / error:.1f})",
                 **{t: f"{peers[peer][PLACES[name, split]] / 100:.3f}" if main else "" for t, peer in PEERS.items()},
             }
         )
