@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers, ops
 
+from bertglue.attention import MultiHeadAttention
 from bertglue.errors import InputError
 
 INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
@@ -125,7 +126,7 @@ def transformer_layer(config, heads, x, mask, name):
 def self_attention(config, heads, x, mask, name):
     if not heads:
         return OutputBias(name=name)(x)
-    return layers.MultiHeadAttention(
+    return MultiHeadAttention(
         num_heads=heads,
         key_dim=config.head_size,
         output_shape=config.hidden_size,

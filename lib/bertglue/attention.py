@@ -1,0 +1,48 @@
+"""Self-attention of the encoder (Vaswani et al., 2017, arXiv:1706.03762)."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers, ops
+
+NEVER = -1e9  # added to the score of a padded key
+
+
+@keras.saving.register_keras_serializable("bertglue")
+class MultiHeadAttention(layers.MultiHeadAttention):
+    """Keras's attention, with its name and its weights in files, computed for a sequence that attends to itself.
+
+    Queries, keys and values come from one matrix product over all places, where Keras's einsum has one for each row of
+    the batch on a CPU. The softmax is computed in float32.
+    """
+
+    def build(self, query_shape, value_shape):
+        super().build(query_shape, value_shape)
+
+    def call(self, query, value, attention_mask=None, training=None):
+        batch, length, hidden = ops.shape(query)
+        queries, keys, values = ops.unstack(self.project(query, (batch, length)))
+        scores = ops.einsum("bhqd,bhkd->bhqk", queries * self.key_dim**-0.5, keys)
+        weights = self.weigh(scores, attention_mask, training)
+        context = ops.einsum("bhqk,bhkd->bqhd", weights, values)
+        output = self._output_dense
+        kernel = ops.reshape(output.kernel, (-1, hidden))
+        mixed = ops.matmul(ops.reshape(context, (-1, kernel.shape[0])), kernel)
+        return ops.reshape(mixed + output.bias, (batch, length, hidden))
+
+    def project(self, x, places):
+        """Give queries, keys and values [3, batch, heads, length, size]."""
+        parts = (self._query_dense, self._key_dense, self._value_dense)
+        width = self.num_heads * self.key_dim
+        kernel = ops.concatenate([ops.reshape(part.kernel, (-1, width)) for part in parts], axis=1)
+        bias = ops.concatenate([ops.reshape(part.bias, (width,)) for part in parts], axis=0)
+        projected = ops.matmul(ops.reshape(x, (-1, kernel.shape[0])), kernel) + bias
+        split = ops.reshape(projected, (*places, len(parts), self.num_heads, self.key_dim))
+        return ops.transpose(split, (2, 0, 3, 1, 4))
+
+    def weigh(self, scores, mask, training):
+        scores = ops.cast(scores, "float32")
+        if mask is not None:  # [batch, 1, length]
+            scores += ops.expand_dims((1.0 - ops.cast(mask, "float32")) * NEVER, 1)
+        weights = ops.cast(ops.softmax(scores), self.compute_dtype)
+        return self._dropout_layer(weights, training=training) if self.dropout else weights
