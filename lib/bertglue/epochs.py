@@ -40,10 +40,11 @@ class Training:
 class EpochRecorder(keras.callbacks.Callback):
     """Score each epoch, print a line, and write what a killed run needs to go on as if it had not been."""
 
-    def __init__(self, data: Data, tokens: dict[str, Tokens], parameters: Parameters, running: list):
+    def __init__(self, data: Data, tokens: dict[str, Tokens], parameters: Parameters, running, classifier, publish):
         super().__init__()
         self.data, self.task, self.tokens = data, data.task, tokens
         self.parameters, self.running = parameters, running
+        self.classifier, self.publish = classifier, publish  # what predicts, and what brings its weights up to date
         self.splits = [split for split in (HELD_OUT, *self.task.validation) if split in tokens]
         self.training = Training()
         self.best: list[np.ndarray] = []  # the weights of the kept epoch, where that is the best one
@@ -80,15 +81,18 @@ class EpochRecorder(keras.callbacks.Callback):
     def finish(self) -> Training:
         """Put the kept weights in place, and hand over what the training left."""
         assign(self.kept_variables(), self.best)
+        self.publish()
         self.training.logits = self.training.logits or self.predict()
         return self.training
 
     def kept_variables(self) -> list:
-        return self.model.trainable_variables if self.parameters.keep == "best" else []
+        kept = [*self.model.trainable_variables, self.model.optimizer.iterations]
+        return kept if self.parameters.keep == "best" else []
 
     def predict(self) -> dict[str, np.ndarray]:
+        self.publish()
         size, lengths = self.parameters.evaluation_batch_size, self.parameters.lengths
-        return {split: predict(self.model, self.tokens[split], size, lengths) for split in self.splits}
+        return {split: predict(self.classifier, self.tokens[split], size, lengths) for split in self.splits}
 
     def scores(self, split: str, logits: np.ndarray) -> dict[str, float]:
         labels, predictions = self.data[split].labels, metrics.decide(self.task, logits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 from keras import ops
 
 NO_DECAY = ("bias", "layer_norm")
@@ -40,6 +41,11 @@ class AdamW(keras.optimizers.AdamW):
             spared = [v for v in variables if any(name in v.path for name in NO_DECAY)]
             self.exclude_from_weight_decay(var_list=spared)
         super().build(variables)
+
+    def decay(self, steps: int) -> float:
+        """Give what the first `steps` steps leave of a weight that has had no gradient."""
+        rates = ops.convert_to_numpy(self._learning_rate(np.arange(steps)))
+        return float(np.prod(1 - self.weight_decay * rates.astype("float64")))
 
     def apply(self, grads, trainable_variables=None):
         super().apply([g if g is None else ops.convert_to_tensor(g) for g in grads], trainable_variables)

@@ -98,20 +98,21 @@ def find_devices(kind: str, chips: int) -> list:
 
 
 def build(encoder: str, length: int):
-    """Build the trainer of a classifier, as a run does, in bfloat16 with float32 weights."""
+    """Build and compile a classifier, as a run does, in bfloat16 with float32 weights."""
     import keras
 
     from bertglue.classifier import build_classifier
     from bertglue.encoder import EncoderConfig, build_encoder
     from bertglue.parameters import Parameters
     from bertglue.tasks import TASKS
-    from bertglue.training import build_trainer
+    from bertglue.training import prepare
 
     keras.config.set_dtype_policy("mixed_bfloat16")
     hidden, inner, heads = SIZES[encoder]
     config = EncoderConfig(VOCABULARY, hidden, inner, heads, max_positions=max(512, length))
     classifier = build_classifier(build_encoder(config), TASKS["mrpc"].outputs)
-    return build_trainer(classifier, TASKS["mrpc"], Parameters(task="mrpc"), steps=1000)[0]
+    prepare(classifier, TASKS["mrpc"], Parameters(task="mrpc"), steps=1000)
+    return classifier
 
 
 def batch_of(size: int, length: int):

@@ -6,6 +6,7 @@ import keras
 
 from bertglue.batches import Batches
 from bertglue.epochs import EpochRecorder, Training
+from bertglue.narrowing import Narrowed
 from bertglue.optimization import build_optimizer
 from bertglue.parameters import Parameters
 from bertglue.progress import Progress
@@ -35,20 +36,16 @@ def compile_classifier(classifier: keras.Model, task: Task, optimizer, steps_per
     return running
 
 
-def build_trainer(classifier: keras.Model, task: Task, parameters: Parameters, steps: int):
-    """Compile a model beside the classifier, for a run of `steps` steps; return it and its running metrics.
-
-    What is saved is the classifier, without the optimizer's state.
-    """
+def prepare(classifier: keras.Model, task: Task, parameters: Parameters, steps: int):
+    """Compile a classifier for a run of `steps` steps; return the running metrics of its training steps."""
     optimizer = build_optimizer(
         parameters.learning_rate,
         steps=steps,
         warmup_fraction=parameters.warmup_fraction,
         weight_decay=parameters.weight_decay,
     )
-    trainer = keras.Model(classifier.input, classifier.output)
-    optimizer.build(trainer.trainable_variables)
-    return trainer, compile_classifier(trainer, task, optimizer, parameters.steps_per_execution)
+    optimizer.build(classifier.trainable_variables)
+    return compile_classifier(classifier, task, optimizer, parameters.steps_per_execution)
 
 
 def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters) -> Training:
@@ -60,14 +57,15 @@ def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parame
         tokens["train"], data["train"].labels, batch_size=parameters.batch_size, seed=parameters.seed, part=process(),
         lengths=parameters.lengths,
     )  # fmt: skip
-    trainer, running = build_trainer(classifier, data.task, parameters, steps=len(batches) * parameters.epochs)
-    recorder = EpochRecorder(data, tokens, parameters, running)
-    recorder.set_model(trainer)
+    narrowed = Narrowed(classifier, tokens["train"])
+    running = prepare(narrowed.model, data.task, parameters, steps=len(batches) * parameters.epochs)
+    recorder = EpochRecorder(data, tokens, parameters, running, classifier, narrowed.publish)
+    recorder.set_model(narrowed.model)
     done = recorder.resume()
     batches.start(done)
     if not recorder.finished:
         callbacks = [recorder, Progress(len(batches), parameters.epochs)]
-        trainer.fit(
+        narrowed.model.fit(
             batches, initial_epoch=done, epochs=parameters.epochs, callbacks=callbacks, shuffle=False, verbose=0
         )
     return recorder.finish()
