@@ -14,7 +14,7 @@ ENCODER ?=
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help book reference test test-colab lint format lock address tpu-check clean
+.PHONY: help book reference bench test test-colab lint format lock address tpu-check clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "             PROFILE=embedded|glue|full  TASKS=\"cola mrpc\"  JOBS=$(JOBS)  SEEDS=0  GLUE_DIR=...  ENCODER=..."
 	@echo "             LEARNING_RATES=\"1e-4 3e-4\"  CLUSTER=slurm|kubernetes|googlebatch  (fill in params/clusters first)"
 	@echo "make reference  fine-tune the embedded encoder, and its fresh weights, on real GLUE (GLUE_DIR=folder; hours)"
+	@echo "make bench   race Hugging Face's Trainer, hub.KerasLayer and this project (GLUE_DIR=folder VOCABULARY=vocab.txt; an hour)"
 	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files)"
 	@echo "make test-colab  run the tests in the packages of Colab's TPU and GPU images"
 	@echo "make tpu-check  compile the training step with the TPU's compiler, without a TPU (ENCODER=base: BERT-base)"
@@ -52,6 +53,24 @@ reference: $(READY)
 
 test: $(READY)
 	GLUE_DIR="$(GLUE_DIR)" $(BIN)/python -m pytest
+
+# What people would use instead, beside this project. The peers (PyTorch, 1 to 5 GB) have an environment of their own.
+VOCABULARY ?=
+bench:
+	@test -n "$(GLUE_DIR)" || { echo "give the folder that holds SST-2/, MRPC/ and QNLI/: make bench GLUE_DIR=..."; exit 1; }
+	@$(MAKE) --no-print-directory .bench/ready
+	@TF_CPP_MIN_LOG_LEVEL=3 .bench/bin/python benchmarks/training.py --glue-dir "$(GLUE_DIR)" \
+	  $(if $(VOCABULARY),--vocabulary "$(VOCABULARY)") $(BENCH)
+
+.bench/ready: $(READY)
+	rm -rf .bench
+	$(PYTHON) -m venv .bench
+	echo "import site; site.addsitedir('$$(echo $(CURDIR)/.venv/lib/python3*/site-packages)')" \
+	  > "$$(echo .bench/lib/python3*/site-packages)/venv.pth"
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["bench"], sep="\n")' \
+	  > .bench/requirements.txt
+	.bench/bin/python -m pip install --quiet --disable-pip-version-check -r .bench/requirements.txt
+	@touch $@
 
 # The library's tests in the packages of Colab's two images (tests/colab), set up as the notebook does it there.
 test-colab: .colab/tpu/ready .colab/gpu/ready

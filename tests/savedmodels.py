@@ -39,33 +39,50 @@ def normalise(w, name, x):
     return (x - mean) * tf.math.rsqrt(variance + 1e-12) * w[f"{name}/gamma"] + w[f"{name}/beta"]
 
 
-def attend(w, name, x, mask):
+def attend(w, name, x, mask, drop):
     query, key, value = (
         tf.einsum("bld,dhs->blhs", x, w[f"{name}/{part}/kernel"]) + w[f"{name}/{part}/bias"]
         for part in ("query", "key", "value")
     )
     scores = tf.einsum("bqhs,bkhs->bhqk", query, key) / tf.sqrt(float(key.shape[-1]))
     scores += (1.0 - tf.cast(mask, tf.float32))[:, None, None, :] * -1e9
-    context = tf.einsum("bhqk,bkhs->bqhs", tf.nn.softmax(scores), value)
+    context = tf.einsum("bhqk,bkhs->bqhs", drop(tf.nn.softmax(scores)), value)
     output = f"{name}/attention_output"
     return tf.einsum("bqhs,hsd->bqd", context, w[f"{output}/kernel"]) + w[f"{output}/bias"]
 
 
-def encode(w, layers, inputs):
+def encode(w, layers, inputs, training=False):
     """BERT's forward pass, from the names of its weights."""
+
+    def drop(x):
+        return tf.nn.dropout(x, 0.1) if training else x
+
     ids = inputs["input_word_ids"]
     x = tf.gather(w["word_embeddings/embeddings"], ids) + tf.gather(
         w["type_embeddings/embeddings"], inputs["input_type_ids"]
     )
-    x = normalise(w, "embeddings/layer_norm", x + w["position_embedding/embeddings"][: tf.shape(ids)[1]])
+    x = drop(normalise(w, "embeddings/layer_norm", x + w["position_embedding/embeddings"][: tf.shape(ids)[1]]))
     for i in range(layers):
         name = f"transformer/layer_{i}"
-        attended = attend(w, f"{name}/self_attention", x, inputs["input_mask"])
-        x = normalise(w, f"{name}/self_attention_layer_norm", x + attended)
+        attended = attend(w, f"{name}/self_attention", x, inputs["input_mask"], drop)
+        x = normalise(w, f"{name}/self_attention_layer_norm", x + drop(attended))
         inner = tf.nn.gelu(x @ w[f"{name}/intermediate/kernel"] + w[f"{name}/intermediate/bias"], approximate=True)
-        x = normalise(w, f"{name}/output_layer_norm", x + inner @ w[f"{name}/output/kernel"] + w[f"{name}/output/bias"])
+        output = inner @ w[f"{name}/output/kernel"] + w[f"{name}/output/bias"]
+        x = normalise(w, f"{name}/output_layer_norm", x + drop(output))
     pooled = tf.tanh(x[:, 0] @ w["pooler_transform/kernel"] + w["pooler_transform/bias"])
     return {"pooled_output": pooled, "sequence_output": x, "default": pooled}
+
+
+def forward(w, layers):
+    """Give the forward pass as a function of the SavedModel, with and without dropout."""
+
+    @tf.function
+    def call(inputs, training=False):
+        return encode(w, layers, inputs, training)
+
+    for training in (False, True):
+        call.get_concrete_function(SPEC, training)
+    return call
 
 
 def write_vocabulary(folder, vocabulary) -> str:
@@ -74,16 +91,20 @@ def write_vocabulary(folder, vocabulary) -> str:
     return str(path)
 
 
-def export_variables(folder, named_shapes, *, layers=0, vocabulary=VOCABULARY, lower_case=True, seed=0):
-    """Write variables of the given names as a SavedModel, with a forward pass if there are `layers`."""
+def export_variables(folder, named_shapes, *, layers=0, vocabulary=VOCABULARY, lower_case=True, seed=0, weights=None):
+    """Write variables of the given names as a SavedModel, with a forward pass if there are `layers`.
+
+    Their values are `weights`, by name, or drawn.
+    """
     rng = np.random.default_rng(seed)
     model = AutoTrackable()
     model.variables = [
-        tf.Variable(rng.normal(0, 0.2, shape).astype("float32"), name=name) for name, shape in named_shapes
+        tf.Variable(weights[name] if weights else rng.normal(0, 0.2, shape).astype("float32"), name=name)
+        for name, shape in named_shapes
     ]
+    model.trainable_variables = list(model.variables)
     if layers:
-        weights = {variable.name.removesuffix(":0"): variable for variable in model.variables}
-        model.__call__ = tf.function(lambda inputs: encode(weights, layers, inputs), input_signature=[SPEC])
+        model.__call__ = forward({variable.name.removesuffix(":0"): variable for variable in model.variables}, layers)
     model.mlm = AutoTrackable()  # the head of pre-training, which an encoder leaves behind
     model.mlm.variables = [tf.Variable(tf.zeros(3), name="bert/cls/predictions/output_bias/bias")]
     model.do_lower_case = tf.Variable(lower_case, trainable=False)

@@ -16,7 +16,7 @@ class Batches(keras.utils.PyDataset):
     """Serve (inputs, labels, weights) of `batch_size` rows, shuffled anew each epoch from the seed.
 
     With `lengths`, rows of like length share a batch, and each batch is padded to the smallest of `lengths` that its
-    rows fit into; without, to `seq_length`.
+    rows fit into; without, to `seq_length`. Which rows share a batch does not depend on which lengths are given.
 
     The last batch is filled up with rows of weight zero, so that every step has as many rows; nothing is dropped and
     nothing is counted twice. The weights of its other rows make up for it: the mean over the whole batch, on however
@@ -42,13 +42,13 @@ class Batches(keras.utils.PyDataset):
             self.lengths, self.bucket = self.lengths[-1:], np.zeros_like(self.bucket)
 
     def reorder(self):
-        self.order = np.arange(len(self.tokens))
+        self.order, rng = np.arange(len(self.tokens)), None
         if self.seed is not None:
             rng = np.random.default_rng((self.seed, self.epoch))
             rng.shuffle(self.order)
-            self.order = group(self.order, self.bucket, self.batch_size, POOL * self.batch_size, rng)
-        elif len(self.lengths) > 1:
-            self.order = group(self.order, self.bucket, self.batch_size, len(self.order))
+        if len(self.lengths) > 1:
+            pool = len(self.order) if self.seed is None else POOL * self.batch_size
+            self.order = group(self.order, self.tokens.lengths, self.batch_size, pool, rng)
         self.widths = self.settle_widths()
 
     def settle_widths(self) -> np.ndarray:
@@ -95,14 +95,14 @@ def padded_lengths(tokens: Tokens, lengths: Sequence[int]) -> list[int]:
     return [*shorter, min([tokens.width, *(length for length in lengths if length >= longest)])]
 
 
-def group(order: np.ndarray, bucket: np.ndarray, batch_size: int, pool: int, rng=None) -> np.ndarray:
+def group(order: np.ndarray, lengths: np.ndarray, batch_size: int, pool: int, rng=None) -> np.ndarray:
     """Put rows of like length side by side within each pool of rows; with `rng`, then draw the order of the batches.
 
     What does not fill a last batch stays at the end.
     """
     whole = len(order) // batch_size * batch_size if rng is not None else len(order)
     pools = [order[start : min(start + pool, whole)] for start in range(0, whole, pool)]
-    grouped = [rows[np.argsort(bucket[rows], kind="stable")] for rows in pools]
+    grouped = [rows[np.argsort(lengths[rows], kind="stable")] for rows in pools]
     if rng is not None and whole:
         batches = np.concatenate(grouped).reshape(-1, batch_size)
         grouped = [batches[rng.permutation(len(batches))].ravel()]

@@ -14,10 +14,11 @@ from bertglue.parameters import Parameters
 def examine() -> dict[str, str]:
     """Give what was found, by what it is."""
     configure(Parameters())
-    from bertglue.strategy import select_strategy
+    from bertglue.strategy import has_bfloat16, select_strategy
 
     return {
         "device": str(select_strategy()),
+        "precision auto": "mixed_bfloat16" if has_bfloat16() else "float32",
         "processor": processor(),
         "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
         "embedded encoder": here(EMBEDDED / WEIGHTS),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib.metadata
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -17,12 +19,15 @@ from bertglue.parameters import Parameters
 
 STARTED = time.perf_counter()
 NOTEBOOK = Path("notebooks/finetune.ipynb")  # the master, in a checkout
+# glibc's malloc.h: M_MMAP_THRESHOLD at its maximum, M_TRIM_THRESHOLD, M_TOP_PAD [bytes]
+MALLOPT = {-3: 2**25, -1: 2**31 - 1, -2: 2**26}
 PACKAGES = ("keras", "tensorflow", "tensorflow-text", "tensorflow-hub", "tensorflow-datasets", "jax", "numpy")
 
 
 def configure(parameters: Parameters) -> None:
     """Choose the backend, the precision and the seeds of this process; call it before Keras is imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no start-up chatter in the notebooks
+    keep_freed_memory()
     if parameters.backend:
         os.environ["KERAS_BACKEND"] = parameters.backend
     with quiet():
@@ -38,8 +43,16 @@ def configure(parameters: Parameters) -> None:
             f"backend is {parameters.backend}, but Keras already runs on {keras.backend.backend()}; "
             "restart the kernel and run the cells from the top"
         )
-    keras.config.set_dtype_policy(parameters.precision)
+    keras.config.set_dtype_policy("float32" if parameters.precision == "auto" else parameters.precision)
     keras.utils.set_random_seed(parameters.seed)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what a step frees for the next one; the system takes a while to give each page again."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        allocator = ctypes.CDLL(None).mallopt
+        for setting, value in MALLOPT.items():
+            allocator(setting, value)
 
 
 @contextlib.contextmanager
@@ -61,6 +74,7 @@ def describe(device: str, devices: int = 1) -> dict:
     return {
         "device": device,
         "devices": devices,  # that shared each batch, on all machines
+        "precision": precision(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "commit": commit(),
         "versions": {"python": platform.python_version(), **versions()},
@@ -69,9 +83,15 @@ def describe(device: str, devices: int = 1) -> dict:
     }
 
 
-def versions() -> dict[str, str]:
+def precision() -> str | None:
+    """Give the precision that Keras computes in; None where it is not loaded."""
+    keras = sys.modules.get("keras")
+    return keras.config.dtype_policy().name if keras else None
+
+
+def versions(more: tuple[str, ...] = ()) -> dict[str, str]:
     found = {}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *more):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
@@ -93,14 +113,26 @@ def commit() -> str | None:
 
 
 def processor() -> str:
-    """Describe the processor: cores, memory, and whether it multiplies in bfloat16."""
-    facts = [f"{os.cpu_count()} cores", platform.machine()]
+    """Describe the processor: cores, memory, model, and what it multiplies bfloat16 with."""
+    facts = [f"{os.cpu_count()} cores", processor_model() or platform.machine()]
     with contextlib.suppress(OSError, ValueError):
         facts.insert(1, f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GB")
+    return ", ".join([*facts, *(f"bfloat16 by {unit}" for unit in bfloat16_units())])
+
+
+def processor_model() -> str | None:
+    with contextlib.suppress(OSError):
+        found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        return found and found[1]
+    return None
+
+
+def bfloat16_units() -> list[str]:
+    """List what this processor multiplies bfloat16 with; it may be nothing."""
     with contextlib.suppress(OSError):
         flags = set(Path("/proc/cpuinfo").read_text().split())
-        facts += [f"bfloat16 by {flag}" for flag in ("amx_bf16", "avx512_bf16") if flag in flags]
-    return ", ".join(facts)
+        return [unit for unit in ("amx_bf16", "avx512_bf16") if unit in flags]
+    return []
 
 
 def has_accelerator() -> bool:

@@ -21,6 +21,7 @@ from bertglue.prediction import predict
 from bertglue.records import RESUME
 from bertglue.running import ConfusionMatrix
 from bertglue.sources.data import HELD_OUT, Data
+from bertglue.strategy import batch_lengths
 from bertglue.tokens import Tokens
 
 PLACES = {"run_dir", "cache_dir", "glue_dir", "samples", "profile"}  # may differ when a run goes on
@@ -91,7 +92,7 @@ class EpochRecorder(keras.callbacks.Callback):
 
     def predict(self) -> dict[str, np.ndarray]:
         self.publish()
-        size, lengths = self.parameters.evaluation_batch_size, self.parameters.lengths
+        size, lengths = self.parameters.evaluation_batch_size, batch_lengths(self.parameters)
         return {split: predict(self.classifier, self.tokens[split], size, lengths) for split in self.splits}
 
     def scores(self, split: str, logits: np.ndarray) -> dict[str, float]:

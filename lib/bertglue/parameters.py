@@ -14,6 +14,7 @@ from bertglue.tasks import get_task
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Precision = Literal["auto", "float32", "mixed_bfloat16"]  # auto: bfloat16 where the device multiplies in it
 
 
 class Checked(BaseModel):
@@ -66,7 +67,7 @@ class Parameters(Checked):
     glue_dir: str | None = None
     encoder: str = "embedded"
     backend: Literal["tensorflow", "jax"] | None = None  # None: what KERAS_BACKEND says
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    precision: Precision = "float32"
     batch_size: Positive = 32
     evaluation_batch_size: Positive = 128
     epochs: Positive = 3
@@ -75,7 +76,7 @@ class Parameters(Checked):
     warmup_fraction: Fraction = 0.1
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     bucketing: bool = True
-    bucket_lengths: Annotated[list[Positive], Field(min_length=1)] = Field(default=[16, 32, 64, 128])
+    bucket_lengths: Annotated[list[Positive], Field(min_length=1)] | None = None
     hold_out: Fraction = 0.0
     keep: Literal["last", "best"] = "last"
     patience: Positive | None = None
@@ -93,11 +94,6 @@ class Parameters(Checked):
     def known(cls, task: str) -> str:
         return get_task(task).name
 
-    @property
-    def lengths(self) -> list[int]:
-        """Give the lengths that batches are padded to; none where all are padded to `max_length`."""
-        return self.bucket_lengths if self.bucketing else []
-
 
 Lengths = Annotated[list[Annotated[list[Positive], Field(min_length=2, max_length=2)]], Field(min_length=1)]
 
@@ -109,7 +105,7 @@ class PretrainingParameters(Checked):
     folder: str = "runs/pretraining"
     vocabulary_size: Annotated[int, Field(ge=1000, le=65_535)] = 8192
     backend: Literal["tensorflow", "jax"] | None = None
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    precision: Precision = "float32"
     hidden_size: Positive = 128
     intermediate_size: Positive = 512
     heads: Annotated[list[Positive], Field(min_length=1)] = Field(default=[4, 4])

@@ -10,7 +10,7 @@ from keras import ops
 
 from bertglue.batches import Batches
 from bertglue.parameters import Parameters
-from bertglue.strategy import predict_together, process
+from bertglue.strategy import batch_lengths, predict_together, process
 from bertglue.tokens import Tokens
 
 
@@ -29,7 +29,7 @@ def predict_rest(
 ) -> dict[str, np.ndarray]:
     """Give the logits of every split but train: those that the training left, and of test and AX beside them."""
     rest = [split for split in tokens if split != "train" and split not in known]
-    size, lengths = parameters.evaluation_batch_size, parameters.lengths
+    size, lengths = parameters.evaluation_batch_size, batch_lengths(parameters)
     return {**known, **{split: predict(classifier, tokens[split], size, lengths) for split in rest}}
 
 

@@ -11,7 +11,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from bertglue.environment import bfloat16_units
 from bertglue.errors import InputError, reason
+
+COMPILED_LENGTHS = [16, 32, 64, 128]
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class Strategy:
 def select_strategy(parameters=None) -> Strategy:
     """Pick what is there: on JAX a TPU or GPUs, of one or several machines; on TensorFlow GPUs; else the CPU.
 
-    A batch is shared by all devices; its size must be a multiple of their number.
+    A batch is shared by all devices; its size must be a multiple of their number. Where `precision` is auto, Keras is
+    told to compute in bfloat16 if the device multiplies in it.
     """
     machines = parameters.machines if parameters else 1
     if keras.backend.backend() == "jax":
@@ -49,7 +53,25 @@ def select_strategy(parameters=None) -> Strategy:
         size = getattr(parameters, name)
         if size % strategy.count:
             raise InputError(f"{name} is {size}; give a multiple of the {strategy.count} devices that share a batch")
+    if parameters and parameters.precision == "auto":
+        keras.config.set_dtype_policy("mixed_bfloat16" if has_bfloat16() else "float32")
     return strategy
+
+
+def has_bfloat16() -> bool:
+    """Tell whether the device multiplies in bfloat16: TPUs, NVIDIA's GPUs from compute capability 8, some CPUs."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        kind, capability = device.platform, float(getattr(device, "compute_capability", 0))
+    else:
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
+        kind, capability = "gpu" if gpus else "cpu", details.get("compute_capability", (0, 0))[0]
+    return bool(bfloat16_units()) if kind == "cpu" else kind == "tpu" or capability >= 8
 
 
 def select_jax(machines: int = 1) -> Strategy:
@@ -132,6 +154,18 @@ def jit_compile() -> bool | str:
 
         return "auto" if tf.config.list_logical_devices("GPU") else False
     return "auto"
+
+
+def batch_lengths(parameters) -> list[int]:
+    """Give the lengths that batches are padded to; none where all are padded to `max_length`.
+
+    Unless they are given, few where each costs a compilation, and every fourth one elsewhere.
+    """
+    if not parameters.bucketing:
+        return []
+    if parameters.bucket_lengths:
+        return parameters.bucket_lengths
+    return COMPILED_LENGTHS if jit_compile() else list(range(4, parameters.max_length + 4, 4))
 
 
 def process() -> tuple[int, int]:

@@ -12,7 +12,7 @@ from bertglue.parameters import Parameters
 from bertglue.progress import Progress
 from bertglue.running import ConfusionMatrix, RunningLoss
 from bertglue.sources.data import Data
-from bertglue.strategy import jit_compile, process
+from bertglue.strategy import batch_lengths, jit_compile, process
 from bertglue.tasks import Task
 from bertglue.tokens import Tokens
 
@@ -55,7 +55,7 @@ def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parame
     """
     batches = Batches(
         tokens["train"], data["train"].labels, batch_size=parameters.batch_size, seed=parameters.seed, part=process(),
-        lengths=parameters.lengths,
+        lengths=batch_lengths(parameters),
     )  # fmt: skip
     narrowed = Narrowed(classifier, tokens["train"])
     running = prepare(narrowed.model, data.task, parameters, steps=len(batches) * parameters.epochs)
