@@ -82,7 +82,7 @@ test-colab: .colab/tpu/ready .colab/gpu/ready
 	rm -rf .colab/$*
 	$(PYTHON) -m venv .colab/$*
 	.colab/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
-	.colab/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e . hypothesis sortedcontainers
+	.colab/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e . hypothesis sortedcontainers tabulate
 	.colab/$*/bin/python -c 'from bertglue.colab import set_up; print("$*: installed", *set_up())'
 	@touch $@
 

@@ -56,6 +56,7 @@ RUNS = [
     for seed in SEEDS
 ]
 PAGES = ["results", "hardware", "status"]  # filled from this book's runs
+MEASURED = [f"lib/bertglue/{name}.json" for name in ("tpu", "speed", "growth")]
 REFERENCE = ["lib/bertglue/reference.json", "lib/bertglue/embedded/pretraining.json"]
 BOOK = "book/_build/html/index.html"
 
@@ -161,6 +162,7 @@ rule page:
     input:
         notebook="notebooks/{page}.ipynb",
         results=f"runs/{PROFILE}/results.json",
+        measured=lambda wildcards: MEASURED if wildcards.page == "hardware" else [],
     output:
         f"runs/{PROFILE}/pages/{{page}}.ipynb",
     log:

@@ -161,7 +161,7 @@ def main() -> None:
 
     settings = [setting for setting in SETTINGS if options.only in setting.name]
     measured = [found for setting in settings for found in race(setting, options)]
-    result = speed.describe([asdict(setting) for setting in settings], measured)
+    result = speed.describe(settings=[asdict(setting) for setting in settings], runs=measured)
     print(speed.markdown(result))
     if options.keep:
         speed.keep(result)

@@ -7,11 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from bertglue import InputError, Parameters
-from bertglue.strategy import keep_tensorflow_off_the_accelerator, select_strategy
+from bertglue.strategy import batch_lengths, keep_tensorflow_off_the_accelerator, select_strategy
 
 SCRIPT = Path(__file__).with_name("devices_run.py")
 
@@ -89,3 +90,28 @@ def test_tensorflow_is_kept_off_the_accelerator(monkeypatch):
     monkeypatch.setattr(tf.config, "set_visible_devices", lambda devices, kind: hidden.append((devices, kind)))
     keep_tensorflow_off_the_accelerator()
     assert hidden == [([], "GPU"), ([], "TPU")]
+
+
+@pytest.mark.parametrize(("units", "policy"), [(["amx_bf16"], "mixed_bfloat16"), ([], "float32")])
+def test_auto_computes_in_bfloat16_where_the_processor_multiplies_in_it(units, policy, monkeypatch):
+    before = keras.config.dtype_policy()
+    monkeypatch.setattr("bertglue.strategy.bfloat16_units", lambda: units)
+    try:
+        select_strategy(Parameters(precision="auto"))
+        assert keras.config.dtype_policy().name == policy
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.parametrize(
+    ("given", "compiled", "lengths"),
+    [
+        ({}, False, [4, 8, 12, 16, 20]),
+        ({}, "auto", [16, 32, 64, 128]),
+        ({"bucket_lengths": [6, 20]}, False, [6, 20]),
+        ({"bucketing": False}, False, []),
+    ],
+)
+def test_batches_have_many_lengths_only_where_none_is_compiled(given, compiled, lengths, monkeypatch):
+    monkeypatch.setattr("bertglue.strategy.jit_compile", lambda: compiled)
+    assert batch_lengths(Parameters(max_length=18, **given)) == lengths

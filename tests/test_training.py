@@ -72,6 +72,33 @@ def test_training_records_every_epoch_and_lowers_the_loss(tiny_config, name, tmp
     np.testing.assert_allclose(predict(loaded, packed["validation"], 40), logits, atol=1e-5)
 
 
+@pytest.fixture
+def policy():
+    before = keras.config.dtype_policy()
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy(before)
+
+
+def test_bfloat16_keeps_weights_sums_and_scores_in_float32_and_learns_the_same(tiny_config, tmp_path, policy):
+    task, labels = TASKS["mrpc"], tokens(40).ids[::5] % 2
+    split = Split(dict.fromkeys(task.columns, [""] * 40), labels)
+    data = Data(task, "embedded", {"train": split, "validation": split})
+    logits = {}
+    for precision in ("float32", "mixed_bfloat16"):
+        policy(precision)
+        parameters = Parameters(
+            task="mrpc", epochs=8, batch_size=16, learning_rate=0.03, run_dir=str(tmp_path / precision)
+        )
+        classifier = build_classifier(build_encoder(tiny_config), 2)
+        training = train(classifier, data, dict.fromkeys(("train", "validation"), tokens(40)), parameters)
+        logits[precision] = training.logits["validation"]
+    assert classifier.get_layer("encoder").get_layer("layer_0_output").compute_dtype == "bfloat16"
+    assert {str(v.dtype) for v in classifier.weights if "seed" not in v.path} == {"float32"}
+    assert logits["mixed_bfloat16"].dtype == np.float32
+    np.testing.assert_allclose(logits["mixed_bfloat16"], logits["float32"], atol=0.15)
+    assert ((logits["mixed_bfloat16"].argmax(1) == labels) == (logits["float32"].argmax(1) == labels)).mean() > 0.94
+
+
 STEP = """
 import os, sys
 if os.environ["KERAS_BACKEND"] == "jax":  # a machine that has JAX and no TensorFlow

@@ -1,6 +1,6 @@
-"""How fast fine-tuning is beside what people would use instead; `make bench` measures it.
+"""How fast fine-tuning is, beside what people would use instead, and how its cost grows; `make bench` measures it.
 
-`speed.json` beside this file holds the last whole result, from which the README and the book show their figures.
+`speed.json` and `growth.json` beside this file hold the last whole results, which the README and the book show.
 """
 
 from __future__ import annotations
@@ -8,31 +8,33 @@ from __future__ import annotations
 import json
 import re
 import statistics
-import sys
 import time
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
 
 from bertglue.environment import commit, processor, versions
+from bertglue.figures import STYLE, color, finish
 from bertglue.records import write_text
 
-RECORDED = Path(__file__).with_name("speed.json")
+RECORDED, GROWTH = (Path(__file__).with_name(name) for name in ("speed.json", "growth.json"))
+GROWN = "4 layers of 256 (two layers for the rows)"
 README = Path(__file__).parents[2] / "README.md"
 OURS = "bertglue"
 PEERS = ("torch", "transformers", "tf_keras")
+SHOWN = ("tensorflow", "keras", *PEERS)
 BEGIN, END = "<!-- speed: from lib/bertglue/speed.json -->\n", "<!-- end of speed -->\n"
 
 
-def describe(settings: list[dict], runs: list[dict]) -> dict:
-    """Put a result together: what was measured, of what, on which machine."""
+def describe(**measured: list[dict]) -> dict:
+    """Put a result together: what was measured, on which machine, with what."""
     return {
         "processor": processor(),
         "versions": versions(PEERS),
         "commit": commit(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "settings": settings,
-        "runs": runs,
+        **measured,
     }
 
 
@@ -108,15 +110,13 @@ def conditions(result: dict) -> str:
     share = {race: contestants(result, race).loc[OURS, "peak_share"] for race in races(result)}
     shares = ", ".join(f"{value:.0%} ({race})" for race, value in share.items())
     packages = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if name in SHOWN)
-    turns = max(run["turn"] for run in result["runs"])
+    turns = {race: max(run["turn"] for run in result["runs"] if run["race"] == race) for race in share}
+    counts = ", ".join(str(count) for count in turns.values())
     return (
-        f"Examples a second in the last epoch, medians of {turns} turns (12x768 and embedded: one). "
-        f"{result['processor']}; {packages}; {result['date']}. Matrix products of bertglue as a share of the rate of one "
-        f"large product, in the same process: {shares}."
+        f"Examples a second in the last epoch, medians over turns ({counts} of them, from top to bottom). "
+        f"{result['processor']}; {packages}; {result['date']}. "
+        f"The matrix products of {OURS} reach a share of the rate of one large product in the same process: {shares}."
     )
-
-
-SHOWN = ("tensorflow", "keras", "torch", "transformers", "tf_keras")
 
 
 def markdown(result: dict) -> str:
@@ -126,14 +126,63 @@ def markdown(result: dict) -> str:
 
 
 def keep(result: dict, path: Path = RECORDED, readme: Path = README) -> None:
-    """Make a result the one that the README and the book show."""
-    runs = ",\n  ".join(json.dumps(run) for run in result["runs"])
-    head = json.dumps({key: value for key, value in result.items() if key != "runs"}, indent=1)
-    write_text(path, head[:-2] + ',\n "runs": [\n  ' + runs + "\n ]\n}\n")
+    """Make a result the one that the README and the book show; races not run anew stay, if nothing else changed."""
+    result = merge(recorded(path), result) if path.exists() else result
+    write(result, path)
     before = readme.read_text(encoding="utf-8")
     section = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
     write_text(readme, section.sub(lambda _: f"{BEGIN}\n{markdown(result)}\n{END}", before))
 
 
-if __name__ == "__main__":
-    sys.exit(print(markdown(recorded())))
+def merge(before: dict, result: dict) -> dict:
+    """Take the races of an earlier result that were not run anew on the same machine with the same packages."""
+    if any(before[key] != result[key] for key in ("processor", "versions")):
+        return result
+    merged = dict(result)
+    for key, name in (("settings", "name"), ("runs", "race")):
+        anew = {row[name] for row in result[key]}
+        names = dict.fromkeys(row[name] for row in [*before[key], *result[key]])
+        rows = {n: [row for row in (result if n in anew else before)[key] if row[name] == n] for n in names}
+        merged[key] = [row for group in rows.values() for row in group]
+    return merged
+
+
+def write(result: dict, path: Path) -> None:
+    """Write a result, one measurement a line."""
+    lines = []
+    for key, value in result.items():
+        rows = ",\n  ".join(json.dumps(row) for row in value) if isinstance(value, list) else ""
+        lines.append(f" {json.dumps(key)}: " + (f"[\n  {rows}\n ]" if rows else json.dumps(value)))
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def growth_figure(result: dict):
+    """Draw time against rows, length and layers, and the peak memory against rows."""
+    rows, length, layers = (pd.DataFrame(result[key]) for key in ("rows", "length", "layers"))
+    panels = (
+        (rows["rows"], rows["tokenize"], "rows", "tokenized and cached [s]"),
+        (rows["rows"], rows["peak_memory_mb"] / 1000, "rows", "peak memory [GB]"),
+        (length["length"], length["step"] * 1000, "length of the rows", "training step [ms]"),
+        (layers["layers"], layers["step"] * 1000, "layers", "training step [ms]"),
+    )
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(2, 2, figsize=(7, 5))
+        for at, (across, up, xlabel, ylabel) in zip(axes.flat, panels, strict=True):
+            at.plot(across, up, "o-", color=color(0))
+            at.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
+        for at in axes[0]:
+            at.set_xscale("log")
+        figure.tight_layout()
+    return finish(figure)
+
+
+def growth_findings(result: dict) -> str:
+    """Say in a sentence what the ends of the curves are."""
+    few, many = result["rows"][0], result["rows"][-1]
+    rate = many["rows"] / many["tokenize"]
+    peaks = [f"{end['peak_memory_mb'] / 1000:.2f} GB" for end in (few, many)]
+    return (
+        f"{many['rows']:,} rows are tokenized and cached in {many['tokenize']:.0f} s ({rate:,.0f} a second), and "
+        f"training on them peaks at {peaks[1]}, against {peaks[0]} on {few['rows']:,}. Made-up rows of the shape of "
+        f"QQP; steps of 32 rows, {GROWN} where nothing else is said. {result['processor']}, {result['date']}."
+    )
