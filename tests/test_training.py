@@ -95,8 +95,10 @@ def test_bfloat16_keeps_weights_sums_and_scores_in_float32_and_learns_the_same(t
     assert classifier.get_layer("encoder").get_layer("layer_0_output").compute_dtype == "bfloat16"
     assert {str(v.dtype) for v in classifier.weights if "seed" not in v.path} == {"float32"}
     assert logits["mixed_bfloat16"].dtype == np.float32
-    np.testing.assert_allclose(logits["mixed_bfloat16"], logits["float32"], atol=0.15)
-    assert ((logits["mixed_bfloat16"].argmax(1) == labels) == (logits["float32"].argmax(1) == labels)).mean() > 0.94
+    losses = [metrics.loss(task, labels, logits[precision]) for precision in logits]
+    right = [(logits[precision].argmax(1) == labels).mean() for precision in logits]
+    assert losses[1] == pytest.approx(losses[0], abs=0.1)
+    assert right[1] == pytest.approx(right[0], abs=0.05)
 
 
 STEP = """
