@@ -87,6 +87,23 @@ def build_encoder(config: EncoderConfig, seed: int = 0) -> keras.Model:
     return keras.Model(inputs, {"pooled_output": pooled, "sequence_output": x}, name="encoder")
 
 
+def config_of(encoder: keras.Model) -> EncoderConfig:
+    """Read the sizes of an encoder off its layers; a layer whose heads are all gone has none."""
+    named = {layer.name: layer for layer in encoder.layers}
+    words, attentions = named["word_embeddings"], [v for k, v in named.items() if k.endswith("_self_attention")]
+    sizes = [layer.key_dim for layer in attentions if isinstance(layer, MultiHeadAttention)]
+    return EncoderConfig(
+        vocabulary_size=words.input_dim,
+        hidden_size=words.output_dim,
+        intermediate_size=named["layer_0_intermediate"].units,
+        heads=tuple(getattr(layer, "num_heads", 0) for layer in attentions),
+        head_size=sizes[0] if sizes else EncoderConfig.head_size,
+        max_positions=named["position_embedding"].max_positions,
+        type_vocabulary_size=named["type_embeddings"].input_dim,
+        dropout=next((layer.rate for layer in encoder.layers if isinstance(layer, layers.Dropout)), 0.0),
+    )
+
+
 def check_fit(encoder: keras.Model, preprocessor) -> None:
     """Hold a preprocessor to the encoder that it feeds: the same vocabulary, and no more tokens than positions."""
     rows = encoder.get_layer("word_embeddings").input_dim

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-NO_DECAY = ("bias", "layer_norm")
+FAST, FASTER = "log_alpha", 100.0  # gates on heads start far from where they end, and have a few hundred steps
+NO_DECAY = ("bias", "layer_norm", FAST)
 
 
 @keras.saving.register_keras_serializable("bertglue")
@@ -40,6 +41,7 @@ class AdamW(keras.optimizers.AdamW):
         if not self.built:
             spared = [v for v in variables if any(name in v.path for name in NO_DECAY)]
             self.exclude_from_weight_decay(var_list=spared)
+            self.fast = {index for index, v in enumerate(variables) if FAST in v.path}
         super().build(variables)
 
     def decay(self, steps: int) -> float:
@@ -51,11 +53,13 @@ class AdamW(keras.optimizers.AdamW):
         super().apply([g if g is None else ops.convert_to_tensor(g) for g in grads], trainable_variables)
 
     def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        if index in self.fast:
+            learning_rate = learning_rate * FASTER
         if keras.backend.backend() != "tensorflow" or not on_one_cpu():
             return super().update_step(gradient, variable, learning_rate)
         import tensorflow as tf
 
-        index = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, "float32")
         return tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
