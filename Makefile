@@ -22,7 +22,7 @@ help:
 	@echo "             PROFILE=embedded|glue|full  TASKS=\"cola mrpc\"  JOBS=$(JOBS)  SEEDS=0  GLUE_DIR=...  ENCODER=..."
 	@echo "             LEARNING_RATES=\"1e-4 3e-4\"  CLUSTER=slurm|kubernetes|googlebatch  (fill in params/clusters first)"
 	@echo "make reference  fine-tune the embedded encoder, and its fresh weights, on real GLUE (GLUE_DIR=folder; hours)"
-	@echo "make bench   race Hugging Face's Trainer, hub.KerasLayer and this project (GLUE_DIR=folder VOCABULARY=vocab.txt; an hour)"
+	@echo "make bench   race Hugging Face's Trainer, hub.KerasLayer and this project (GLUE_DIR=folder VOCABULARY=vocab.txt; long)"
 	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files)"
 	@echo "make test-colab  run the tests in the packages of Colab's TPU and GPU images"
 	@echo "make tpu-check  compile the training step with the TPU's compiler, without a TPU (ENCODER=base: BERT-base)"
@@ -54,7 +54,7 @@ reference: $(READY)
 test: $(READY)
 	GLUE_DIR="$(GLUE_DIR)" $(BIN)/python -m pytest
 
-# What people would use instead, beside this project. The peers (PyTorch, 1 to 5 GB) have an environment of their own.
+# What people would use instead, beside this project. The peers, PyTorch among them, have an environment of their own.
 VOCABULARY ?=
 bench:
 	@test -n "$(GLUE_DIR)" || { echo "give the folder that holds SST-2/, MRPC/ and QNLI/: make bench GLUE_DIR=..."; exit 1; }

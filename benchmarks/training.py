@@ -123,7 +123,10 @@ def embedded_weights() -> dict[str, np.ndarray]:
 
 
 def run(command: list[str], race: Path) -> dict:
-    """Run a contestant; what it measured is its last line."""
+    """Run a contestant; what it measured is its last line.
+
+    It inherits TF_ENABLE_ONEDNN_OPTS, which bertglue sets when it is imported: both of TensorFlow's have its kernels.
+    """
     script, *options = command
     done = subprocess.run(
         [sys.executable, str(HERE / "contestants" / script), str(race), *options], capture_output=True, text=True

@@ -125,7 +125,7 @@ def test_closed_gates_are_heads_that_are_gone(classifier, packed):
     for layer, alphas in enumerate(([-9.0, 9.0], [0.3, -9.0])):
         gated.get_layer("encoder").get_layer(f"layer_{layer}_self_attention").gates.log_alpha.assign(alphas)
     assert gates.open_heads(gated) == [[1], [0]]
-    smaller = gates.without_gates(gated, classifier)
+    smaller = gates.without_gates(gated)
     assert pruning.count(smaller) == [1, 1]
     np.testing.assert_allclose(outputs(smaller, packed), outputs(gated, packed), atol=1e-6)
 

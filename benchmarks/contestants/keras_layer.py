@@ -65,19 +65,19 @@ def main() -> None:
     tf_keras.utils.set_random_seed(0)
     pack = packer(race)
     started = time.perf_counter()
-    served = {}
+    served, labels = {}, {}
     for split, size in (("train", race.batch_size), ("validation", 128)):
-        segments, labels = race.rows(split)
-        rows = tf.data.Dataset.from_tensor_slices((np.array(segments), labels))
+        segments, labels[split] = race.rows(split)
+        rows = tf.data.Dataset.from_tensor_slices((np.array(segments), labels[split]))
         if split == "train":
-            rows = rows.shuffle(len(labels), seed=0)
+            rows = rows.shuffle(len(segments), seed=0)
         served[split] = rows.batch(size).map(pack).cache().prefetch(tf.data.AUTOTUNE)
     for _ in served["train"]:
         pass  # tokenizes, and fills the cache
     tokenize = time.perf_counter() - started
 
     model, times = build(race), EpochTimes()
-    steps = race.steps(len(race.rows("train")[1]))
+    steps = race.steps(len(labels["train"]))
     optimizer = tf_keras.optimizers.AdamW(
         WarmupLinearDecay(race.learning_rate, steps, round(0.1 * steps)), weight_decay=0.01, epsilon=1e-6,
         global_clipnorm=1.0,
@@ -94,9 +94,9 @@ def main() -> None:
         tokenize=tokenize,
         epochs=times.seconds,
         evaluate=evaluate,
-        examples=len(race.rows("train")[1]),
+        examples=len(labels["train"]),
         evaluated=len(logits),
-        accuracy=float(np.mean(logits.argmax(-1) == np.array(race.rows("validation")[1]))),
+        accuracy=float(np.mean(logits.argmax(-1) == np.array(labels["validation"]))),
         precision="float32",
         matrix_gflops=matrix_gflops(lambda: tf.matmul(matrix, matrix).cpu()),
     )

@@ -16,7 +16,7 @@ class MultiHeadAttention(layers.MultiHeadAttention):
     the batch on a CPU. The softmax is computed in float32.
     """
 
-    def build(self, query_shape, value_shape):
+    def build(self, query_shape, value_shape):  # Keras holds the names of these to those of `call`
         super().build(query_shape, value_shape)
 
     def call(self, query, value, attention_mask=None, training=None):

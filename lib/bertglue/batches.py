@@ -30,7 +30,7 @@ class Batches(keras.utils.PyDataset):
         self.tokens, self.batch_size, self.seed = tokens, batch_size, seed
         self.part = slice(batch_size * part[0] // part[1], batch_size * (part[0] + 1) // part[1])
         self.labels = np.zeros(len(tokens), "int32") if labels is None else labels
-        self.lengths = padded_lengths(tokens, lengths)
+        self.lengths, self.grouped = padded_lengths(tokens, lengths), len(lengths) > 0
         self.bucket = np.searchsorted(self.lengths, tokens.lengths)
         self.start(0)
 
@@ -46,7 +46,7 @@ class Batches(keras.utils.PyDataset):
         if self.seed is not None:
             rng = np.random.default_rng((self.seed, self.epoch))
             rng.shuffle(self.order)
-        if len(self.lengths) > 1:
+        if self.grouped:
             pool = len(self.order) if self.seed is None else POOL * self.batch_size
             self.order = group(self.order, self.tokens.lengths, self.batch_size, pool, rng)
         self.widths = self.settle_widths()

@@ -12,23 +12,22 @@ from keras import layers, ops
 
 from bertglue.attention import MultiHeadAttention
 from bertglue.optimization import FAST
-from bertglue.pruning import OUTPUT, count, keep, rebuild
+from bertglue.pruning import OUTPUT, attention_of, count, keep, rebuild
 
 TEMPERATURE, LOW, HIGH = 2 / 3, -0.1, 1.1  # of the hard-concrete distribution, as in the papers
 OPEN = 2.0  # log alpha of a gate at the start: open with a probability of 0.98
 
 
-@keras.saving.register_keras_serializable("bertglue")
 class HeadGates(layers.Layer):
     """Give a gate in 0..1 for each head [heads]: drawn in training, settled elsewhere.
 
     Its loss is `strength` times the expected number of gates that are not zero.
     """
 
-    def __init__(self, heads: int, strength: float, seed: int = 0, **kwargs):
+    def __init__(self, heads: int, strength: float, **kwargs):
         super().__init__(**kwargs)
-        self.heads, self.strength, self.seed = heads, strength, seed
-        self.generator = keras.random.SeedGenerator(seed)
+        self.heads, self.strength = heads, strength
+        self.generator = keras.random.SeedGenerator()  # another one in each layer, as dropout's
 
     def build(self, shape):
         self.log_alpha = self.add_weight(
@@ -49,9 +48,6 @@ class HeadGates(layers.Layer):
 
     def open_probability(self):
         return ops.sigmoid(self.log_alpha - TEMPERATURE * float(np.log(-LOW / HIGH)))
-
-    def get_config(self):
-        return {**super().get_config(), "heads": self.heads, "strength": self.strength, "seed": self.seed}
 
 
 def stretch(sample):
@@ -108,14 +104,11 @@ def settled_gates(model: keras.Model) -> list[np.ndarray]:
     ]
 
 
-def without_gates(model: keras.Model, classifier: keras.Model) -> keras.Model:
+def without_gates(model: keras.Model) -> keras.Model:
     """Build the classifier that a gated one has become: closed heads are gone, half-open ones scaled for good."""
-    values = {variable.path: np.array(variable) for variable in model.trainable_variables}
-    for index, gate in enumerate(settled_gates(model)):
-        path = f"layer_{index}_self_attention/{OUTPUT}"
-        if len(gate):
-            values[path] = values[path] * gate[:, None, None]
-    whole = rebuild(classifier, [range(heads) for heads in count(classifier)])
-    for variable in whole.trainable_variables:
-        variable.assign(values[variable.path])
+    whole, gates = rebuild(model, [range(heads) for heads in count(model)]), settled_gates(model)
+    for variable in whole.get_layer("encoder").trainable_variables:
+        if variable.path.endswith(OUTPUT):
+            gate = gates[attention_of(variable.path)]
+            variable.assign(np.array(variable) * gate[:, None, None])
     return keep(whole, open_heads(model))

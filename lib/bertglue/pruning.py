@@ -6,6 +6,7 @@ kernel and that part's gradient, so no gate need exist in the model.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -58,8 +59,8 @@ def importance(
     gates = GateGradients()
     compile_classifier(still, task, gates)
     still.fit(Batches(tokens, labels, batch_size=batch_size, lengths=lengths), shuffle=False, verbose=0)
-    sums = {gates.outputs[i].split("/")[-3]: ops.convert_to_numpy(total) for i, total in gates.sums.items()}
-    layers = [sums.get(f"layer_{i}_self_attention", np.zeros(0)) for i in range(len(count(classifier)))]
+    sums = {attention_of(gates.outputs[i]): ops.convert_to_numpy(total) for i, total in gates.sums.items()}
+    layers = [sums.get(layer, np.zeros(0)) for layer in range(len(count(classifier)))]
     return [layer / max(np.linalg.norm(layer), 1e-12) for layer in layers]
 
 
@@ -118,13 +119,18 @@ def copy_kept(source: keras.Model, target: keras.Model, kept: Heads) -> None:
     values = {variable.path: variable for variable in source.trainable_variables}
     for variable in target.trainable_variables:
         path = variable.path
-        layer = path.split("/")[-3] if path.count("/") > 1 else ""
         if path not in values:  # the last heads of a layer are gone, and its output's bias is left
             path = path.replace("/bias", "/attention_output/bias")
         value = np.array(values[path])  # a copy: JAX gives the memory of what it trains away
-        if layer.endswith("self_attention") and (axis := heads_axis(path)) is not None:
-            value = np.take(value, list(kept[int(layer.split("_")[1])]), axis=axis)
+        if (layer := attention_of(path)) is not None and (axis := heads_axis(path)) is not None:
+            value = np.take(value, list(kept[layer]), axis=axis)
         variable.assign(value)
+
+
+def attention_of(path: str) -> int | None:
+    """Tell in which layer's attention a weight is."""
+    found = re.search(r"layer_(\d+)_self_attention/", path)
+    return int(found[1]) if found else None
 
 
 def heads_axis(path: str) -> int | None:

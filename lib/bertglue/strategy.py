@@ -42,15 +42,15 @@ def select_strategy(parameters=None) -> Strategy:
     A batch is shared by all devices; its size must be a multiple of their number. Where `precision` is auto, Keras is
     told to compute in bfloat16 if the device multiplies in it.
     """
-    machines = parameters.machines if parameters else 1
+    machines = getattr(parameters, "machines", 1)  # a pre-training has one
     if keras.backend.backend() == "jax":
         strategy = select_jax(machines)
     elif machines > 1:
         raise InputError(f"machines is {machines}, and TensorFlow under Keras 3 trains on one; set backend to jax")
     else:
         strategy = select_tensorflow()
-    for name in ("batch_size", "evaluation_batch_size") if parameters else ():
-        size = getattr(parameters, name)
+    for name in ("batch_size", "evaluation_batch_size"):
+        size = getattr(parameters, name, 0)
         if size % strategy.count:
             raise InputError(f"{name} is {size}; give a multiple of the {strategy.count} devices that share a batch")
     if parameters and parameters.precision == "auto":
