@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from bertglue import InputError, Parameters
+from bertglue.parameters import PretrainingParameters
 from bertglue.strategy import batch_lengths, keep_tensorflow_off_the_accelerator, select_strategy
 
 SCRIPT = Path(__file__).with_name("devices_run.py")
@@ -92,12 +93,13 @@ def test_tensorflow_is_kept_off_the_accelerator(monkeypatch):
     assert hidden == [([], "GPU"), ([], "TPU")]
 
 
+@pytest.mark.parametrize("kind", [Parameters, PretrainingParameters])
 @pytest.mark.parametrize(("units", "policy"), [(["amx_bf16"], "mixed_bfloat16"), ([], "float32")])
-def test_auto_computes_in_bfloat16_where_the_processor_multiplies_in_it(units, policy, monkeypatch):
+def test_auto_computes_in_bfloat16_where_the_processor_multiplies_in_it(units, policy, kind, monkeypatch):
     before = keras.config.dtype_policy()
     monkeypatch.setattr("bertglue.strategy.bfloat16_units", lambda: units)
     try:
-        select_strategy(Parameters(precision="auto"))
+        select_strategy(kind(precision="auto"))
         assert keras.config.dtype_policy().name == policy
     finally:
         keras.config.set_dtype_policy(before)
