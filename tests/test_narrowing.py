@@ -1,7 +1,7 @@
 """Training without the word embeddings that no row uses: the same weights as training with all of them."""
 
 import numpy as np
-from bertglue.batches import Batches
+from bertglue.batches import Batches, fit
 from bertglue.classifier import build_classifier
 from bertglue.encoder import build_encoder
 from bertglue.narrowing import WORDS, Narrowed
@@ -21,7 +21,7 @@ def test_all_weights_come_out_as_without_narrowing(tiny_config):
         narrowed = Narrowed(classifier, packed)
         model = narrowed.model if narrow else classifier
         prepare(model, TASKS["sst2"], parameters, steps=9)
-        model.fit(Batches(packed, ids[::5] % 2, batch_size=4, seed=0), epochs=2, shuffle=False, verbose=0)
+        fit(model, Batches(packed, ids[::5] % 2, batch_size=4, seed=0), epochs=2)
         if narrow:
             assert narrowed.narrow.embeddings.shape[0] == 5
             narrowed.publish()

@@ -30,50 +30,20 @@ class Batches(keras.utils.PyDataset):
         self.tokens, self.batch_size, self.seed = tokens, batch_size, seed
         self.part = slice(batch_size * part[0] // part[1], batch_size * (part[0] + 1) // part[1])
         self.labels = np.zeros(len(tokens), "int32") if labels is None else labels
-        self.lengths, self.grouped = padded_lengths(tokens, lengths), len(lengths) > 0
-        self.bucket = np.searchsorted(self.lengths, tokens.lengths)
+        self.lengths, self.grouped = np.array(padded_lengths(tokens, lengths)), len(lengths) > 0
         self.start(0)
 
     def start(self, epoch: int) -> None:
-        """Begin with an epoch, from which Keras takes the shape of all batches to come."""
-        self.epoch = epoch
-        self.reorder()
-        if len(set(self.widths)) == 1:  # as Keras will see them; later epochs must keep to it
-            self.lengths, self.bucket = self.lengths[-1:], np.zeros_like(self.bucket)
-
-    def reorder(self):
+        """Put the rows in the order of an epoch."""
         self.order, rng = np.arange(len(self.tokens)), None
         if self.seed is not None:
-            rng = np.random.default_rng((self.seed, self.epoch))
+            rng = np.random.default_rng((self.seed, epoch))
             rng.shuffle(self.order)
         if self.grouped:
             pool = len(self.order) if self.seed is None else POOL * self.batch_size
             self.order = group(self.order, self.tokens.lengths, self.batch_size, pool, rng)
-        self.widths = self.settle_widths()
-
-    def settle_widths(self) -> np.ndarray:
-        """Choose the length of each batch; the first two differ where any do.
-
-        Keras tells TensorFlow the shape of all batches from the first two, and takes a length in which they agree for
-        fixed.
-        """
-        count = len(self.order) // self.batch_size
-        batches = self.order[: count * self.batch_size].reshape(count, self.batch_size)
-        bucket = self.bucket[batches].max(axis=1)
-        other = np.flatnonzero(bucket != bucket[0]) if count else []
-        if len(other):
-            batches[[1, other[0]]] = batches[[other[0], 1]]
-            bucket[[1, other[0]]] = bucket[[other[0], 1]]
-        if count * self.batch_size < len(self.order):
-            bucket = np.append(bucket, self.bucket[self.order[count * self.batch_size :]].max())
-            if count > 1 and not len(other):  # only the last one differs
-                bucket[[1, -1]] = max(bucket[0], bucket[-1])
-        return np.array(self.lengths)[bucket]
-
-    def on_epoch_end(self):
-        if self.seed is not None:  # Keras calls it when a prediction ends, too, which then looks up the order
-            self.epoch += 1
-            self.reorder()
+        longest = np.maximum.reduceat(self.tokens.lengths[self.order], np.arange(0, len(self.order), self.batch_size))
+        self.widths = self.lengths[np.searchsorted(self.lengths, longest)]
 
     def __len__(self):
         return -(-len(self.tokens) // self.batch_size)
@@ -84,6 +54,37 @@ class Batches(keras.utils.PyDataset):
         weights[: len(rows)] = self.batch_size / len(rows)
         rows = np.resize(rows, self.batch_size)[self.part]
         return self.tokens.batch(rows, self.widths[index]), self.labels[rows], weights[self.part]
+
+
+def fit(model: keras.Model, batches: Batches, *, epochs: int = 1, initial_epoch: int = 0, callbacks=()) -> None:
+    """Train a compiled model, each epoch in its own order."""
+    start = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.start(epoch))
+    model.fit(
+        stream(batches), epochs=epochs, initial_epoch=initial_epoch, callbacks=[start, *callbacks], shuffle=False,
+        verbose=0,
+    )  # fmt: skip
+
+
+def stream(batches: Batches):
+    """Give what Keras iterates over: on TensorFlow a tf.data pipeline of any length, on JAX the batches themselves.
+
+    Keras makes such a pipeline by itself, with two faults: it takes a length in which the first two batches agree for
+    fixed; and it leaves tf.data's autotuner on, whose thread sleeps for seconds, and the end of an epoch waits for it.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf
+
+    signature = keras.tree.map_structure(
+        lambda array: tf.TensorSpec((len(array), *[None] * (array.ndim - 1)), array.dtype), batches[0]
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    dataset = tf.data.Dataset.from_generator(
+        lambda: map(batches.__getitem__, range(len(batches))), output_signature=signature
+    )
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    return dataset.prefetch(2).with_options(options)
 
 
 def padded_lengths(tokens: Tokens, lengths: Sequence[int]) -> list[int]:

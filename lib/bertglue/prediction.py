@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from bertglue.batches import Batches
+from bertglue.batches import Batches, stream
 from bertglue.parameters import Parameters
 from bertglue.strategy import batch_lengths, predict_together, process
 from bertglue.tokens import Tokens
@@ -18,9 +18,10 @@ def predict(classifier: keras.Model, tokens: Tokens, batch_size: int, lengths: S
     """Give the logits [rows, outputs] of every row of a split, in order; `lengths` are those of `Batches`."""
     part = process()
     batches = Batches(tokens, batch_size=batch_size, part=part, lengths=lengths)
-    served = predict_together(classifier, batches) if part[1] > 1 else classifier.predict(batches, verbose=0)
-    logits = np.empty((len(tokens), *served.shape[1:]), served.dtype)
-    logits[batches.order] = served[: len(tokens)]
+    together = part[1] > 1
+    found = predict_together(classifier, batches) if together else classifier.predict(stream(batches), verbose=0)
+    logits = np.empty((len(tokens), *found.shape[1:]), found.dtype)
+    logits[batches.order] = found[: len(tokens)]
     return logits
 
 

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from bertglue.batches import Batches
+from bertglue.batches import Batches, fit
 from bertglue.classifier import build_classifier
 from bertglue.encoder import build_encoder, config_of
 from bertglue.errors import InputError
@@ -58,7 +58,7 @@ def importance(
     still = rebuild(classifier, [range(heads) for heads in count(classifier)], dropout=0.0)
     gates = GateGradients()
     compile_classifier(still, task, gates)
-    still.fit(Batches(tokens, labels, batch_size=batch_size, lengths=lengths), shuffle=False, verbose=0)
+    fit(still, Batches(tokens, labels, batch_size=batch_size, lengths=lengths))
     sums = {attention_of(gates.outputs[i]): ops.convert_to_numpy(total) for i, total in gates.sums.items()}
     layers = [sums.get(layer, np.zeros(0)) for layer in range(len(count(classifier)))]
     return [layer / max(np.linalg.norm(layer), 1e-12) for layer in layers]

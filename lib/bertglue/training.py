@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from bertglue.batches import Batches
+from bertglue.batches import Batches, fit
 from bertglue.epochs import EpochRecorder, Training
 from bertglue.narrowing import Narrowed
 from bertglue.optimization import build_optimizer
@@ -62,10 +62,7 @@ def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parame
     recorder = EpochRecorder(data, tokens, parameters, running, classifier, narrowed.publish)
     recorder.set_model(narrowed.model)
     done = recorder.resume()
-    batches.start(done)
     if not recorder.finished:
         callbacks = [recorder, Progress(len(batches), parameters.epochs)]
-        narrowed.model.fit(
-            batches, initial_epoch=done, epochs=parameters.epochs, callbacks=callbacks, shuffle=False, verbose=0
-        )
+        fit(narrowed.model, batches, initial_epoch=done, epochs=parameters.epochs, callbacks=callbacks)
     return recorder.finish()
