@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
+from bertglue.elementwise import Dropout
+
 NEVER = -1e9  # added to the score of a padded key
 
 
@@ -18,6 +20,9 @@ class MultiHeadAttention(layers.MultiHeadAttention):
 
     def build(self, query_shape, value_shape):  # Keras holds the names of these to those of `call`
         super().build(query_shape, value_shape)
+
+    def _build_attention(self, rank):  # all that is left of what Keras makes for its own `call`
+        self._dropout_layer = Dropout(self.dropout, dtype=self.dtype_policy, seed=self.seed)
 
     def call(self, query, value, attention_mask=None, training=None):
         batch, length, hidden = ops.shape(query)

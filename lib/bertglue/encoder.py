@@ -8,6 +8,7 @@ import keras
 from keras import layers, ops
 
 from bertglue.attention import MultiHeadAttention
+from bertglue.elementwise import Dropout, gelu
 from bertglue.errors import InputError
 
 INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
@@ -100,7 +101,7 @@ def config_of(encoder: keras.Model) -> EncoderConfig:
         head_size=sizes[0] if sizes else EncoderConfig.head_size,
         max_positions=named["position_embedding"].max_positions,
         type_vocabulary_size=named["type_embeddings"].input_dim,
-        dropout=next((layer.rate for layer in encoder.layers if isinstance(layer, layers.Dropout)), 0.0),
+        dropout=next((layer.rate for layer in encoder.layers if isinstance(layer, Dropout)), 0.0),
     )
 
 
@@ -166,13 +167,7 @@ def layer_norm(name):
 
 
 def drop(rate, x):
-    return layers.Dropout(rate)(x) if rate else x
-
-
-@keras.saving.register_keras_serializable("bertglue")
-def gelu(x):
-    """Apply GELU in its tanh form, as the published encoders do (arXiv:1606.08415)."""
-    return keras.activations.gelu(x, approximate=True)
+    return Dropout(rate)(x) if rate else x
 
 
 def initializer():

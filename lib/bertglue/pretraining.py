@@ -17,7 +17,8 @@ from keras import layers, ops
 from bertglue import environment
 from bertglue.checkpoints import assign, load_checkpoint, save_checkpoint
 from bertglue.corpus import Corpus, count, load_corpus
-from bertglue.encoder import EncoderConfig, build_encoder, dense, gelu, initializer, layer_norm
+from bertglue.elementwise import gelu
+from bertglue.encoder import EncoderConfig, build_encoder, dense, initializer, layer_norm
 from bertglue.encoder_files import save_encoder
 from bertglue.errors import InputError
 from bertglue.optimization import build_optimizer

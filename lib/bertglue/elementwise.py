@@ -1,0 +1,59 @@
+"""GELU and dropout, each with few passes over the memory on TensorFlow; on JAX as Keras has them.
+
+TensorFlow runs every multiplication of these by itself, and its kernels for bfloat16 are slower than those for float32.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import layers
+
+SLOPE, CUBE = 2 * np.sqrt(2 / np.pi), 2 * np.sqrt(2 / np.pi) * 0.044715
+
+
+@keras.saving.register_keras_serializable("bertglue")
+def gelu(x):
+    """Apply GELU in its tanh form, as the published encoders do (arXiv:1606.08415)."""
+    if keras.backend.backend() != "tensorflow" or not keras.ops.is_tensor(x):
+        return keras.activations.gelu(x, approximate=True)
+    return tensorflow_gelu(x)
+
+
+def tensorflow_gelu(x):
+    """Compute x / (1 + exp(-u)), which is the tanh form, in float32; its gradient reuses what it knows."""
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def apply(x):
+        wide = tf.cast(x, "float32")
+        square = tf.square(wide)
+        share = tf.sigmoid(wide * (SLOPE + CUBE * square))
+
+        def gradient(upstream):
+            slope = tf.raw_ops.SigmoidGrad(y=share, dy=wide * (SLOPE + 3 * CUBE * square))
+            return tf.cast(tf.cast(upstream, "float32") * (share + slope), x.dtype)
+
+        return tf.cast(wide * share, x.dtype), gradient
+
+    return apply(x)
+
+
+@keras.saving.register_keras_serializable("bertglue")
+class Dropout(layers.Dropout):
+    """Keras's dropout, from 16 random bits for each number where TensorFlow draws 32.
+
+    The rate is met to within 1e-5.
+    """
+
+    def call(self, inputs, training=False):
+        if not (training and self.rate) or self.noise_shape or keras.backend.backend() != "tensorflow":
+            return super().call(inputs, training=training)
+        import tensorflow as tf
+
+        shape, size = tf.shape(inputs), tf.size(inputs)
+        seed = tf.cast(self.seed_generator.next(), "int32")
+        bits = tf.random.stateless_uniform([(size + 1) // 2], seed, minval=None, maxval=None, dtype="int32")
+        bits = tf.reshape(tf.reshape(tf.bitcast(bits, "uint16"), [-1])[:size], shape)
+        kept = bits >= tf.constant(min(round(self.rate * 2**16), 2**16 - 1), "uint16")
+        return tf.where(kept, inputs * (1 / (1 - self.rate)), tf.zeros((), inputs.dtype))
