@@ -1,12 +1,13 @@
 """What every contestant is given, and what it measures in its own process."""
 
 import json
-import resource
 import statistics
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from bertglue.environment import peak_memory_mb
 
 
 @dataclass(frozen=True)
@@ -74,5 +75,4 @@ def training_flops(race: Race, places: int, squares: int) -> float:
 
 def report(**measured) -> None:
     """Print what was measured as the last line, which `training.py` reads."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({**measured, "peak_memory_mb": round(peak / (2**20 if sys.platform == "darwin" else 2**10))}))
+    print(json.dumps({**measured, "peak_memory_mb": peak_memory_mb()}))

@@ -84,8 +84,13 @@ def summary(result: dict) -> pd.DataFrame:
         rows.append({"encoder, rows of": race})
         for name, row in found.iterrows():
             ahead = "" if name == OURS else f" ({row['ahead']:.1f} x)"
-            rows[-1][name] = f"{row['training']:.3g}{ahead}"
+            rows[-1][name] = f"{rate_text(row['training'])}{ahead}"
     return pd.DataFrame(rows)
+
+
+def rate_text(rate: float) -> str:
+    """Write a rate with three digits, and no more than are known."""
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def details(result: dict, race: str) -> pd.DataFrame:
@@ -96,8 +101,8 @@ def details(result: dict, race: str) -> pd.DataFrame:
         {
             "contestant": found.index,
             "precision": found["precision"].to_list(),
-            "training, examples/s": [f"{value:.3g}" for value in found["training"]],
-            "evaluation, examples/s": [f"{value:.3g}" for value in found["evaluation"]],
+            "training, examples/s": [rate_text(value) for value in found["training"]],
+            "evaluation, examples/s": [rate_text(value) for value in found["evaluation"]],
             "text to first epoch, s": [f"{value:.1f}" for value in found["first_epoch"]],
             "peak memory, GB": [f"{value / 1000:.1f}" for value in found["memory"]],
             "accuracy": [f"{a:.3f} ± {e:.3f}" for a, e in zip(found["accuracy"], errors, strict=True)],
