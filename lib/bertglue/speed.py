@@ -13,6 +13,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from bertglue.environment import commit, processor, versions
 from bertglue.figures import STYLE, color, finish
@@ -94,17 +95,20 @@ def rate_text(rate: float) -> str:
 
 
 def details(result: dict, race: str) -> pd.DataFrame:
-    """Word everything that was measured in a race; one row a contestant."""
+    """Word everything that was measured in a race; one row a contestant.
+
+    Examples a second, seconds from text to the end of the first epoch, peak memory.
+    """
     found = contestants(result, race)
     errors = (found["accuracy"] * (1 - found["accuracy"]) / found["evaluated"]) ** 0.5
     return pd.DataFrame(
         {
             "contestant": found.index,
             "precision": found["precision"].to_list(),
-            "training, examples/s": [rate_text(value) for value in found["training"]],
-            "evaluation, examples/s": [rate_text(value) for value in found["evaluation"]],
-            "text to first epoch, s": [f"{value:.1f}" for value in found["first_epoch"]],
-            "peak memory, GB": [f"{value / 1000:.1f}" for value in found["memory"]],
+            "trained/s": [rate_text(value) for value in found["training"]],
+            "evaluated/s": [rate_text(value) for value in found["evaluation"]],
+            "first epoch, s": [f"{value:.1f}" for value in found["first_epoch"]],
+            "memory, GB": [f"{value / 1000:.1f}" for value in found["memory"]],
             "accuracy": [f"{a:.3f} ± {e:.3f}" for a, e in zip(found["accuracy"], errors, strict=True)],
         }
     )
@@ -174,7 +178,8 @@ def growth_figure(result: dict):
         figure, axes = plt.subplots(2, 2, figsize=(7, 5))
         for at, (across, up, xlabel, ylabel) in zip(axes.flat, panels, strict=True):
             at.plot(across, up, "o-", color=color(0))
-            at.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
+            at.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, 1.1 * up.max()))
+            at.xaxis.set_major_locator(MaxNLocator(integer=True))
         for at in axes[0]:
             at.set_xscale("log")
         figure.tight_layout()
@@ -189,5 +194,6 @@ def growth_findings(result: dict) -> str:
     return (
         f"{many['rows']:,} rows are tokenized and cached in {many['tokenize']:.0f} s ({rate:,.0f} a second), and "
         f"training on them peaks at {peaks[1]}, against {peaks[0]} on {few['rows']:,}. Made-up rows of the shape of "
-        f"QQP; steps of 32 rows, {GROWN} where nothing else is said. {result['processor']}, {result['date']}."
+        f"QQP; steps of 32 rows in float32, {GROWN} where nothing else is said. "
+        f"{result['processor']}, {result['date']}."
     )
