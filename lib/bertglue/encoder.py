@@ -34,7 +34,7 @@ class EncoderConfig:
 
 @keras.saving.register_keras_serializable("bertglue")
 class PositionEmbedding(layers.Layer):
-    """Give each position of [batch, length, hidden] its learned vector."""
+    """Give each position of [batch, length, hidden] its learned vector: [1, length, hidden]."""
 
     def __init__(self, max_positions, embeddings_initializer="uniform", **kwargs):
         super().__init__(**kwargs)
@@ -50,10 +50,10 @@ class PositionEmbedding(layers.Layer):
         length = inputs.shape[1] or ops.shape(inputs)[1]
         if isinstance(length, int) and length > self.max_positions:
             raise too_long(length, self.max_positions)
-        return ops.broadcast_to(self.embeddings[:length], ops.shape(inputs))
+        return self.embeddings[None, :length]
 
     def compute_output_shape(self, shape):
-        return shape
+        return (1, *shape[1:])
 
     def get_config(self):
         initializer = keras.initializers.serialize(self.embeddings_initializer)
