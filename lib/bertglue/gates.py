@@ -30,12 +30,14 @@ class HeadGates(layers.Layer):
         self.generator = keras.random.SeedGenerator()  # another one in each layer, as dropout's
 
     def build(self, shape):
-        self.log_alpha = self.add_weight(
-            shape=(self.heads,), initializer=keras.initializers.Constant(OPEN), name=FAST, dtype="float32"
+        constant = keras.initializers.Constant
+        self.log_alpha = self.add_weight(shape=(self.heads,), initializer=constant(OPEN), name=FAST, dtype="float32")
+        self.push = self.add_weight(
+            shape=(), initializer=constant(self.strength), trainable=False, name="strength", dtype="float32"
         )
 
     def call(self, inputs, training=None):
-        self.add_loss(self.strength * ops.sum(self.open_probability()))
+        self.add_loss(self.push * ops.sum(self.open_probability()))
         if not training:
             return ops.cast(self.settled(), self.compute_dtype)
         uniform = keras.random.uniform((self.heads,), 1e-6, 1 - 1e-6, seed=self.generator)
@@ -88,6 +90,13 @@ def add_gates(classifier: keras.Model, strength: float) -> keras.Model:
         if variable.path in values:
             variable.assign(np.array(values[variable.path]))  # a copy: JAX gives the memory of what it trains away
     return model
+
+
+def set_strength(model: keras.Model, strength: float) -> None:
+    """Change what an open gate costs; nothing is compiled anew."""
+    for layer in model.get_layer("encoder").layers:
+        if isinstance(layer, GatedAttention):
+            layer.gates.push.assign(strength)
 
 
 def open_heads(model: keras.Model) -> list[list[int]]:

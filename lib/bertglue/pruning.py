@@ -51,17 +51,45 @@ def count(classifier: keras.Model) -> list[int]:
     return list(config_of(classifier.get_layer("encoder")).heads)
 
 
+class Silenced:
+    """A copy of a classifier, without dropout, whose heads can be silenced and heard again.
+
+    A silenced head has its part of the output kernel at zero, which gives the outputs of a model without that head.
+    """
+
+    def __init__(self, classifier: keras.Model, task: Task):
+        self.heads = count(classifier)
+        self.model = rebuild(classifier, [range(heads) for heads in self.heads], dropout=0.0)
+        self.gates = GateGradients()
+        self.gates.build(self.model.trainable_variables)
+        compile_classifier(self.model, task, self.gates)
+        outputs = [v for v in self.model.trainable_variables if v.path.endswith(OUTPUT)]
+        self.outputs = {attention_of(v.path): (v, np.array(v)) for v in outputs}
+
+    def keep(self, kept: Heads) -> None:
+        """Let the given heads of each layer be heard, and no others."""
+        for layer, (variable, value) in self.outputs.items():
+            heard = np.isin(np.arange(len(value)), list(kept[layer]))
+            variable.assign(value * heard[:, None, None])
+
+    def importance(self, batches: Batches) -> list[np.ndarray]:
+        """Score the heads of each layer: the sum over batches of a gate's absolute gradient, each layer's at norm one.
+
+        A silenced head scores zero.
+        """
+        for total in self.gates.sums.values():
+            total.assign(np.zeros(total.shape, "float32"))
+        fit(self.model, batches)
+        sums = {attention_of(self.gates.outputs[i]): ops.convert_to_numpy(v) for i, v in self.gates.sums.items()}
+        layers = [sums.get(layer, np.zeros(0)) for layer in range(len(self.heads))]
+        return [layer / max(np.linalg.norm(layer), 1e-12) for layer in layers]
+
+
 def importance(
     classifier: keras.Model, task: Task, tokens: Tokens, labels, *, batch_size: int = 32, lengths=()
 ) -> list[np.ndarray]:
-    """Score the heads of each layer: the mean over batches of a gate's absolute gradient, each layer's at norm one."""
-    still = rebuild(classifier, [range(heads) for heads in count(classifier)], dropout=0.0)
-    gates = GateGradients()
-    compile_classifier(still, task, gates)
-    fit(still, Batches(tokens, labels, batch_size=batch_size, lengths=lengths))
-    sums = {attention_of(gates.outputs[i]): ops.convert_to_numpy(total) for i, total in gates.sums.items()}
-    layers = [sums.get(layer, np.zeros(0)) for layer in range(len(count(classifier)))]
-    return [layer / max(np.linalg.norm(layer), 1e-12) for layer in layers]
+    """Score the heads of each layer by the gradient of a gate, over all rows."""
+    return Silenced(classifier, task).importance(Batches(tokens, labels, batch_size=batch_size, lengths=lengths))
 
 
 def magnitude(classifier: keras.Model) -> list[np.ndarray]:
@@ -135,6 +163,8 @@ def attention_of(path: str) -> int | None:
 
 def heads_axis(path: str) -> int | None:
     """Tell along which axis a weight of an attention has its heads."""
+    if path.endswith("_self_attention/bias"):  # of a layer without heads
+        return None
     if "attention_output" in path:
         return 0 if path.endswith("kernel") else None
     return 1 if path.endswith("kernel") else 0

@@ -42,6 +42,12 @@ class Tokens:
         """Give the length that all rows fit into: the longest, rounded up to 8, at most `seq_length`."""
         return min(self.seq_length, -(-int(self.lengths.max()) // 8) * 8)
 
+    def take(self, rows: np.ndarray) -> Tokens:
+        """Give some of the rows, in memory."""
+        ids = [self.ids[self.offsets[row] : self.offsets[row + 1]] for row in rows]
+        offsets = np.concatenate([[0], np.cumsum(self.lengths[rows])])
+        return Tokens(np.concatenate(ids), offsets, self.second[rows], self.seq_length)
+
     def batch(self, rows: np.ndarray, width: int | None = None) -> dict[str, np.ndarray]:
         """Pad the given rows: int32 `input_word_ids`, `input_mask`, `input_type_ids` [rows, width]."""
         position = np.arange(width or self.width)

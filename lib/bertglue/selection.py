@@ -1,0 +1,125 @@
+"""How many heads a task needs, and which: found by itself.
+
+Gates on the heads are trained with the task (`bertglue.gates`); the strength with which they are pushed to close is
+found by bisection, as the greatest that leaves the score on held-out rows of train within one standard error.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import fmean
+
+import keras
+import numpy as np
+
+from bertglue import metrics
+from bertglue.batches import Batches, fit
+from bertglue.checkpoints import assign
+from bertglue.errors import InputError
+from bertglue.gates import add_gates, open_heads, set_strength
+from bertglue.grid import SIGMAS
+from bertglue.narrowing import Narrowed
+from bertglue.parameters import Parameters
+from bertglue.prediction import predict
+from bertglue.sources.data import HELD_OUT, Data
+from bertglue.strategy import batch_lengths
+from bertglue.tokens import Tokens
+from bertglue.training import prepare
+
+WEAKEST, STRONGEST = 1e-4, 1.0  # strengths to search between; at the latter every gate closes
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One strength, the heads that it left open, and the mean metric on the held-out rows without the others."""
+
+    strength: float
+    kept: list[list[int]]
+    score: float
+
+    @property
+    def heads(self) -> int:
+        return sum(map(len, self.kept))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The trials in the order of the search; `reference` is the score with all heads, `error` its standard error."""
+
+    trials: list[Trial]
+    reference: float
+    error: float
+    whole: list[list[int]]
+
+    def enough(self, trial: Trial) -> bool:
+        return trial.score >= self.reference - self.error
+
+    @property
+    def kept(self) -> list[list[int]]:
+        """Give the fewest heads that were enough; all of them where none were."""
+        good = [trial for trial in self.trials if self.enough(trial)]
+        return min(good, key=lambda trial: (trial.heads, -trial.score)).kept if good else self.whole
+
+
+class Gated:
+    """A classifier with gates, which is trained from the same start again and again."""
+
+    def __init__(self, classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters):
+        self.model, self.data, self.tokens, self.parameters = add_gates(classifier, 0.0), data, tokens, parameters
+        self.whole = open_heads(self.model)
+        self.narrowed = Narrowed(self.model, tokens["train"])
+        lengths = batch_lengths(parameters)
+        self.batches = Batches(
+            tokens["train"],
+            data["train"].labels,
+            batch_size=parameters.batch_size,
+            seed=parameters.seed,
+            lengths=lengths,
+        )
+        trained = self.narrowed.model
+        prepare(trained, data.task, parameters, steps=len(self.batches) * parameters.epochs)
+        self.variables = [*trained.variables, *trained.optimizer.variables]
+        self.start = [np.array(v) for v in self.variables]  # copies: JAX gives the memory of what it trains away
+
+    def train(self, strength: float) -> Trial:
+        """Train from the start with a strength; score without the heads whose gates closed."""
+        assign(self.variables, self.start)
+        set_strength(self.model, strength)
+        fit(self.narrowed.model, self.batches, epochs=self.parameters.epochs)
+        self.narrowed.publish()
+        return Trial(strength, open_heads(self.model), self.score(self.model)[0])
+
+    def score(self, classifier: keras.Model) -> tuple[float, float]:
+        """Give the mean metric on the held-out rows and its standard error."""
+        size, lengths = self.parameters.evaluation_batch_size, batch_lengths(self.parameters)
+        task, labels = self.data.task, self.data[HELD_OUT].labels
+        predictions = metrics.decide(task, predict(classifier, self.tokens[HELD_OUT], size, lengths))
+        errors = [(high - low) / SIGMAS for low, high in metrics.intervals(task, labels, predictions).values()]
+        return fmean(metrics.scores(task, labels, predictions).values()), fmean(errors)
+
+
+def choose_heads(
+    classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters, trials: int = 6
+) -> Choice:
+    """Search the strength that closes most gates at no loss; `parameters.epochs` is the length of each trial.
+
+    `classifier` must have been trained without the held-out rows. Validation is not looked at.
+    """
+    if HELD_OUT not in data.splits:
+        raise InputError("hold_out is 0; give the share of train by which the number of heads is chosen, such as 0.1")
+    gated = Gated(classifier, data, tokens, parameters)
+    reference, error = gated.score(classifier)
+    choice = Choice([], reference, error, gated.whole)
+    weak, strong = math.log(WEAKEST), math.log(STRONGEST)
+    for _ in range(trials):
+        strength = math.exp((weak + strong) / 2)
+        trial = gated.train(strength)
+        choice.trials.append(trial)
+        against = f"all heads {reference:.4f} ± {error:.4f}"
+        print(f"strength {strength:.4f}: {trial.heads} heads, {trial.score:.4f} ({against})", flush=True)
+        if choice.enough(trial):
+            weak = math.log(strength)
+        else:
+            strong = math.log(strength)
+    return choice

@@ -1,0 +1,141 @@
+"""Heads removed one after another, and their number chosen: the scores are those of the smaller models."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from bertglue import InputError, gates, pruning, selection, sweep
+from bertglue.batches import Batches
+from bertglue.classifier import build_classifier
+from bertglue.encoder import build_encoder
+from bertglue.parameters import Parameters
+from bertglue.records import evaluate
+from bertglue.sources.data import HELD_OUT, Data, Split
+from bertglue.tasks import TASKS
+from bertglue.tokens import Tokens
+
+TASK = TASKS["mrpc"]
+ROWS = 12
+LABELS = np.arange(ROWS) % 3 % 2
+PARAMETERS = Parameters(task="mrpc", batch_size=4, epochs=2, learning_rate=1e-3)
+
+
+@pytest.fixture
+def packed():
+    lengths = np.arange(ROWS) % 5 + 4
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return Tokens(np.arange(offsets[-1], dtype="int32") % 45 + 4, offsets, lengths // 2, 16)
+
+
+@pytest.fixture
+def tokens(packed):
+    return dict.fromkeys(("train", "validation", HELD_OUT), packed)
+
+
+@pytest.fixture
+def data():
+    split = Split(dict.fromkeys(TASK.columns, [""] * ROWS), LABELS)
+    return Data(TASK, "embedded", dict.fromkeys(("train", "validation", HELD_OUT), split))
+
+
+@pytest.fixture
+def classifier(tiny_config):
+    classifier = build_classifier(build_encoder(tiny_config), 2)
+    rng = np.random.default_rng(0)
+    for variable in classifier.trainable_variables:
+        variable.assign(rng.normal(0, 0.3, variable.shape))
+    return classifier
+
+
+@pytest.mark.parametrize("kept", [[[1], [0, 1]], [[], [1]]])
+def test_what_is_heard_matters_as_in_the_smaller_model(classifier, packed, kept):
+    silenced = pruning.Silenced(classifier, TASK)
+    silenced.importance(Batches(packed, LABELS, batch_size=4))  # leaves nothing behind
+    silenced.keep(kept)
+    heard = silenced.importance(Batches(packed, LABELS, batch_size=4))
+    smaller = pruning.importance(pruning.keep(classifier, kept), TASK, packed, LABELS, batch_size=4)
+    for layer, heads in enumerate(kept):
+        np.testing.assert_allclose(heard[layer][heads], smaller[layer], rtol=1e-4)
+        assert heard[layer].astype(bool).sum() == len(heads)
+
+
+@pytest.mark.parametrize("order", sweep.ORDERS)
+def test_heads_go_one_after_another_until_none_is_left(classifier, packed, order):
+    silenced = pruning.Silenced(classifier, TASK)
+    sample = Batches(packed, LABELS, batch_size=4)
+    steps = list(sweep.removals(silenced, order, sample, step=1, seed=1))
+    assert [sum(map(len, kept)) for kept in steps] == [4, 3, 2, 1, 0]
+    for more, fewer in pairwise(steps):
+        assert all(set(a) >= set(b) for a, b in zip(more, fewer, strict=True))
+    assert steps == list(sweep.removals(silenced, order, sample, step=1, seed=1))
+    assert [sum(map(len, kept)) for kept in sweep.removals(silenced, order, sample, step=3, seed=1)] == [4, 1, 0]
+
+
+def test_the_first_to_go_has_the_smallest_gradient(classifier, data, tokens):
+    points = sweep.sweep(classifier, data, tokens, PARAMETERS, seeds=1, rows=ROWS)
+    scores = pruning.importance(classifier, TASK, tokens["train"], LABELS, batch_size=4)
+    assert next(p.kept for p in points if p.order == "gradient" and p.heads == 3) == pruning.weakest(scores, 1)
+
+
+def test_scores_of_a_sweep_are_those_of_the_smaller_models(classifier, data, tokens, packed):
+    points = sweep.sweep(classifier, data, tokens, PARAMETERS, seeds=2, rows=8, step=2)
+    assert [(p.order, p.seed, p.heads) for p in points] == [
+        (order, seed, heads)
+        for order, seed in (("gradient", 0), ("gradient", 1), ("magnitude", 0), ("random", 0), ("random", 1))
+        for heads in (4, 2, 0)
+    ]
+    for point in points:
+        logits = pruning.keep(classifier, point.kept).predict(packed.batch(np.arange(ROWS)), verbose=0)
+        assert evaluate(data, {"validation": logits}) == point.scores
+
+
+def test_a_sweep_without_steps_is_refused(classifier, data, tokens):
+    with pytest.raises(InputError, match="step is 0; remove 1 head or more at a time"):
+        sweep.sweep(classifier, data, tokens, PARAMETERS, step=0)
+
+
+def test_a_trial_does_not_depend_on_the_ones_before(classifier, data, tokens):
+    gated = selection.Gated(classifier, data, tokens, PARAMETERS)
+    first, weights = gated.train(0.01), [w.copy() for w in gated.model.get_weights()]
+    gated.train(10.0)
+    assert gated.train(0.01) == first
+    for weight, value in zip(gated.model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+def test_the_strength_is_raised_while_it_costs_nothing(classifier, data, tokens):
+    choice = selection.choose_heads(classifier, data, tokens, PARAMETERS, trials=4)
+    strengths = [trial.strength for trial in choice.trials]
+    assert strengths[0] == pytest.approx(0.01)
+    for before, after, trial in zip(strengths, strengths[1:], choice.trials, strict=False):
+        assert (after > before) == choice.enough(trial)
+    assert len(set(strengths)) == 4
+
+
+def test_the_fewest_heads_that_are_enough_are_chosen():
+    trials = [
+        selection.Trial(0.1, [[0], [1]], 0.79),
+        selection.Trial(0.2, [[0], []], 0.78),
+        selection.Trial(0.15, [[1], []], 0.81),
+        selection.Trial(0.4, [[], []], 0.6),
+    ]
+    whole = [[0, 1], [0, 1]]
+    assert selection.Choice(trials, 0.8, 0.02, whole).kept == [[1], []]
+    assert selection.Choice(trials[-1:], 0.8, 0.02, whole).kept == whole
+
+
+def test_without_held_out_rows_there_is_nothing_to_choose_by(classifier, data, tokens):
+    del data.splits[HELD_OUT]
+    with pytest.raises(InputError, match="hold_out is 0; give the share of train"):
+        selection.choose_heads(classifier, data, tokens, PARAMETERS)
+
+
+def test_an_open_gate_costs_what_is_set(classifier, packed):
+    gated = gates.add_gates(classifier, 0.5)
+    inputs = packed.batch(np.arange(ROWS))
+    gated(inputs)
+    before = float(sum(gated.losses))
+    gates.set_strength(gated, 1.0)
+    gated(inputs)
+    assert before > 0
+    assert float(sum(gated.losses)) == pytest.approx(2 * before)
