@@ -166,6 +166,8 @@ def main() -> None:
     measured = [found for setting in settings for found in race(setting, options)]
     result = speed.describe(settings=[asdict(setting) for setting in settings], runs=measured)
     print(speed.markdown(result))
+    for name in speed.races(result):
+        print(f"{name}\n\n{speed.details(result, name).to_markdown(index=False, disable_numparse=True)}\n")
     if options.keep:
         speed.keep(result)
 
