@@ -43,3 +43,17 @@ def tiny_config():
     return EncoderConfig(
         vocabulary_size=50, hidden_size=8, intermediate_size=16, heads=(2, 2), head_size=4, max_positions=16
     )
+
+
+@pytest.fixture
+def classifier(tiny_config):
+    """Build a classifier none of whose weights is zero, biases included."""
+    import numpy as np
+    from bertglue.classifier import build_classifier
+    from bertglue.encoder import build_encoder
+
+    classifier = build_classifier(build_encoder(tiny_config), 2)
+    rng = np.random.default_rng(0)
+    for variable in classifier.trainable_variables:
+        variable.assign(rng.normal(0, 0.3, variable.shape))
+    return classifier

@@ -4,8 +4,7 @@ import keras
 import numpy as np
 import pytest
 from bertglue import InputError, gates, pruning
-from bertglue.classifier import build_classifier
-from bertglue.encoder import build_encoder, config_of
+from bertglue.encoder import config_of
 from bertglue.parameters import Parameters
 from bertglue.sources.data import Data, Split
 from bertglue.tasks import TASKS
@@ -20,16 +19,6 @@ def packed():
     lengths = np.array([5, 9, 3, 12, 7, 4])
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     return Tokens(np.arange(offsets[-1], dtype="int32") % 45 + 4, offsets, lengths // 2, 16)
-
-
-@pytest.fixture
-def classifier(tiny_config):
-    """Build a classifier none of whose weights is zero, biases included."""
-    classifier = build_classifier(build_encoder(tiny_config), 2)
-    rng = np.random.default_rng(0)
-    for variable in classifier.trainable_variables:
-        variable.assign(rng.normal(0, 0.3, variable.shape))
-    return classifier
 
 
 def outputs(classifier, packed):

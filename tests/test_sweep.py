@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from bertglue import InputError, gates, pruning, selection, sweep
 from bertglue.batches import Batches
-from bertglue.classifier import build_classifier
-from bertglue.encoder import build_encoder
 from bertglue.parameters import Parameters
 from bertglue.records import evaluate
 from bertglue.sources.data import HELD_OUT, Data, Split
@@ -36,15 +34,6 @@ def tokens(packed):
 def data():
     split = Split(dict.fromkeys(TASK.columns, [""] * ROWS), LABELS)
     return Data(TASK, "embedded", dict.fromkeys(("train", "validation", HELD_OUT), split))
-
-
-@pytest.fixture
-def classifier(tiny_config):
-    classifier = build_classifier(build_encoder(tiny_config), 2)
-    rng = np.random.default_rng(0)
-    for variable in classifier.trainable_variables:
-        variable.assign(rng.normal(0, 0.3, variable.shape))
-    return classifier
 
 
 @pytest.mark.parametrize("kept", [[[1], [0, 1]], [[], [1]]])

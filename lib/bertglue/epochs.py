@@ -17,11 +17,10 @@ from bertglue.checkpoints import assign, load_checkpoint, save_checkpoint
 from bertglue.environment import commit
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
-from bertglue.prediction import predict
+from bertglue.prediction import predict_splits
 from bertglue.records import RESUME
 from bertglue.running import ConfusionMatrix
 from bertglue.sources.data import HELD_OUT, Data
-from bertglue.strategy import batch_lengths
 from bertglue.tokens import Tokens
 
 PLACES = {"run_dir", "cache_dir", "glue_dir", "samples", "profile"}  # may differ when a run goes on
@@ -92,8 +91,7 @@ class EpochRecorder(keras.callbacks.Callback):
 
     def predict(self) -> dict[str, np.ndarray]:
         self.publish()
-        size, lengths = self.parameters.evaluation_batch_size, batch_lengths(self.parameters)
-        return {split: predict(self.classifier, self.tokens[split], size, lengths) for split in self.splits}
+        return predict_splits(self.classifier, self.tokens, self.splits, self.parameters)
 
     def scores(self, split: str, logits: np.ndarray) -> dict[str, float]:
         labels, predictions = self.data[split].labels, metrics.decide(self.task, logits)

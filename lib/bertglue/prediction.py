@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
@@ -25,13 +25,20 @@ def predict(classifier: keras.Model, tokens: Tokens, batch_size: int, lengths: S
     return logits
 
 
+def predict_splits(
+    classifier: keras.Model, tokens: dict[str, Tokens], splits: Iterable[str], parameters: Parameters
+) -> dict[str, np.ndarray]:
+    """Give the logits of splits, in batches as a run has them."""
+    size, lengths = parameters.evaluation_batch_size, batch_lengths(parameters)
+    return {split: predict(classifier, tokens[split], size, lengths) for split in splits}
+
+
 def predict_rest(
     classifier: keras.Model, tokens: dict[str, Tokens], known: dict[str, np.ndarray], parameters: Parameters
 ) -> dict[str, np.ndarray]:
     """Give the logits of every split but train: those that the training left, and of test and AX beside them."""
     rest = [split for split in tokens if split != "train" and split not in known]
-    size, lengths = parameters.evaluation_batch_size, batch_lengths(parameters)
-    return {**known, **{split: predict(classifier, tokens[split], size, lengths) for split in rest}}
+    return {**known, **predict_splits(classifier, tokens, rest, parameters)}
 
 
 def predict_texts(classifier: keras.Model, preprocessor, texts: list) -> np.ndarray:

@@ -21,7 +21,7 @@ from bertglue.gates import add_gates, open_heads, set_strength
 from bertglue.grid import SIGMAS
 from bertglue.narrowing import Narrowed
 from bertglue.parameters import Parameters
-from bertglue.prediction import predict
+from bertglue.prediction import predict_splits
 from bertglue.sources.data import HELD_OUT, Data
 from bertglue.strategy import batch_lengths
 from bertglue.tokens import Tokens
@@ -92,9 +92,9 @@ class Gated:
 
     def score(self, classifier: keras.Model) -> tuple[float, float]:
         """Give the mean metric on the held-out rows and its standard error."""
-        size, lengths = self.parameters.evaluation_batch_size, batch_lengths(self.parameters)
         task, labels = self.data.task, self.data[HELD_OUT].labels
-        predictions = metrics.decide(task, predict(classifier, self.tokens[HELD_OUT], size, lengths))
+        logits = predict_splits(classifier, self.tokens, [HELD_OUT], self.parameters)[HELD_OUT]
+        predictions = metrics.decide(task, logits)
         errors = [(high - low) / SIGMAS for low, high in metrics.intervals(task, labels, predictions).values()]
         return fmean(metrics.scores(task, labels, predictions).values()), fmean(errors)
 

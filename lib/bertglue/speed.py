@@ -90,7 +90,7 @@ def summary(result: dict) -> pd.DataFrame:
 
 
 def rate_text(rate: float) -> str:
-    """Write a rate with three digits, and no more than are known."""
+    """Write a rate: whole from 100 on, below with three digits."""
     return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 

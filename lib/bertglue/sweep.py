@@ -15,7 +15,7 @@ import numpy as np
 from bertglue.batches import Batches
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
-from bertglue.prediction import predict
+from bertglue.prediction import predict_splits
 from bertglue.pruning import Heads, Silenced, magnitude, weakest
 from bertglue.records import Scores, evaluate
 from bertglue.sources.data import Data
@@ -92,5 +92,4 @@ def removals(silenced: Silenced, order: str, sample: Batches, step: int, seed: i
 
 
 def score(silenced: Silenced, data: Data, tokens: dict[str, Tokens], parameters: Parameters) -> Scores:
-    size, lengths = parameters.evaluation_batch_size, batch_lengths(parameters)
-    return evaluate(data, {s: predict(silenced.model, tokens[s], size, lengths) for s in data.task.validation})
+    return evaluate(data, predict_splits(silenced.model, tokens, data.task.validation, parameters))
