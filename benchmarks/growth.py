@@ -21,7 +21,8 @@ STEPS, HIDDEN, HEADS = 20, 256, 4
 
 def write_rows(folder: Path, rows: int) -> None:
     """Write a GLUE folder of QQP's layout; questions have QQP's mean number of words, eleven."""
-    from bertglue.encoder_files import EMBEDDED, VOCABULARY
+    from bertglue.bundled import EMBEDDED
+    from bertglue.encoder_files import VOCABULARY
 
     words = [word for word in (EMBEDDED / VOCABULARY).read_text(encoding="utf-8").split("\n") if word.isalpha()]
     rng = random.Random(0)

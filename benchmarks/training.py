@@ -60,7 +60,7 @@ def contestants() -> dict[str, list[str]]:
 
 def prepare(setting: Setting, glue_dir: Path, vocabulary: Path | None, folder: Path) -> Path:
     """Write the folder of a race: rows as JSON and as GLUE files, the weights, and the ids that all of train uses."""
-    from bertglue.encoder_files import EMBEDDED
+    from bertglue.bundled import EMBEDDED
     from bertglue.preprocessing import load_preprocessor, tokenize
     from bertglue.sources import load_data
     from bertglue.sources.folder import LAYOUTS

@@ -4,9 +4,8 @@ import h5py
 import numpy as np
 import pytest
 from bertglue import load_encoder, load_preprocessor
+from bertglue.bundled import EMBEDDED, FRESH, read_story
 from bertglue.encoder import check_fit
-from bertglue.encoder_files import EMBEDDED, read_story
-from bertglue.fetch import FRESH
 
 LIKE = [("two", "three"), ("man", "woman"), ("day", "night"), ("king", "queen"), ("north", "south"), ("was", "were")]
 

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import pytest
 from bertglue import load_encoder
+from bertglue.bundled import read_story
 from bertglue.corpus import Cleaner, Corpus, load_corpus, pack, read_documents, split_sentences, tidy
 from bertglue.encoder import check_fit
-from bertglue.encoder_files import read_story
 from bertglue.errors import InputError
 from bertglue.parameters import PretrainingParameters
 from bertglue.pretraining import (

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from bertglue import reference, transfer
-from bertglue.encoder_files import EMBEDDED, load_saved_encoder, read_sizes, read_story
+from bertglue.bundled import EMBEDDED, read_story
+from bertglue.encoder_files import load_saved_encoder, read_sizes
 from bertglue.errors import exit_status
 from bertglue.records import write_text
 

@@ -6,7 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from bertglue.encoder_files import EMBEDDED, WEIGHTS
+from bertglue.bundled import EMBEDDED
+from bertglue.encoder_files import WEIGHTS
 from bertglue.environment import NOTEBOOK, configure, processor, versions
 from bertglue.parameters import Parameters
 

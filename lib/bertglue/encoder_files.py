@@ -9,13 +9,11 @@ from pathlib import Path
 
 import keras
 
+from bertglue.bundled import BUNDLED, EMBEDDED, STORY, not_whole
 from bertglue.encoder import EncoderConfig, build_encoder
-from bertglue.errors import InputError, reason
-from bertglue.fetch import BUNDLED
 from bertglue.tokens import read_vocabulary
 
-EMBEDDED = Path(__file__).with_name("embedded")  # the encoder that the library brings along
-SIZES, WEIGHTS, VOCABULARY, STORY = "encoder.json", "encoder.weights.h5", "vocab.txt", "pretraining.json"
+SIZES, WEIGHTS, VOCABULARY = "encoder.json", "encoder.weights.h5", "vocab.txt"
 
 
 def save_encoder(
@@ -66,18 +64,6 @@ def load_saved_encoder(folder: Path, dropout: float) -> keras.Model:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise not_whole(folder, error) from None
     return encoder
-
-
-def read_story(folder: Path = EMBEDDED) -> dict:
-    """Read how an encoder was pre-trained: parameters, history, counts of its text, environment."""
-    try:
-        return json.loads((folder / STORY).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise not_whole(folder, error) from None
-
-
-def not_whole(folder: Path, error: Exception) -> InputError:
-    return InputError(f"{folder} holds no whole encoder ({reason(error)}); write it again")
 
 
 def saved_vocabulary(folder: Path) -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import keras
 
+from bertglue.bundled import EMBEDDED, FRESH
 from bertglue.encoder import build_encoder
-from bertglue.encoder_files import EMBEDDED, load_saved_encoder, read_sizes, saved_encoder
-from bertglue.fetch import FRESH
+from bertglue.encoder_files import load_saved_encoder, read_sizes, saved_encoder
 
 
 def load_encoder(source: str, *, dropout: float = 0.1, seed: int = 0) -> keras.Model:

@@ -6,12 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from bertglue.bundled import BUNDLED
 from bertglue.errors import exit_status
 from bertglue.parameters import Parameters
 from bertglue.tasks import get_task
-
-FRESH = "embedded-fresh"
-BUNDLED = ("embedded", FRESH)  # the encoders that come with the library
 
 
 def is_here(encoder: str) -> bool:
