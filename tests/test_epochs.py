@@ -46,6 +46,24 @@ class Run:
         return metrics.scores(self.data.task, self.data["validation"].labels, logits.argmax(1))["accuracy"]
 
 
+@pytest.mark.parametrize("batch_size", [8, 2])
+def test_the_curve_within_an_epoch_adds_up_to_the_epoch(tiny_config, tmp_path, batch_size):
+    run = Run(tmp_path, tiny_config, epochs=2, batch_size=batch_size)
+    training, rows = run.train(), len(run.tokens["train"])
+    steps = -(-rows // batch_size)
+    ends = np.array([point["step"] for point in training.curve])
+    assert ends[-1] == 2 * steps
+    assert len(ends) == 2 * min(steps, epochs.POINTS)
+    seen = np.minimum((ends - 1) % steps * batch_size + batch_size, rows) + rows * ((ends - 1) // steps)
+    weights = np.diff(seen, prepend=0)
+    assert weights.sum() == 2 * rows
+    for number, row in enumerate(training.history):
+        within = (ends - 1) // steps == number
+        for name in ("loss", "accuracy"):
+            values = np.array([point[name] for point in training.curve])[within]
+            assert np.average(values, weights=weights[within]) == pytest.approx(row["train"][name], abs=1e-5)
+
+
 @pytest.fixture
 def killed(monkeypatch):
     """Kill a training right after the state of an epoch was written."""

@@ -1,88 +1,89 @@
-"""Run records, their pages, and the sources of the book."""
+"""Run records: what is in them, what stands beside them, and what they say when they are broken."""
 
 import json
-from types import SimpleNamespace
 
-import nbformat
 import numpy as np
 import pytest
-import yaml
-from bertglue import book, environment, records, report, results
-from bertglue.epochs import Training
+from bertglue import description, environment, records, report
 from bertglue.errors import InputError
+from bertglue.excerpts import TEXTS, read_excerpts
 from bertglue.parameters import Parameters
 from bertglue.sources.data import Data, Split
-from bertglue.strategy import Strategy
 from bertglue.tasks import TASKS
+from bertglue.tokens import Tokens
+from made_runs import ROWS, make_runs, write_run
 
 
-@pytest.fixture
-def record():
-    """The record of an MNLI run whose matched predictions are right three times in four."""
-    labels = np.array([0, 1, 2, 0], "int32")
-    logits = np.eye(3, dtype="float32")[[0, 1, 2, 1]] * 3
-    task = TASKS["mnli"]
-    columns = dict.fromkeys(task.columns, ["<b>", "a", "b", "c"])
-    names = ("train", *task.validation, "test_matched", "ax")
-    splits = {name: Split(columns, labels if "test" not in name else labels * 0 - 1) for name in names}
-    data = Data(task, "embedded", splits)
-    scores = records.evaluate(data, dict.fromkeys(names[1:], logits))
-    history = [{"epoch": 1, **{n: {"loss": 0.5, "accuracy": 0.75} for n in ("train", *task.validation)}}]
-    training = Training(history=history, seconds=[2.0], evaluate_seconds=0.5, kept=1)
-    strategy = Strategy("tensorflow", "CPU", 2)
-    parameters = Parameters(task="mnli")
-    tokens = SimpleNamespace(seconds=0.25)
-    return records.build_record(parameters, data, tokens, training, scores, strategy)
+@pytest.fixture(scope="module")
+def mnli(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mnli") / "run"
+    return folder, write_run(folder, Parameters(task="mnli"))
 
 
-def test_record_has_the_contracted_keys(record):
+def test_record_has_the_contracted_keys(mnli):
+    record = mnli[1]
     contract = (
         "task source encoder backend seed learning_rate epochs batch_size max_length examples metrics baseline "
         "history timing environment"
     )
     assert set(contract.split()) <= set(record)
     assert record["metrics"]["validation_matched"] == {"accuracy": 0.75}
-    assert record["baseline"]["validation_matched"] == {"accuracy": 0.5}
     assert set(record["metrics"]["ax"]) == {"matthews"}
     assert "test_matched" not in record["metrics"]
-    assert record["timing"]["steady_epoch"] == 2.0
-    assert (record["environment"]["device"], record["environment"]["devices"]) == ("CPU", 2)
+    assert record["timing"]["steady_epoch"] == 1.0
+    assert record["timing"]["predict"]["test_matched"] == 0.125
+    assert (record["environment"]["device"], record["environment"]["devices"]) == ("CPU", 1)
 
 
-def test_record_survives_the_disk(record, tmp_path):
-    path = records.write_record(tmp_path / "run", record, {"validation": np.zeros((2, 2))})
-    target = records.collect([path], tmp_path / "results.json")
-    assert json.loads(target.read_text()) == [json.loads(json.dumps(record))]
-    assert {file.name for file in path.parent.iterdir()} == {"record.json", "logits.npz"}
+def test_record_survives_the_disk(mnli):
+    folder, record = mnli
+    assert records.read_record(folder / "record.json") == json.loads(json.dumps(record))
+    assert {file.name for file in folder.iterdir()} == {"record.json", "logits.npz", "labels.npz", "texts.json"}
+    labels = records.read_arrays(folder / records.LABELS)
+    assert set(labels) == {"validation_matched", "validation_mismatched", "ax"}  # those of test are withheld
+    assert set(records.read_arrays(folder / records.LOGITS)) == {*labels, "test_matched", "test_mismatched"}
 
 
-def test_a_broken_record_is_named(tmp_path):
-    (tmp_path / "record.json").write_text('{"task": ')
-    with pytest.raises(InputError, match=r"record.json is no run record"):
-        records.collect([tmp_path / "record.json"], tmp_path / "results.json")
-    assert not (tmp_path / "results.json").exists()
+def test_no_text_of_a_data_set_is_in_a_record(mnli):
+    assert "script" not in json.dumps(mnli[1])
 
 
-def test_pages_show_what_the_records_hold(record):
-    runs = {"mnli": record}
-    assert "75.0 (84.1)" in results.table_1(runs).data
-    record["history"][-1]["validation_matched"]["accuracy"] = 0.5
-    assert "50.0 (84.1)" in results.table_1(runs).data
-    assert "not run (82.4)" in results.table_1(runs).data
-    assert "0.750" in results.scores(runs).data
-    assert "not run" in results.status(runs).data
-    assert "2.0" in results.table_2(runs).data
-    assert "not GLUE" in results.banner(runs).data
-    results.scores_figure(runs)
+@pytest.mark.parametrize("content", ['{"task": ', "[1]", ""])
+def test_a_broken_record_is_named(tmp_path, content):
+    (tmp_path / "record.json").write_text(content)
+    with pytest.raises(InputError, match=r"record.json is no run record .*run it again"):
+        records.read_record(tmp_path / "record.json")
 
 
-def test_the_book_shows_the_first_of_several_runs(record, tmp_path):
-    path = records.write_json(tmp_path / "results.json", [record, {**record, "seed": 1}])
-    assert results.load(path)["mnli"]["seed"] == 0
+def test_broken_answers_are_named(tmp_path):
+    (tmp_path / "logits.npz").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"logits.npz cannot be read .*run it again"):
+        records.read_arrays(tmp_path / "logits.npz")
 
 
-def test_every_published_column_of_table_1_has_a_place():
-    assert set(results.published()["report"]["table_1"]) - {"rows"} == set(results.COLUMNS)
+def test_labels_and_lengths_are_counted():
+    task = TASKS["stsb"]
+    split = Split(dict.fromkeys(task.columns, [""] * 5), np.array([0, 0.5, 4.9, 5, 2], "float32"))
+    unknown = Split(split.columns, np.full(5, -1, "float32"))
+    counted = description.label_counts(Data(task, "folder", {"train": split, "test": unknown}))
+    assert counted == {"train": {"0 to 1": 2, "1 to 2": 0, "2 to 3": 1, "3 to 4": 0, "4 to 5": 2}}
+    tokens = Tokens(np.zeros(19, "int32"), np.array([0, 3, 11, 19]), np.array([1, 1, 1]), 8)
+    lengths = description.length_counts({"train": tokens})["train"]
+    assert lengths["histogram"] == [1, 0, 2]  # 3 tokens; none of 4 to 7; twice 8
+    assert (lengths["longest"], lengths["at_limit"], lengths["median"]) == (8, 2, 8.0)
+
+
+def test_the_hardest_rows_are_those_that_are_answered_wrongly(mnli):
+    hardest = read_excerpts(mnli[0])["hardest"]["validation_matched"]
+    assert all(row["label"] != row["prediction"] for row in hardest)
+    assert hardest[0]["premise"].endswith(f"premise {int(0.75 * ROWS)}")
+
+
+def test_a_run_without_texts_has_none_to_show(tmp_path):
+    path = make_runs(tmp_path, ["rte"])
+    (tmp_path / "rte/lr2e-05-seed0" / TEXTS).unlink()
+    assert read_excerpts(tmp_path / "rte/lr2e-05-seed0") == {}
+    assert path.exists()
 
 
 def test_text_of_a_data_set_is_text_on_the_page():
@@ -100,19 +101,3 @@ def test_predictions_that_differ_are_an_error():
 
 def test_peak_memory_is_in_megabytes():
     assert 20 < environment.peak_memory_mb() < 20_000
-
-
-def test_the_book_holds_what_was_run(tmp_path, monkeypatch):
-    run = tmp_path / "runs/embedded/rte/lr0.001-seed0/finetune.ipynb"
-    page = tmp_path / "runs/embedded/pages/results.ipynb"
-    for path in (run, page):
-        path.parent.mkdir(parents=True)
-        title = nbformat.v4.new_markdown_cell("# A title\n\ntext")
-        nbformat.write(nbformat.v4.new_notebook(cells=[title]), path)
-    source = tmp_path / "source"
-    book.assemble(source, "embedded", [run, page])
-    toc = yaml.safe_load((source / "_toc.yml").read_text())
-    chapters = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
-    assert chapters == ["pages/results", "tasks/rte", "references"]
-    assert nbformat.read(source / "tasks/rte.ipynb", as_version=4).cells[0].source == "# RTE\n\ntext"
-    assert "not GLUE" in yaml.safe_load((source / "_config.yml").read_text())["html"]["announcement"]

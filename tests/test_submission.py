@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from bertglue import submission
 from bertglue.errors import InputError
+from bertglue.published import published
 from bertglue.records import write_json
-from bertglue.results import published
 from bertglue.tasks import TASKS
 
 ROWS = {name: counts[2] for name, counts in published()["glue_examples"].items()}

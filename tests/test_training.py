@@ -63,7 +63,8 @@ def test_training_records_every_epoch_and_lowers_the_loss(tiny_config, name, tmp
     classifier = build_classifier(build_encoder(tiny_config), task.outputs)
     training = train(classifier, data, packed, parameters)
     assert [row["epoch"] for row in training.history] == list(range(1, 9))
-    assert set(training.history[0]["validation"]) == {"loss", *task.metrics}
+    calibration = set() if task.regression else {"calibration_error"}
+    assert set(training.history[0]["validation"]) == {"loss", *task.metrics, *calibration}
     assert training.history[-1]["train"]["loss"] < 0.8 * training.history[0]["train"]["loss"]
     logits = training.logits["validation"]
     assert training.history[-1]["validation"]["loss"] == metrics.loss(task, labels["validation"], logits)

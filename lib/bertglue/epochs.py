@@ -23,6 +23,7 @@ from bertglue.running import ConfusionMatrix
 from bertglue.sources.data import HELD_OUT, Data
 from bertglue.tokens import Tokens
 
+POINTS = 10  # of the curve within an epoch
 PLACES = {"run_dir", "cache_dir", "glue_dir", "samples", "profile"}  # may differ when a run goes on
 
 
@@ -31,10 +32,27 @@ class Training:
     """What a training leaves: one dict an epoch (loss and metrics of train and validation), times, and logits."""
 
     history: list[dict] = field(default_factory=list)
+    curve: list[dict] = field(default_factory=list)  # within the epochs: step, and the training rows since the last
     seconds: list[float] = field(default_factory=list)  # of each epoch's training, without validation
     evaluate_seconds: float = 0.0
     kept: int = 0  # the epoch whose weights were kept, counted from 1
     logits: dict[str, np.ndarray] = field(default_factory=dict)  # of the splits that are scored, kept epoch
+    predict_seconds: dict[str, float] = field(default_factory=dict)  # of each split that was predicted afterwards
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How far an epoch is: its steps and rows so far, and their mean loss and share of right answers."""
+
+    steps: int = 0
+    rows: int = 0
+    loss: float = 0.0
+    accuracy: float = 0.0
+
+    def since(self, before: Seen, name: str) -> float:
+        """Give the mean over the rows that came after `before`."""
+        total = getattr(self, name) * self.rows - getattr(before, name) * before.rows
+        return total / (self.rows - before.rows)
 
 
 class EpochRecorder(keras.callbacks.Callback):
@@ -46,13 +64,27 @@ class EpochRecorder(keras.callbacks.Callback):
         self.parameters, self.running = parameters, running
         self.classifier, self.publish = classifier, publish  # what predicts, and what brings its weights up to date
         self.splits = [split for split in (HELD_OUT, *self.task.validation) if split in tokens]
+        self.steps = -(-len(tokens["train"]) // parameters.batch_size)  # of an epoch
         self.training = Training()
         self.best: list[np.ndarray] = []  # the weights of the kept epoch, where that is the best one
         # several machines would have to agree on how far they were
         self.path = Path(parameters.run_dir) / RESUME if parameters.machines == 1 else None
 
     def on_epoch_begin(self, epoch, logs=None):
+        self.done = epoch * self.steps
+        self.seen = Seen()
         self.started = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Keep the loss, and the share of right answers, of the rows since the last point; ten points an epoch."""
+        if batch + 1 >= self.seen.steps + self.steps / POINTS or batch + 1 == self.steps:
+            rows = min((batch + 1) * self.parameters.batch_size, len(self.tokens["train"]))
+            seen = Seen(batch + 1, rows, float(logs["running_loss"]), float(logs.get("confusion", 0.0)))
+            point = {"step": self.done + batch + 1, "loss": seen.since(self.seen, "loss")}
+            if not self.task.regression:
+                point["accuracy"] = seen.since(self.seen, "accuracy")
+            self.training.curve.append(point)
+            self.seen = seen
 
     def on_epoch_end(self, epoch, logs=None):
         training = self.training
@@ -95,8 +127,10 @@ class EpochRecorder(keras.callbacks.Callback):
 
     def scores(self, split: str, logits: np.ndarray) -> dict[str, float]:
         labels, predictions = self.data[split].labels, metrics.decide(self.task, logits)
-        loss = metrics.loss(self.task, labels, logits)
-        return {"loss": loss, **metrics.scores(self.task, labels, predictions)}
+        scores = {"loss": metrics.loss(self.task, labels, logits), **metrics.scores(self.task, labels, predictions)}
+        if not self.task.regression:
+            scores["calibration_error"] = metrics.calibration_error(labels, logits)
+        return scores
 
     def train_scores(self, logs) -> dict[str, float]:
         """Score the steps of the epoch as they ran, with dropout on; ranks need all rows and are left out."""
@@ -153,7 +187,7 @@ class EpochRecorder(keras.callbacks.Callback):
 
 def best_epoch(history: list[dict], split: str) -> int:
     """Give the epoch, counted from 1, whose metrics on a split have the best mean; the first of several."""
-    means = [fmean(value for name, value in row[split].items() if name != "loss") for row in history]
+    means = [fmean(value for name, value in row[split].items() if name not in metrics.BESIDE) for row in history]
     return 1 + int(np.argmax(means))
 
 
@@ -161,5 +195,9 @@ def epoch_line(row: dict, epochs: int, seconds: float) -> str:
     parts = [f"epoch {row['epoch']}/{epochs}", f"{seconds:5.1f} s"]
     for split, values in row.items():
         if split != "epoch":
-            parts.append(split + " " + ", ".join(f"{name} {value:.4f}" for name, value in values.items()))
+            parts.append(
+                split
+                + " "
+                + ", ".join(f"{name} {value:.4f}" for name, value in values.items() if name != "calibration_error")
+            )
     return " | ".join(parts)

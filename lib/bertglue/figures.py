@@ -9,12 +9,28 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
+from sklearn import metrics as sk
 
+from bertglue import metrics
 from bertglue.metrics import TITLES
 from bertglue.sources.data import Data
 from bertglue.tasks import Task
 
 STYLE = Path(__file__).with_name("bertglue.mplstyle")
+
+
+def draw_vectors() -> None:
+    """Let notebooks show figures as SVG, sharp on any screen and in print."""
+    try:
+        from IPython import get_ipython
+        from matplotlib_inline.config import InlineBackend
+    except ImportError:
+        return
+    if shell := get_ipython():
+        InlineBackend.instance(parent=shell).figure_formats = {"svg"}
+
+
+draw_vectors()
 
 
 def split_title(split: str) -> str:
@@ -67,6 +83,71 @@ def learning_curves(task: Task, history: list[dict], baseline: dict):
         panels[1].axhline(baseline[task.validation[0]][name], color="0.4", linestyle="--", label="baseline")
         panels[1].legend()
         figure.tight_layout()
+    return finish(figure)
+
+
+def confusion(task: Task, labels: np.ndarray, logits: np.ndarray, axes=None):
+    """Draw how the rows of each label were answered, as shares of the label."""
+    counts = sk.confusion_matrix(labels, metrics.decide(task, logits), labels=range(task.outputs))
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    with plt.style.context([STYLE, {"axes.grid": False}]):
+        figure, axes = plt.subplots(figsize=(4.2, 2.8)) if axes is None else (axes.figure, axes)
+        names = [label.replace("_", " ") for label in task.labels]
+        sns.heatmap(
+            shares, annot=counts, fmt=",d", vmin=0, vmax=1, cmap="Blues", cbar=False, square=True, ax=axes,
+            xticklabels=names, yticklabels=names, linewidths=1,
+        )  # fmt: skip
+        axes.set(xlabel="answer", ylabel="label")
+        axes.tick_params(length=0)
+        axes.set_yticklabels(axes.get_yticklabels(), rotation=90, va="center")
+    return finish(figure)
+
+
+def errors(task: Task, labels: np.ndarray, logits: np.ndarray):
+    """Draw a confusion matrix; for a score, the predicted against the true ones."""
+    if not task.regression:
+        return confusion(task, labels, logits)
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(figsize=(4, 3.4))
+        axes.plot([0, 5], [0, 5], color="0.4", linestyle="--")
+        axes.plot(labels, logits[:, 0], ".", alpha=0.4)
+        axes.set(xlabel="score", ylabel="prediction")
+    return finish(figure)
+
+
+def reliability(labels: np.ndarray, logits: np.ndarray, axes=None):
+    """Draw, of rows of like confidence, the share that is answered rightly; on the diagonal a model is calibrated."""
+    number, confidence, right = metrics.reliability(labels, logits).T
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(figsize=(4, 3.4)) if axes is None else (axes.figure, axes)
+        least = 1 / logits.shape[1]
+        axes.plot([least, 1], [least, 1], color="0.4", linestyle="--")
+        axes.plot(confidence, right, color=color(0), linewidth=1)
+        axes.scatter(confidence, right, s=6 + 300 * number / number.sum(), color=color(0), alpha=0.8)
+        axes.set(xlabel="confidence", ylabel="share right", xlim=(least - 0.02, 1.02), ylim=(-0.03, 1.03))
+        axes.text(0.03, 0.93, f"ECE {metrics.calibration_error(labels, logits):.3f}", transform=axes.transAxes)
+    return finish(figure)
+
+
+def training_curve(task: Task, curve: list[dict], history: list[dict]):
+    """Draw the loss of the training steps within the epochs, with the validation loss at their ends."""
+    steps = curve[-1]["step"] // len(history)
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(figsize=(7, 2.6))
+        axes.plot(
+            [point["step"] / steps for point in curve],
+            [point["loss"] for point in curve],
+            label="train, a tenth of an epoch",
+        )
+        for split in task.validation:
+            axes.plot(
+                [row["epoch"] for row in history],
+                [row[split]["loss"] for row in history],
+                "o--",
+                label=split_title(split),
+            )
+        axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+        axes.legend()
     return finish(figure)
 
 

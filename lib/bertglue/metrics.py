@@ -17,7 +17,10 @@ TITLES = {
     "pearson": "Pearson correlation",
     "spearman": "Spearman correlation",
     "loss": "Loss",
+    "calibration_error": "Expected calibration error",
 }
+BESIDE = ("loss", "calibration_error")  # kept of each epoch beside the task's metrics, and never chosen by
+BINS = 15  # of confidence, as in Guo et al. (2017)
 RESAMPLES = 1000
 
 
@@ -57,12 +60,37 @@ def scores(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str,
     return {name: FUNCTIONS[name](labels, predictions) for name in task.metrics}
 
 
-def loss(task: Task, labels: np.ndarray, logits: np.ndarray) -> float:
-    """Compute the mean squared error of a score, or the mean cross entropy (nats) of a label."""
+def losses(task: Task, labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """Compute of each row the squared error of a score, or the cross entropy (nats) of a label."""
     logits = logits.astype("float64")
     if task.regression:
-        return float(np.mean((logits[:, 0] - labels) ** 2))
-    return float(-special.log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
+        return (logits[:, 0] - labels) ** 2
+    return -special.log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
+
+
+def loss(task: Task, labels: np.ndarray, logits: np.ndarray) -> float:
+    """Compute the mean of the rows' losses."""
+    return float(losses(task, labels, logits).mean())
+
+
+def reliability(labels: np.ndarray, logits: np.ndarray, bins: int = BINS) -> np.ndarray:
+    """Sort rows by the probability of their answer into bins of equal width; give [bins, 3].
+
+    Of each bin that has rows: their number, their mean probability, and the share that is right.
+    """
+    found = probabilities(logits)
+    confidence, right = found.max(axis=1), found.argmax(axis=1) == labels
+    at = np.minimum((confidence * bins).astype(int), bins - 1)
+    number, *sums = (np.bincount(at, weights, minlength=bins) for weights in (None, confidence, right))
+    used = number > 0
+    return np.stack([number, *(total / np.maximum(number, 1) for total in sums)], axis=1)[used]
+
+
+def calibration_error(labels: np.ndarray, logits: np.ndarray, bins: int = BINS) -> float:
+    """Compute the expected calibration error, in 0..1: by how much the bins' probabilities miss their shares of right
+    answers, averaged over rows (Guo et al., 2017, arXiv:1706.04599)."""
+    number, confidence, right = reliability(labels, logits, bins).T
+    return float(np.average(np.abs(confidence - right), weights=number))
 
 
 def baseline(task: Task, train_labels: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 
 import keras
@@ -33,12 +34,18 @@ def predict_splits(
     return {split: predict(classifier, tokens[split], size, lengths) for split in splits}
 
 
-def predict_rest(
-    classifier: keras.Model, tokens: dict[str, Tokens], known: dict[str, np.ndarray], parameters: Parameters
-) -> dict[str, np.ndarray]:
-    """Give the logits of every split but train: those that the training left, and of test and AX beside them."""
-    rest = [split for split in tokens if split != "train" and split not in known]
-    return {**known, **predict_splits(classifier, tokens, rest, parameters)}
+def predict_rest(classifier: keras.Model, tokens: dict[str, Tokens], training, parameters: Parameters) -> dict:
+    """Give the logits of every split but train: those that the training left, and of test and AX beside them.
+
+    How long each of the others took is kept in `training.predict_seconds`.
+    """
+    logits = dict(training.logits)
+    for split in tokens:
+        if split != "train" and split not in logits:
+            started = time.perf_counter()
+            logits |= predict_splits(classifier, tokens, [split], parameters)
+            training.predict_seconds[split] = time.perf_counter() - started
+    return logits
 
 
 def predict_texts(classifier: keras.Model, preprocessor, texts: list) -> np.ndarray:

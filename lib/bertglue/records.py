@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import sys
 import time
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bertglue import environment, metrics
-from bertglue.errors import InputError, exit_status, reason
+from bertglue import description, environment, metrics
+from bertglue.errors import InputError, reason
 from bertglue.parameters import Parameters
 from bertglue.sources.data import Data
 from bertglue.tasks import AX, TASKS
 
-RECORD = "record.json"
+RECORD, LOGITS, LABELS = "record.json", "logits.npz", "labels.npz"
 RESUME = "resume.npz"  # the state of a run that is not finished
 
 
@@ -44,7 +43,7 @@ def evaluate(data: Data, logits: dict[str, np.ndarray]) -> Scores:
     return scores
 
 
-def build_record(parameters: Parameters, data: Data, tokens, training, scores: Scores, strategy) -> dict:
+def build_record(parameters: Parameters, data: Data, tokens, training, scores: Scores, strategy, classifier) -> dict:
     """Build the record of a run; its keys are those of `runs/<profile>/results.json` (see the README)."""
     keys = ("task", "source", "encoder", "seed", "learning_rate", "epochs", "batch_size", "max_length")
     return {
@@ -52,7 +51,11 @@ def build_record(parameters: Parameters, data: Data, tokens, training, scores: S
         "backend": strategy.backend,
         "examples": data.examples,
         **asdict(scores),
+        "labels": description.label_counts(data),
+        "lengths": description.length_counts(tokens),
+        "model": description.model_sizes(classifier),
         "history": training.history,
+        "curve": training.curve,
         "kept_epoch": training.kept,
         "timing": timing(training, data, tokens.seconds),
         "environment": environment.describe(strategy.device, strategy.count),
@@ -69,22 +72,41 @@ def timing(training, data: Data, tokenize_seconds: float) -> dict[str, float]:
         "tokenize": tokenize_seconds,
         "first_epoch": first,
         "steady_epoch": steady,
+        "epochs": training.seconds,
         "evaluate": training.evaluate_seconds,
+        "predict": training.predict_seconds,
         "train_examples_per_second": data.examples["train"] / steady,
         "evaluate_examples_per_second": evaluated / training.evaluate_seconds,
     }
 
 
-def write_record(run_dir: str | Path, record: dict, logits: dict[str, np.ndarray]) -> Path:
-    """Write the record and, beside it, the logits of every predicted split; each whole or not at all."""
+def write_record(run_dir: str | Path, record: dict, data: Data, logits: dict[str, np.ndarray]) -> Path:
+    """Write the record and, beside it, the logits of every predicted split and the labels that are known of them.
+
+    Each file appears whole or not at all, the record last.
+    """
     folder = Path(run_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / "logits.partial.npz"
-    np.savez(partial, **logits)
-    os.replace(partial, folder / "logits.npz")
+    write_arrays(folder / LOGITS, logits)
+    write_arrays(folder / LABELS, {split: data[split].labels for split in logits if data[split].labelled})
     path = write_json(folder / RECORD, record)
     (folder / RESUME).unlink(missing_ok=True)  # there is nothing left to go on with
     return path
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    partial = path.with_suffix(".partial.npz")
+    np.savez(partial, **arrays)
+    os.replace(partial, path)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read what `write_record` wrote beside a record: `logits.npz` or `labels.npz`."""
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            return {name: saved[name] for name in saved.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} cannot be read ({reason(error)}); remove {path.parent} and run it again") from None
 
 
 def write_json(path: Path, value) -> Path:
@@ -93,40 +115,32 @@ def write_json(path: Path, value) -> Path:
 
 def write_text(path: Path, text: str) -> Path:
     """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
     return path
 
 
-def read_record(path: Path) -> dict:
+def read_json(path: Path, what: str) -> dict:
+    """Read an object that a run left."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("it holds no object")
+        return found
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is no run record ({error}); remove its folder and run it again") from None
+        raise InputError(f"{path} is no {what} ({reason(error)}); remove its folder and run it again") from None
+
+
+def read_record(path: Path) -> dict:
+    return read_json(path, "run record")
 
 
 def read_results(path: str | Path) -> list[dict]:
-    """Read the records that `collect` gathered."""
+    """Read the records of `results.json`."""
     try:
         records = json.loads(Path(path).read_text(encoding="utf-8"))
         return sorted(records, key=lambda record: list(TASKS).index(record["task"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} holds no results ({reason(error)}); `make book` writes it") from None
-
-
-def collect(paths: list[Path], target: Path) -> Path:
-    """Gather records into `results.json`, in the order given."""
-    return write_json(target, [read_record(path) for path in paths])
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bertglue.records", description=collect.__doc__)
-    parser.add_argument("target", type=Path, help="the results.json to write")
-    parser.add_argument("records", type=Path, nargs="+", help="the record.json of each finished run")
-    options = parser.parse_args(arguments)
-    return exit_status(lambda: collect(options.records, options.target))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

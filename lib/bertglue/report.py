@@ -6,17 +6,21 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from bertglue import metrics
+from bertglue import excerpts
+from bertglue.description import parameter_counts
 from bertglue.metrics import TITLES
 from bertglue.records import Scores
-from bertglue.sources.data import UNLABELLED, Data
+from bertglue.sources.data import Data
 from bertglue.tasks import Task
 
+LINE = "\u2028"  # breaks a line in a cell; pandas would show a line feed as a backslash and an n
 
-def table(frame: pd.DataFrame) -> HTML:
-    """Show a frame whole, every text in it as text."""
+
+def table(frame: pd.DataFrame, classes: str = "") -> HTML:
+    """Show a frame whole, every text in it as text; `classes` are the book's style sheet's."""
     with pd.option_context("display.max_colwidth", None):
-        return HTML(frame.to_html(index=False, escape=True, border=0, justify="left", na_rep=""))
+        shown = frame.to_html(index=False, escape=True, border=0, justify="left", na_rep="", classes=classes or None)
+    return HTML(shown.replace(LINE, "<br>"))
 
 
 def parameters_table(parameters) -> HTML:
@@ -33,12 +37,6 @@ def counts_table(counts: dict[str, int]) -> HTML:
     return rows_table([{"what": what, "count": f"{count:,}"} for what, count in counts.items()])
 
 
-def label_text(task: Task, label) -> str:
-    if label == UNLABELLED:
-        return "?"
-    return f"{label:.2f}" if task.regression else task.labels[int(label)]
-
-
 def split_sizes(data: Data) -> HTML:
     """Count the examples of each split and say which have labels."""
     rows = [
@@ -50,10 +48,13 @@ def split_sizes(data: Data) -> HTML:
 
 def examples(data: Data, split: str = "train", rows: int = 5) -> HTML:
     """Show the first rows of a split."""
-    shown = data[split]
-    frame = pd.DataFrame({name: column[:rows] for name, column in shown.columns.items()})
-    frame["label"] = [label_text(data.task, label) for label in shown.labels[:rows]]
-    return table(frame)
+    return rows_table(excerpts.first_rows(data, split, rows))
+
+
+def hardest(data: Data, logits: dict[str, np.ndarray], rows: int = 5) -> HTML:
+    """Show the validation rows that the model is furthest off."""
+    split = data.task.validation[0]
+    return rows_table(excerpts.hardest_rows(data, split, logits[split], rows))
 
 
 def packing(preprocessor, data: Data, split: str = "train") -> HTML:
@@ -68,14 +69,7 @@ def packing(preprocessor, data: Data, split: str = "train") -> HTML:
 
 def model_summary(classifier) -> HTML:
     """Count the parameters of the encoder's parts and of the head."""
-    counts: dict[str, int] = {}
-    for weight in classifier.trainable_weights:
-        part = weight.path.removeprefix("encoder/").split("/")[0]
-        if part.startswith("layer_"):
-            part = "_".join(part.split("_")[:2])
-        elif "embedding" in part:
-            part = "embeddings"
-        counts[part] = counts.get(part, 0) + int(np.prod(weight.shape))
+    counts = parameter_counts(classifier)
     counts["total"] = sum(counts.values())
     rows = {"part": list(counts), "parameters": [f"{count:,}" for count in counts.values()]}
     return table(pd.DataFrame(rows))
@@ -101,12 +95,7 @@ def score_table(scores: Scores) -> HTML:
 
 def sample_predictions(task: Task, samples: list, logits: np.ndarray) -> HTML:
     """Show what the model says of sentences, with its probability where it chooses a label."""
-    texts = [[sample] if isinstance(sample, str) else sample for sample in samples]
-    frame = pd.DataFrame(texts, columns=list(task.columns))
-    frame["prediction"] = [label_text(task, label) for label in metrics.decide(task, logits)]
-    if not task.regression:
-        frame["probability"] = [f"{p:.3f}" for p in metrics.probabilities(logits).max(axis=1)]
-    return table(frame)
+    return rows_table(excerpts.sample_rows(task, samples, logits))
 
 
 def same_predictions(first: np.ndarray, second: np.ndarray, tolerance: float = 1e-5) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 
 from bertglue import grid, metrics
 from bertglue.errors import InputError, reason
-from bertglue.records import RECORD, read_record
-from bertglue.results import published
+from bertglue.published import published
+from bertglue.records import LOGITS, RECORD, read_arrays, read_record
 from bertglue.tasks import TASKS, Task
 
 HEADER = "index\tprediction"
@@ -41,7 +41,7 @@ def submit(folder: Path, target: Path, *, fill: bool = False) -> dict[str, str]:
     texts, sources = {}, {}
     for name, (task, split) in FILES.items():
         rows = published()["glue_examples"][name][2]
-        logits = read_logits(runs[task], split) if task in runs else None
+        logits = read_arrays(runs[task] / LOGITS).get(split) if task in runs else None
         if logits is None and not fill:
             raise InputError(
                 f"{folder} has no answers for {name}; run {task} on GLUE with its test split, or give --fill"
@@ -63,14 +63,6 @@ def best_runs(folder: Path) -> dict[str, Path]:
         split = grid.chosen_on([record for record, _ in same])
         best[task] = max(same, key=lambda pair: grid.rate_score([pair[0]], split))[1]
     return best
-
-
-def read_logits(run: Path, split: str) -> np.ndarray | None:
-    try:
-        with np.load(run / "logits.npz", allow_pickle=False) as saved:
-            return saved[split] if split in saved.files else None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{run}/logits.npz cannot be read ({reason(error)}); remove {run} and run it again") from None
 
 
 def answers(task: Task, logits: np.ndarray) -> str:
