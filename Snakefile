@@ -46,17 +46,26 @@ try:
         raise InputError(f"JOBS is {JOBS}; give 1 or more")
     PARAMETERS = {task: read_parameters(task) for task in CHOSEN}
 except InputError as error:
-    sys.exit(f"error: {error}")
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)  # nothing was begun
 THREADS = max(1, (workflow.cores or 1) // JOBS)
 RUN = f"runs/{PROFILE}/{{task}}/lr{{learning_rate}}-seed{{seed}}"
-RUNS = [
-    RUN.format(task=task, learning_rate=rate, seed=seed)
+# what each run is asked for, by its folder
+EXPECTED = {
+    RUN.format(task=task, learning_rate=rate, seed=seed): {
+        **PARAMETERS[task].model_dump(), "learning_rate": rate, "seed": seed
+    }
     for task in CHOSEN
     for rate in RATES or [PARAMETERS[task].learning_rate]
     for seed in SEEDS
-]
-PAGES = ["results", "hardware", "status"]  # filled from this book's runs
+}
+RUNS = list(EXPECTED)
+# after a failure the Makefile asks for a book of what is there
+DONE = [run for run in RUNS if os.path.exists(f"{run}/record.json")] if config.get("partial") else RUNS
+PAGES = ["intro", "data", "model", "design", "results", "viability", "errata", "hardware", "status", "contents"]
 MEASURED = [f"lib/bertglue/{name}.json" for name in ("tpu", "speed", "growth")]
+DRAWN_BY = [f"lib/bertglue/{name}" for name in ("figures.py", "published.yaml", "published.py", "report.py", "runs.py")]
+DRAWN_BY += [f"lib/bertglue/pages/{name}" for name in sorted(os.listdir("lib/bertglue/pages")) if name.endswith(".py")]
 REFERENCE = ["lib/bertglue/reference.json", "lib/bertglue/embedded/pretraining.json"]
 BOOK = "book/_build/html/index.html"
 
@@ -149,20 +158,30 @@ rule finetune:
 
 rule results:
     input:
-        expand("{run}/record.json", run=RUNS),
+        expand("{run}/record.json", run=DONE),
     output:
-        f"runs/{PROFILE}/results.json",
+        results=f"runs/{PROFILE}/results.json",
+        status=f"runs/{PROFILE}/status.json",
+    params:
+        runs=EXPECTED,
     message:
-        "gathering {output}"
-    shell:
-        "python -m bertglue.records {output} {input}"
+        "gathering {output.results}"
+    run:
+        from pathlib import Path
+
+        from bertglue.runs import gather
+
+        gather(params.runs, Path(output.results), Path(f"runs/{PROFILE}/logs"))
 
 
 rule page:
     input:
         notebook="notebooks/{page}.ipynb",
         results=f"runs/{PROFILE}/results.json",
-        measured=lambda wildcards: MEASURED if wildcards.page == "hardware" else [],
+        status=f"runs/{PROFILE}/status.json",
+        measured=MEASURED,
+        reference=REFERENCE,
+        code=DRAWN_BY,
     output:
         f"runs/{PROFILE}/pages/{{page}}.ipynb",
     log:
@@ -181,6 +200,7 @@ rule transfer:
     input:
         notebook="notebooks/transfer.ipynb",
         records=REFERENCE,
+        code=DRAWN_BY,
     output:
         f"runs/{PROFILE}/pages/transfer.ipynb",
     log:
@@ -200,7 +220,7 @@ rule book:
         "book/_toc.yml",
         [f"book/{name}" for name in sorted(os.listdir("book")) if name.endswith((".md", ".bib"))],
         "book/_static/bertglue.css",
-        notebooks=expand("{run}/finetune.ipynb", run=[r for r in RUNS if r.endswith(f"seed{SEEDS[0]}")]),
+        notebooks=expand("{run}/finetune.ipynb", run=[r for r in DONE if r.endswith(f"seed{SEEDS[0]}")]),
         pages=expand(f"runs/{PROFILE}/pages/{{page}}.ipynb", page=[*PAGES, "transfer"]),
     output:
         BOOK,

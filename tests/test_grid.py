@@ -4,7 +4,7 @@ import json
 
 import pytest
 from bertglue import card, grid, records, reference, transfer
-from bertglue.results import published
+from bertglue.published import published
 from bertglue.tasks import TASKS
 
 

@@ -22,7 +22,7 @@ def test_every_profile_goes_with_every_task(profile, task):
 
 
 def test_full_profile_is_the_published_recipe():
-    from bertglue.results import published
+    from bertglue.published import published
 
     recipe = published()["report"]["recipe"]
     full = yaml.safe_load((PARAMS / "profiles" / "full.yaml").read_text())

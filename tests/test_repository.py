@@ -29,8 +29,17 @@ def test_notebooks_hold_no_logic(path):
 
 
 def finetune_cell(tag):
-    notebook = nbformat.read(ROOT / "notebooks" / "finetune.ipynb", as_version=4)
+    return tagged_cell(ROOT / "notebooks" / "finetune.ipynb", tag)
+
+
+def tagged_cell(path, tag):
+    notebook = nbformat.read(path, as_version=4)
     return next(cell.source for cell in notebook.cells if tag in cell.metadata.get("tags", []))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_notebook_is_set_up_in_colab_alike(path):
+    assert tagged_cell(path, "setup") == finetune_cell("setup")
 
 
 def test_the_parameters_cell_names_every_parameter_with_the_embedded_profile():
@@ -66,7 +75,7 @@ def test_setup_installs_in_colab_only_and_only_once(monkeypatch, colab, installe
     assert all(address.repository(ROOT) in call[-1] for call in calls)
 
 
-@pytest.mark.parametrize("name", address.FILES)
+@pytest.mark.parametrize("name", address.files(ROOT))
 def test_the_address_is_the_one_of_pyproject(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     assert address.repository(ROOT) in text

@@ -14,7 +14,12 @@ PATTERNS = (
     r"(git clone https://github\.com/)[\w.-]+/[\w.-]+()",
     r"((?:url|repository-code): \"?https://github\.com/)[\w.-]+/[\w.-]+()",
 )
-FILES = ("README.md", "CITATION.cff", "_config.yml", "notebooks/finetune.ipynb")
+FILES = ("README.md", "CITATION.cff", "_config.yml")
+
+
+def files(root: Path) -> list[str]:
+    """List the files that hold the address, every notebook among them."""
+    return [*FILES, *sorted(f"notebooks/{path.name}" for path in (root / "notebooks").glob("*.ipynb"))]
 
 
 def repository(root: Path) -> str:
@@ -31,7 +36,7 @@ def carry(text: str, name: str) -> str:
 
 def main(root: Path | None = None) -> int:
     root = root or Path(__file__).parents[2]
-    for name in FILES:
+    for name in files(root):
         path = root / name
         before = path.read_text(encoding="utf-8")
         after = carry(before, repository(root))

@@ -13,6 +13,7 @@ import yaml
 from bertglue.tasks import TASKS
 
 CHAPTERS = Path("book")
+FRONT = "intro"  # the page that the book opens with
 NOT_GLUE = (
     "The runs of this book used the embedded source, a generated small world in the format of GLUE's tasks. "
     "<strong>It is not GLUE</strong>; a page that shows GLUE says so."
@@ -25,7 +26,7 @@ def assemble(source: Path, profile: str, notebooks: list[Path]) -> None:
     shutil.copytree(CHAPTERS, source, ignore=shutil.ignore_patterns("_build"))
     for notebook in notebooks:
         if notebook.parent.name == "pages":
-            target = source / "pages" / notebook.name
+            target = source / ("" if notebook.stem == FRONT else "pages") / notebook.name
             page = tag_parameters(nbformat.read(notebook, as_version=4), "remove-cell")
         else:  # runs/<profile>/<task>/<run>/finetune.ipynb
             task = notebook.parent.parent.name
@@ -38,9 +39,10 @@ def assemble(source: Path, profile: str, notebooks: list[Path]) -> None:
 
 
 def task_page(notebook, task: str):
-    """Title an executed notebook with its task; all of them were the same notebook."""
-    first = notebook.cells[0]
-    first.source = first.source.replace(first.source.splitlines()[0], f"# {TASKS[task].title}", 1)
+    """Title an executed notebook with its task, all of them were the same notebook; the page has a button for Colab."""
+    _, *lines = notebook.cells[0].source.splitlines()
+    kept = [line for line in lines if "colab-badge" not in line]
+    notebook.cells[0].source = "\n".join([f"# {TASKS[task].title}", *kept]).replace("\n\n\n", "\n\n")
     return notebook
 
 
@@ -59,6 +61,7 @@ def write_toc(source: Path) -> None:
     toc = yaml.safe_load(path.read_text(encoding="utf-8"))
     for part in toc["parts"]:
         part["chapters"] = [c for c in part["chapters"] if any(source.glob(c["file"] + ".*"))]
+    toc["parts"] = [part for part in toc["parts"] if part["chapters"]]
     path.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
 
 

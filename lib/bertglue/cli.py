@@ -108,8 +108,8 @@ def results(
 
 def show_results(folders: list[Path]) -> None:
     from bertglue.metrics import TITLES
+    from bertglue.pages.common import row_title
     from bertglue.records import RECORD, read_record
-    from bertglue.results import row_title
     from bertglue.tasks import TASKS
 
     paths = sorted(path for folder in folders for path in folder.rglob(RECORD))

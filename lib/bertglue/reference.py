@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from bertglue.encoder_files import EMBEDDED
+from bertglue.bundled import EMBEDDED
 from bertglue.errors import exit_status
 from bertglue.records import read_results, write_text
 

@@ -6,14 +6,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from bertglue import grid
-from bertglue.encoder_files import EMBEDDED
-from bertglue.fetch import FRESH
+from bertglue.bundled import EMBEDDED, FRESH
 from bertglue.figures import STYLE, color, finish
 from bertglue.metrics import TITLES
-from bertglue.results import COLUMNS, published, row_title
+from bertglue.pages.common import row_title
+from bertglue.published import PLACES, published
 from bertglue.tasks import TASKS
 
-PLACES = {place: title for title, place in COLUMNS.items()}  # (task, split) -> the report's name of the column
 ENCODERS = {FRESH: "fresh weights", EMBEDDED.name: "pre-trained"}
 PEERS = {"BERT-Tiny, test": "tiny_2x128", "BERT-Mini, test": "mini_4x256"}
 

@@ -1,94 +1,98 @@
-"""The aggregating pages: tables and figures over the records of all runs."""
+"""The page of results: the main table, Table 1, the learning curves of figures 2 to 9, errors and calibration."""
 
 from __future__ import annotations
 
-import functools
-import html
-import importlib.resources
-
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
-import yaml
-from IPython.display import HTML
+from matplotlib.ticker import MaxNLocator
 
-from bertglue.figures import STYLE, color, finish, split_title
+from bertglue import figures, grid, reference
+from bertglue.bundled import EMBEDDED
+from bertglue.excerpts import read_excerpts
+from bertglue.figures import STYLE, color, finish
 from bertglue.metrics import TITLES
-from bertglue.records import read_results
-from bertglue.report import table
-from bertglue.sources.data import HELD_OUT
-from bertglue.tasks import AX, TASKS, Task
+from bertglue.pages.common import between, joined, row_title, score_rows
+from bertglue.published import COLUMNS, PAPER, PEERS, PLACES, REPORT, interval, published, score
+from bertglue.report import LINE, table
+from bertglue.runs import Runs
+from bertglue.tasks import AX, TASKS
 
-NOT_RUN = "not run"
-# the report's name of a column, our task and its validation split
-COLUMNS = {
-    "CoLA": ("cola", "validation"),
-    "SST-2": ("sst2", "validation"),
-    "MRPC": ("mrpc", "validation"),
-    "QQP": ("qqp", "validation"),
-    "MNLI-m": ("mnli", "validation_matched"),
-    "MNLI-mm": ("mnli", "validation_mismatched"),
-    "QNLI": ("qnli", "validation"),
-    "RTE": ("rte", "validation"),
-}
+LOGS = {"QNLI": "figure_10_qnli", "SST-2": "figure_12_sst2"}  # the curves that the report printed as logs
 
 
-@functools.cache
-def published() -> dict:
-    """Read every number that the report and the BERT paper printed."""
-    return yaml.safe_load(importlib.resources.files("bertglue").joinpath("published.yaml").read_text())
+def reference_runs() -> dict[str, list[dict]]:
+    """Give the reference runs of the embedded encoder on real GLUE, at each task's best rate: {task: one a seed}."""
+    runs = [run for run in reference.records() if run["encoder"] == EMBEDDED.name]
+    return {name: grid.best_rate(same) for (name,), same in grid.group(runs, "task").items()}
 
 
-def load(path: str) -> dict[str, dict]:
-    """Read `results.json` as {task: record}; of several runs of a task, the first."""
-    return {record["task"]: record for record in reversed(read_results(path))}
+def main_table(runs: Runs):
+    """Set what was printed, the reference run and this build side by side, each with its interval and baseline."""
+    real = reference_runs()
+    rows = []
+    for task, split, metric, run in score_rows(runs):
+        name = PLACES[task.name, split]
+        row = {"task": f"{row_title(task, split)}{LINE}{TITLES[metric]}"}
+        for who, where in {REPORT: "dev", **dict.fromkeys(PEERS, "dev"), PAPER: "test"}.items():
+            one = score(who, name, metric)
+            row[f"{who}{LINE}{where}"] = cell(one.value, interval(one)) if one else ""
+        row[f"reference run{LINE}GLUE dev"] = reference_cell(real.get(task.name), split, metric)
+        if run is None:
+            row[f"this build{LINE}validation"] = runs.missing(task.name)
+        else:
+            row[f"this build{LINE}validation"] = cell(
+                run["metrics"][split][metric], run["interval"][split][metric], run["baseline"][split][metric]
+            )
+        rows.append(row)
+    return table(pd.DataFrame(rows), classes="scores")
 
 
-def banner(runs: dict) -> HTML:
-    """Say what data these results are of."""
-    sources = sorted({run["source"] for run in runs.values()})
-    encoders = ", ".join(sorted({html.escape(run["encoder"]) for run in runs.values()}))
-    said = f"Source of the examples: {', '.join(sources)}."
-    if "embedded" in sources:
-        said += (
-            " The embedded source is a generated small world in the format of GLUE. It is <strong>not GLUE</strong>:"
-            " a score here says nothing about the benchmark, and a published value beside it is there for the shape."
-        )
-    return HTML(
-        f'<div class="admonition important"><p class="admonition-title">What was run</p>'
-        f"<p>{said} Encoder: {encoders}.</p></div>"
-    )
+def reference_cell(same: list[dict] | None, split: str, metric: str) -> str:
+    """Word the mean of the reference runs of a task, its interval over seeds and examples, and the baseline."""
+    if not same or split not in same[0]["metrics"]:
+        return ""
+    mean, error = grid.mean(same, split, metric)
+    width = grid.SIGMAS / 2 * error
+    return cell(mean, (mean - width, mean + width), same[0]["baseline"][split][metric])
 
 
-def score_rows(runs: dict):
-    """Give (task, split, metric, record) of every score, AX behind MNLI."""
-    for task in TASKS.values():
-        run = runs.get(task.name)
-        splits = [split for split in run["metrics"] if split != HELD_OUT] if run else task.validation
-        for split in splits:
-            for metric in (AX if split == "ax" else task).metrics:
-                yield task, split, metric, run
+def cell(value: float, bounds: tuple[float, float] | None, baseline: float | None = None) -> str:
+    """Write a score, its interval below it, and the baseline below that."""
+    lines = [f"{value:.3f}"]
+    if bounds:
+        lines.append("{:.3f}\u2060–\u2060{:.3f}".format(*bounds))  # in one line
+    if baseline is not None:
+        lines.append(f"base {baseline:.3f}")
+    return LINE.join(lines)
 
 
-def row_title(task: Task, split: str) -> str:
-    if split == "ax":
-        return AX.title
-    return f"{task.title}, {split_title(split).removeprefix('validation ')}" if "_" in split else task.title
+def findings(runs: Runs) -> str:
+    """Say which tasks of this build are above their baseline by more than the interval, and which are not."""
+    if not runs:
+        return "No run has finished."
+    above, others = [], []
+    for task, split, metric, run in score_rows(runs):
+        if run and metric == (AX if split == "ax" else task).metrics[0]:
+            low = run["interval"][split][metric][0]
+            (above if low > run["baseline"][split][metric] else others).append(row_title(task, split))
+    said = f"By the first metric of each, the interval lies above the baseline on {joined(above) or 'no task'}."
+    return said + (f" It does not on {joined(others)}." if others else "")
 
 
-def scores(runs: dict):
-    """Set every metric beside its interval and its baseline."""
+def scores(runs: Runs):
+    """Set every metric of this build beside its interval and its baseline."""
     rows = []
     for task, split, metric, run in score_rows(runs):
         row = {"task": row_title(task, split), "metric": TITLES[metric]}
         if run is None:
-            rows.append({**row, "score": NOT_RUN})
+            rows.append({**row, "score": runs.missing(task.name)})
             continue
-        low, high = run["interval"][split][metric]
         rows.append(
             {
                 **row,
                 "score": f"{run['metrics'][split][metric]:.3f}",
-                "95 % interval": f"{low:.3f} to {high:.3f}",
+                "95 % interval": between(*run["interval"][split][metric]),
                 "baseline": f"{run['baseline'][split][metric]:.3f}",
                 "examples": f"{run['examples'][split]:,}",
             }
@@ -96,7 +100,7 @@ def scores(runs: dict):
     return table(pd.DataFrame(rows))
 
 
-def scores_figure(runs: dict):
+def scores_figure(runs: Runs):
     """Draw the main metric of each task with its interval, and the baseline as a tick."""
     points = [
         (row_title(task, split), run["metrics"][split][metric], run["interval"][split][metric],
@@ -106,19 +110,20 @@ def scores_figure(runs: dict):
     ]  # fmt: skip
     with plt.style.context(STYLE):
         figure, axes = plt.subplots(figsize=(7, 0.36 * len(points) + 0.9))
-        for at, (_, score, (low, high), baseline) in enumerate(points):
+        for at, (_, value, (low, high), baseline) in enumerate(points):
             label = at == 0
             axes.plot([low, high], [at, at], color=color(0), label="95 % interval" if label else None)
-            axes.plot(score, at, "o", color=color(0), label="score" if label else None)
+            axes.plot(value, at, "o", color=color(0), label="score" if label else None)
             axes.plot(baseline, at, "|", color=color(1), markersize=14, mew=2, label="baseline" if label else None)
         axes.set_yticks(range(len(points)), [title for title, *_ in points])
         axes.invert_yaxis()
         axes.set(xlabel="main metric on the validation split", xlim=(min(0, *(p[2][0] for p in points), 0), 1.02))
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.9 / (0.36 * len(points) + 0.9)), ncols=3)
+        if points:
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.9 / (0.36 * len(points) + 0.9)), ncols=3)
     return finish(figure)
 
 
-def table_1(runs: dict):
+def table_1(runs: Runs):
     """Rebuild the report's Table 1 in percent, the published value in parentheses."""
     printed = published()["report"]["table_1"]
     rows = []
@@ -127,7 +132,7 @@ def table_1(runs: dict):
         for title, (task, split) in COLUMNS.items():
             value = table_1_value(runs.get(task), split, name)
             given = printed[title].get(name)
-            ours = NOT_RUN if task not in runs else "" if value is None else f"{100 * value:.1f}"
+            ours = runs.missing(task) if task not in runs else "" if value is None else f"{100 * value:.1f}"
             row[title] = f"{ours} ({given})" if given is not None else ours
         rows.append(row)
     return table(pd.DataFrame(rows))
@@ -142,89 +147,181 @@ def table_1_value(run: dict | None, split: str, name: str) -> float | None:
     return values.get(name.removeprefix("validation_").removeprefix("training_"))
 
 
-def table_2(runs: dict):
-    """Rebuild the report's Table 2 in seconds, for every task; the published epoch in its own column."""
-    printed = published()["report"]["table_2"]
-    rows = []
-    for task in TASKS.values():
-        row = {"task": task.title}
-        given = printed.get(task.title, {}).get("first_epoch")
-        run = runs.get(task.name)
-        if run is None:
-            rows.append({**row, "train examples": NOT_RUN, "published first epoch": given})
-            continue
-        time = run["timing"]
-        rows.append(
-            {
-                **row,
-                "train examples": f"{run['examples']['train']:,}",
-                "first epoch": f"{time['first_epoch']:.1f}",
-                "steady epoch": f"{time['steady_epoch']:.1f}",
-                "train examples/s": f"{time['train_examples_per_second']:.0f}",
-                "validation": f"{time['evaluate']:.1f}",
-                "validation examples/s": f"{time['evaluate_examples_per_second']:.0f}",
-                "published first epoch": given,
-            }
-        )
-    frame = pd.DataFrame(rows)
-    frame["published first epoch"] = ["" if pd.isna(v) else f"{v:.0f}" for v in frame["published first epoch"]]
-    return table(frame)
+def curves(runs: Runs, name: str):
+    """Draw loss and metric over the epochs: this build, the reference run on real GLUE, and what was published.
 
-
-def status(runs: dict):
-    """List every run: whether it finished, when, on what, how long it took and how much memory."""
-    rows = []
-    for task in TASKS.values():
-        run = runs.get(task.name)
-        if run is None:
-            rows.append({"task": task.title, "status": NOT_RUN})
-            continue
-        environment = run["environment"]
-        rows.append(
-            {
-                "task": task.title,
-                "status": "finished",
-                "at (UTC)": run["finished"].replace("T", " ").removesuffix("Z"),
-                "notebook, s": f"{environment['seconds']:.0f}",
-                "memory, MB": f"{environment['peak_memory_mb']:,}",
-                "device": f"{environment['device']}, {run['backend']}",
-                "machine": environment["machine"],
-                "seed": run["seed"],
-                "commit": environment["commit"] or "",
-            }
-        )
-    return table(pd.DataFrame(rows))
-
-
-def devices(runs: dict):
-    """List what each run trained on, the seconds of a steady epoch, and examples a second."""
-    rows = [
-        {
-            "task": TASKS[name].title,
-            "device": f"{run['environment']['device']}, {run['backend']}",
-            "machine": run["environment"]["machine"],
-            "epoch, s": f"{run['timing']['steady_epoch']:.1f}",
-            "trained/s": f"{run['timing']['train_examples_per_second']:,.0f}",
-            "predicted/s": f"{run['timing']['evaluate_examples_per_second']:,.0f}",
-        }
-        for name in TASKS
-        if (run := runs.get(name))
+    `name` is a column of the report's Table 1. Train is drawn solid, validation dashed.
+    """
+    task, split = COLUMNS[name]
+    metric = "f1" if "f1" in published()["report"]["table_1"][name] else "accuracy"
+    lines = [
+        *history_lines([runs[task]] if task in runs else [], split, f"this build ({runs.missing(task)})", "this build"),
+        *history_lines(reference_runs().get(task, []), split, None, "reference run, GLUE"),
+        *published_lines(name, metric),
     ]
-    return table(pd.DataFrame(rows))
+    with plt.style.context(STYLE):
+        figure, panels = plt.subplots(1, 2, figsize=(7, 2.8))
+        for axes, measure in zip(panels, ("loss", metric), strict=True):
+            for at, (who, part, points) in enumerate(lines):
+                style = {"color": color(WHO.index(who)), "linestyle": "-" if part == "train" else "--"}
+                values = [(epoch, row[measure]) for epoch, row in points if row.get(measure) is not None]
+                if values or measure == "loss":
+                    label = f"{who}, {part}" if measure == "loss" else None
+                    marker = "o" if who != WHO[2] else ("s" if part == "train" else "D")
+                    axes.plot(*np.array(values or np.empty((0, 2))).T, marker=marker, label=label, zorder=at, **style)
+            axes.set(xlabel="epoch", ylabel=TITLES[measure])
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panels[0].set_ylim(0, None)
+        figure.tight_layout()
+        figure.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=3)
+    return finish(figure)
 
 
-def versions(runs: dict):
-    """List the versions of Python and of the packages, and the tasks that ran with each."""
-    used: dict[tuple[str, str], list[str]] = {}
-    for name, run in runs.items():
-        for package, version in run["environment"]["versions"].items():
-            used.setdefault((package, version), []).append(TASKS[name].title)
-    rows = [
-        {
-            "package": package,
-            "version": version,
-            "runs": "all" if len(tasks) == len(runs) else ", ".join(tasks),
+WHO = ("this build", "reference run, GLUE", "published")
+
+
+def history_lines(same: list[dict], split: str, missing: str | None, who: str):
+    """Give (who, part, [(epoch, values)]) of train and validation, the mean over the runs of several seeds."""
+    for part, key in (("train", "train"), ("validation", split)):
+        histories = [[row[key] for row in run["history"]] for run in same]
+        points = [
+            (epoch + 1, {name: np.mean([row[name] for row in rows]) for name in rows[0]})
+            for epoch, rows in enumerate(zip(*histories, strict=False))
+        ]
+        if points:
+            yield who, part, points
+
+
+def published_lines(name: str, metric: str):
+    """Give the same of the report: its logs where it printed one, else the values after the last epoch in Table 1."""
+    report = published()["report"]
+    if name in LOGS:
+        epochs = report["logs"][LOGS[name]]["epochs"]
+        rows = {
+            "train": [{"loss": row["loss"], "accuracy": row["accuracy"]} for row in epochs],
+            "validation": [{"loss": row["val_loss"], "accuracy": row["val_accuracy"]} for row in epochs],
         }
-        for (package, version), tasks in used.items()
+        start = 1
+    else:
+        column, start = report["table_1"][name], report["recipe"]["epochs"]
+        rows = {
+            "train": [{"loss": column["training_loss"] / 100, metric: column[metric] / 100}],
+            "validation": [{"loss": column["validation_loss"] / 100, metric: column[f"validation_{metric}"] / 100}],
+        }
+    for part, values in rows.items():
+        yield "published", part, list(enumerate(values, start))
+
+
+def classified(runs: Runs) -> list[tuple[str, str, str]]:
+    """List (title, task, split) of the validation splits whose answers are labels."""
+    return [
+        (row_title(task, split), task.name, split)
+        for task in TASKS.values()
+        for split in task.validation
+        if task.name in runs and not task.regression
     ]
-    return table(pd.DataFrame(rows))
+
+
+def panels(count: int, columns: int, size: tuple[float, float]):
+    """Lay out small panels; those that are not needed are left blank."""
+    rows = max(1, -(-count // columns))
+    figure, axes = plt.subplots(rows, columns, figsize=(size[0] * columns, size[1] * rows), squeeze=False)
+    for axis in axes.flat[count:]:
+        axis.set_axis_off()
+    return figure, axes.flat
+
+
+def confusion_matrices(runs: Runs):
+    """Draw how the validation rows of each label were answered, one panel a task."""
+    shown = classified(runs)
+    with plt.style.context([STYLE, {"font.size": 8, "axes.grid": False}]):
+        figure, axes = panels(len(shown), 3, (2.4, 2.3))
+        for axis, (title, task, split) in zip(axes, shown, strict=False):
+            figures.confusion(TASKS[task], *runs.answers(task, split), axis)
+            axis.set_title(title)
+        figure.tight_layout()
+    return finish(figure)
+
+
+def reliability_diagrams(runs: Runs):
+    """Draw the reliability diagram of each task's validation split."""
+    shown = classified(runs)
+    with plt.style.context([STYLE, {"font.size": 8}]):
+        figure, axes = panels(len(shown), 3, (2.4, 2.2))
+        for axis, (title, task, split) in zip(axes, shown, strict=False):
+            figures.reliability(*runs.answers(task, split), axis)
+            axis.set_title(title)
+        figure.tight_layout()
+    return finish(figure)
+
+
+def calibration_curves(runs: Runs):
+    """Draw validation loss (NLL), calibration error and the share of errors over the epochs, one panel a task."""
+    shown = classified(runs)
+    with plt.style.context([STYLE, {"font.size": 8}]):
+        figure, axes = panels(len(shown), 3, (2.4, 2.0))
+        for axis, (title, task, split) in zip(axes, shown, strict=False):
+            history = runs[task]["history"]
+            epochs = [row["epoch"] for row in history]
+            axis.plot(epochs, [row[split]["loss"] for row in history], "o-", label="NLL, nats")
+            axis.plot(epochs, [row[split]["calibration_error"] for row in history], "s--", label="calibration error")
+            axis.plot(epochs, [1 - row[split]["accuracy"] for row in history], "d:", label="share wrong")
+            axis.set(title=title, xlabel="epoch", ylim=(0, None))
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if shown:
+            figure.tight_layout()
+            figure.legend(*axes[0].get_legend_handles_labels(), loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3)
+    return finish(figure)
+
+
+def calibration_findings(runs: Runs) -> str:
+    """Say on which tasks the validation loss rises while accuracy does not fall: that is over-confidence."""
+    rising = []
+    for title, task, split in classified(runs):
+        losses = [row[split]["loss"] for row in runs[task]["history"]]
+        best = int(np.argmin(losses))
+        last, then = (runs[task]["history"][epoch][split] for epoch in (-1, best))
+        if losses[-1] > losses[best] and last["accuracy"] >= then["accuracy"]:
+            rising.append(
+                f"{title} (loss {then['loss']:.3f} to {last['loss']:.3f}, accuracy {then['accuracy']:.3f} to "
+                f"{last['accuracy']:.3f})"
+            )
+    if not rising:
+        return "In this build no task has a validation loss that rises again while its accuracy holds."
+    return (
+        "A validation loss that rises again while accuracy holds is a model that grows more certain of its errors. "
+        f"In this build that is so on {joined(rising)}."
+    )
+
+
+def training_curves(runs: Runs):
+    """Draw loss and share of right answers of the training steps within the epochs, one panel a task."""
+    shown = [task for task in TASKS.values() if task.name in runs]
+    with plt.style.context([STYLE, {"font.size": 8}]):
+        figure, axes = panels(len(shown), 3, (2.4, 2.0))
+        for axis, task in zip(axes, shown, strict=False):
+            run = runs[task.name]
+            steps = run["curve"][-1]["step"] / len(run["history"])
+            for measure, style in (("loss", "-"), ("accuracy", "--")):
+                points = [(point["step"] / steps, point[measure]) for point in run["curve"] if measure in point]
+                if points:
+                    axis.plot(*zip(*points, strict=True), style, label=measure)
+            axis.set(title=task.title, xlabel="epoch", ylim=(0, None))
+        if shown:
+            figure.tight_layout()
+            figure.legend(*axes[0].get_legend_handles_labels(), loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2)
+    return finish(figure)
+
+
+def hardest(runs: Runs, rows: int = 2):
+    """List of each task the validation rows that its model is furthest off."""
+    shown = []
+    for name, task in TASKS.items():
+        if name not in runs:
+            continue
+        for split, worst in read_excerpts(runs.folder(name)).get("hardest", {}).items():
+            for row in worst[:rows]:
+                texts = LINE.join(row[column] for column in task.columns)
+                said = {key: row[key] for key in ("label", "prediction", "probability") if key in row}
+                shown.append({"task": row_title(task, split), "text": texts, **said})
+    return table(pd.DataFrame(shown), classes="texts")

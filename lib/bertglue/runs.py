@@ -1,0 +1,111 @@
+"""The runs of a profile: which finished, what became of the others, and where each left its files."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from bertglue.errors import InputError, exit_status
+from bertglue.records import LABELS, LOGITS, RECORD, read_arrays, read_json, read_record, read_results, write_json
+
+FINISHED, FAILED, FOREIGN, NOT_RUN = "finished", "failed", "foreign", "not run"
+STATES = "status.json"  # beside results.json
+ELSEWHERE = {"run_dir", "cache_dir", "glue_dir", "samples"}  # may differ within one book
+
+
+class Runs(dict):
+    """The record of each task that has a finished run, {task: record}; of several runs of a task, the first.
+
+    `states` says of every run that was asked for what became of it, and `place` is the folder of `results.json`.
+    """
+
+    def __init__(self, records=(), states: list[dict] | None = None, place: Path = Path()):
+        super().__init__({record["task"]: record for record in reversed(list(records))})
+        self.place = place
+        finished = [{"task": task, "state": FINISHED, "reason": ""} for task in self]
+        self.states = finished if states is None else states
+
+    def missing(self, task: str) -> str:
+        """Say in a word why a task has no finished run."""
+        found = {state["state"] for state in self.states if state["task"] == task} - {FINISHED}
+        return next((word for word in (FAILED, FOREIGN) if word in found), NOT_RUN)
+
+    def folder(self, task: str) -> Path:
+        return self.place / self[task]["run"]
+
+    def answers(self, task: str, split: str):
+        """Give the labels [rows] and the logits [rows, outputs] of a split that was scored."""
+        folder = self.folder(task)
+        return read_arrays(folder / LABELS)[split], read_arrays(folder / LOGITS)[split]
+
+
+def load(path: str | Path) -> Runs:
+    """Read `results.json` and, beside it, the states; where there is none yet, nothing was run."""
+    path = Path(path)
+    if not path.exists():
+        print(f"{path} is not there yet (`make book` writes it), so nothing is shown as run")
+        return Runs()
+    states = path.with_name(STATES)
+    return Runs(read_results(path), read_json(states, "list of runs")["runs"] if states.exists() else None, path.parent)
+
+
+def gather(expected: Mapping[str, dict], target: Path, logs: Path) -> None:
+    """Write `results.json` from the folders that hold what was asked for, and `status.json` about all of them.
+
+    `expected` is {folder: parameters}. A folder without a record failed, if there is a log of it; one whose record
+    is of other parameters is foreign. Neither is in `results.json`.
+    """
+    records, states = [], []
+    for folder, parameters in expected.items():
+        state, reason, record = look(Path(folder), parameters, logs)
+        name = str(Path(folder).relative_to(target.parent))
+        if record:
+            records.append({"run": name, **record})
+        keys = ("task", "learning_rate", "seed")
+        states.append({**{key: parameters[key] for key in keys}, "run": name, "state": state, "reason": reason})
+    write_json(target.with_name(STATES), {"runs": states})
+    write_json(target, records)
+
+
+def look(folder: Path, parameters: dict, logs: Path) -> tuple[str, str, dict | None]:
+    """Give the state of a run's folder, the reason where it is not finished, and its record where it is."""
+    if not (folder / RECORD).exists():
+        log = logs / f"{folder.parent.name}-{folder.name}.log"
+        return (FAILED, last_line(log), None) if log.exists() else (NOT_RUN, "", None)
+    try:
+        record = read_record(folder / RECORD)
+    except InputError as error:
+        return FAILED, str(error), None
+    found = record.get("parameters", {}) | {"task": record.get("task")}
+    for name, value in parameters.items():
+        if name not in ELSEWHERE and found.get(name, value) != value:
+            return FOREIGN, f"{name} is {found[name]!r} there, and {value!r} in this book; remove {folder}", None
+    return FINISHED, "", record
+
+
+def last_line(log: Path) -> str:
+    """Give the line that a log ends with, without the codes that color it."""
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return re.sub(r"\x1b\[[0-9;]*m", "", lines[-1]).strip()[:300] if lines else "its log is empty"
+
+
+def check(path: Path) -> None:
+    """End with an InputError that names each run that is not in the book."""
+    missing = [state for state in read_json(path, "list of runs")["runs"] if state["state"] != FINISHED]
+    if missing:
+        named = "; ".join(f"{run['run']}: {run['state']} ({run['reason'] or 'no log'})" for run in missing)
+        raise InputError(f"the book lacks {len(missing)} of its runs: {named}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bertglue.runs", description=check.__doc__)
+    parser.add_argument("status", type=Path, help="the status.json of a profile")
+    options = parser.parse_args(arguments)
+    return exit_status(lambda: check(options.status))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""A Sphinx extension: what the book changes of jupyter-book's defaults where `_config.yml` cannot."""
+
+from __future__ import annotations
+
+import re
+
+
+def notebook_of(page: str) -> str:
+    """Give the notebook in the repository that a page of the book is a run of."""
+    return "notebooks/finetune.ipynb" if page.startswith("tasks/") else f"notebooks/{page.rpartition('/')[2]}.ipynb"
+
+
+def point_buttons(app, pagename, templatename, context, doctree):
+    """Correct each Colab button; the theme takes a page's place in the book for that in the repository."""
+    for group in context.get("header_buttons", []):
+        if group.get("label") == "launch-buttons":
+            for button in group["buttons"]:
+                button["url"] = re.sub(r"(/blob/[^/]+/).*$", rf"\g<1>{notebook_of(pagename)}", button["url"])
+
+
+def settle(app, config):
+    """Leave figures unnumbered, so that a caption's number is the published report's, and show one search, not two."""
+    config.numfig = False
+    config.html_theme_options["navbar_persistent"] = []  # the other search stands in the sidebar
+
+
+def setup(app):
+    app.connect("config-inited", settle, priority=900)  # after the extension that numbers figures
+    app.connect("html-page-context", point_buttons, priority=900)  # after the theme
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
