@@ -44,7 +44,7 @@ book: $(READY)
 	  && echo "some of it failed; building the book from what is there" \
 	  && $(SNAKEMAKE) --config profile="$(PROFILE)" $(CONFIG) partial=1; }
 	@echo "the book: book/_build/html/index.html"
-	@$(BIN)/python -m bertglue.runs runs/$(PROFILE)/status.json
+	@$(BIN)/python -m bertglue.states runs/$(PROFILE)/status.json
 
 # The embedded encoder and the same with fresh weights on real GLUE; hours on two cores. What is there is not run again.
 reference: SEEDS = 0 1 2
@@ -124,6 +124,6 @@ $(READY): requirements.lock pyproject.toml
 	  || { echo "$(PYTHON) is $$($(PYTHON) --version); Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "making .venv from requirements.lock (once; some minutes, 4 GB)"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

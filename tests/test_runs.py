@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from bertglue import runs
+from bertglue import runs, states
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
 from made_runs import EPOCHS, make_runs
@@ -17,7 +17,7 @@ def expected(place, *tasks, **changes):
     }
 
 
-def states(path):
+def states_of(path):
     return {state["task"]: state["state"] for state in runs.load(path).states}
 
 
@@ -28,7 +28,7 @@ def test_finished_runs_are_listed_with_their_folder(tmp_path):
     assert (found.folder("rte") / "record.json").exists()
     labels, logits = found.answers("rte", "validation")
     assert (logits.argmax(1) == labels).mean() == 0.75
-    assert runs.main([str(tmp_path / runs.STATES)]) == 0
+    assert states.main([str(tmp_path / states.STATES)]) == 0
 
 
 def test_a_run_that_left_a_log_alone_failed(tmp_path, capsys):
@@ -37,11 +37,11 @@ def test_a_run_that_left_a_log_alone_failed(tmp_path, capsys):
     log = tmp_path / "logs" / "rte-lr2e-05-seed0.log"
     log.write_text("Executing\n\x1b[31mInputError\x1b[0m: max_length is 9999\n\n")
     runs.gather(expected(tmp_path, "cola", "rte", "qnli"), path, tmp_path / "logs")
-    assert states(path) == {"cola": "finished", "rte": "failed", "qnli": "not run"}
+    assert states_of(path) == {"cola": "finished", "rte": "failed", "qnli": "not run"}
     assert [record["task"] for record in json.loads(path.read_text())] == ["cola"]
     found = runs.load(path)
     assert (found.missing("rte"), found.missing("qnli"), found.missing("wnli")) == ("failed", "not run", "not run")
-    assert runs.main([str(tmp_path / runs.STATES)]) == 1
+    assert states.main([str(tmp_path / states.STATES)]) == 1
     said = capsys.readouterr().err
     assert "rte/lr2e-05-seed0: failed (InputError: max_length is 9999)" in said
     assert len(said.splitlines()) == 1
@@ -50,11 +50,11 @@ def test_a_run_that_left_a_log_alone_failed(tmp_path, capsys):
 def test_a_run_of_other_parameters_is_foreign(tmp_path):
     path = make_runs(tmp_path, ["cola", "rte"])
     runs.gather(expected(tmp_path, "cola", weight_decay=0.5), path, tmp_path)
-    assert states(path) == {"cola": "foreign"}
+    assert states_of(path) == {"cola": "foreign"}
     assert "weight_decay is 0.01 there, and 0.5 in this book" in runs.load(path).states[0]["reason"]
     shutil.copytree(tmp_path / "rte", tmp_path / "cola", dirs_exist_ok=True)
     runs.gather(expected(tmp_path, "cola"), path, tmp_path)
-    assert states(path) == {"cola": "foreign"}
+    assert states_of(path) == {"cola": "foreign"}
     assert "task is 'rte' there" in runs.load(path).states[0]["reason"]
     assert runs.load(path) == {}
 
@@ -62,14 +62,14 @@ def test_a_run_of_other_parameters_is_foreign(tmp_path):
 def test_where_the_text_lay_does_not_make_a_run_foreign(tmp_path):
     path = make_runs(tmp_path, ["cola"])
     runs.gather(expected(tmp_path, "cola", cache_dir="/elsewhere", samples=["another one"]), path, tmp_path)
-    assert states(path) == {"cola": "finished"}
+    assert states_of(path) == {"cola": "finished"}
 
 
 def test_a_record_that_cannot_be_read_is_a_failure(tmp_path):
     path = make_runs(tmp_path, ["cola"])
     (tmp_path / "cola/lr2e-05-seed0/record.json").write_text("{")
     runs.gather(expected(tmp_path, "cola"), path, tmp_path)
-    assert states(path) == {"cola": "failed"}
+    assert states_of(path) == {"cola": "failed"}
     assert "is no run record" in runs.load(path).states[0]["reason"]
 
 

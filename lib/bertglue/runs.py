@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from bertglue.errors import InputError, exit_status
-from bertglue.records import LABELS, LOGITS, RECORD, read_arrays, read_json, read_record, read_results, write_json
+from bertglue.errors import InputError
+from bertglue.records import LABELS, LOGITS, RECORD, read_arrays, read_record, read_results, write_json
+from bertglue.states import FAILED, FINISHED, FOREIGN, NOT_RUN, STATES, read_states
 
-FINISHED, FAILED, FOREIGN, NOT_RUN = "finished", "failed", "foreign", "not run"
-STATES = "status.json"  # beside results.json
 ELSEWHERE = {"run_dir", "cache_dir", "glue_dir", "samples"}  # may differ within one book
 
 
@@ -49,7 +46,7 @@ def load(path: str | Path) -> Runs:
         print(f"{path} is not there yet (`make book` writes it), so nothing is shown as run")
         return Runs()
     states = path.with_name(STATES)
-    return Runs(read_results(path), read_json(states, "list of runs")["runs"] if states.exists() else None, path.parent)
+    return Runs(read_results(path), read_states(states) if states.exists() else None, path.parent)
 
 
 def gather(expected: Mapping[str, dict], target: Path, logs: Path) -> None:
@@ -90,22 +87,3 @@ def last_line(log: Path) -> str:
     """Give the line that a log ends with, without the codes that color it."""
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return re.sub(r"\x1b\[[0-9;]*m", "", lines[-1]).strip()[:300] if lines else "its log is empty"
-
-
-def check(path: Path) -> None:
-    """End with an InputError that names each run that is not in the book."""
-    missing = [state for state in read_json(path, "list of runs")["runs"] if state["state"] != FINISHED]
-    if missing:
-        named = "; ".join(f"{run['run']}: {run['state']} ({run['reason'] or 'no log'})" for run in missing)
-        raise InputError(f"the book lacks {len(missing)} of its runs: {named}")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bertglue.runs", description=check.__doc__)
-    parser.add_argument("status", type=Path, help="the status.json of a profile")
-    options = parser.parse_args(arguments)
-    return exit_status(lambda: check(options.status))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

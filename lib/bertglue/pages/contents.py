@@ -6,7 +6,8 @@ import pandas as pd
 from IPython.display import HTML
 
 from bertglue.published import COLUMNS, published
-from bertglue.runs import FINISHED, Runs
+from bertglue.runs import Runs
+from bertglue.states import FINISHED
 
 CURVES = {2: "MNLI-mm", 3: "MNLI-m", 4: "QQP", 5: "QNLI", 6: "SST-2", 7: "CoLA", 8: "MRPC", 9: "RTE"}  # by figure
 # place: a page and an anchor on it

@@ -27,14 +27,13 @@ def batchwise_f1(labels: np.ndarray, outputs: np.ndarray, batch_size: int = BATC
     It rounds clipped outputs and counts every column of them, as if [rows, 2] logits were one probability a row; both
     columns are summed, so that it does not see which of the two is the larger one.
     """
-    values = []
-    for start in range(0, len(labels), batch_size):
-        true = labels[start : start + batch_size, None].astype("float64")
-        given = outputs[start : start + batch_size].astype("float64")
-        hits, possible, predicted = (np.round(np.clip(x, 0, 1)).sum() for x in (true * given, true, given))
-        precision, recall = hits / (predicted + 1e-7), hits / (possible + 1e-7)
-        values.append(2 * precision * recall / (precision + recall + 1e-7))
-    return float(np.mean(values))
+    true, given = labels[:, None].astype("float64"), outputs.astype("float64")
+    starts = np.arange(0, len(labels), batch_size)
+    hits, possible, predicted = (
+        np.add.reduceat(np.round(np.clip(x, 0, 1)).sum(axis=1), starts) for x in (true * given, true, given)
+    )
+    precision, recall = hits / (predicted + 1e-7), hits / (possible + 1e-7)
+    return float(np.mean(2 * precision * recall / (precision + recall + 1e-7)))
 
 
 def simulated(positives: float, right: float, rows: int = 20_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

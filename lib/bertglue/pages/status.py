@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from bertglue.report import table
-from bertglue.runs import FINISHED, NOT_RUN, Runs
+from bertglue.runs import Runs
+from bertglue.states import FINISHED, NOT_RUN
 from bertglue.tasks import TASKS
 
 
