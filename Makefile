@@ -14,13 +14,14 @@ ENCODER ?=
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help book reference bench test test-colab lint format lock address tpu-check clean
+.PHONY: help book pdf reference bench test test-colab lint format lock address tpu-check clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book    run every task that is not done yet and build book/_build/html/index.html"
 	@echo "             PROFILE=embedded|glue|full  TASKS=\"cola mrpc\"  JOBS=$(JOBS)  SEEDS=0  GLUE_DIR=...  ENCODER=..."
 	@echo "             LEARNING_RATES=\"1e-4 3e-4\"  CLUSTER=slurm|kubernetes|googlebatch  (fill in params/clusters first)"
+	@echo "make pdf     the same, and the book as one PDF (it needs a Chromium: apt install chromium, or CHROMIUM=...)"
 	@echo "make reference  fine-tune the embedded encoder, and its fresh weights, on real GLUE (GLUE_DIR=folder; hours)"
 	@echo "make bench   race Hugging Face's Trainer, hub.KerasLayer and this project (GLUE_DIR=folder VOCABULARY=vocab.txt; long)"
 	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files)"
@@ -39,12 +40,13 @@ CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEAR
   encoder="$(ENCODER)"
 
 # Where runs fail, the book is built from the others, says so, and make ends with an error that names them.
-book: $(READY)
-	@$(SNAKEMAKE) --config profile="$(PROFILE)" $(CONFIG) || { [ $$? -ne 2 ] \
-	  && echo "some of it failed; building the book from what is there" \
-	  && $(SNAKEMAKE) --config profile="$(PROFILE)" $(CONFIG) partial=1; }
-	@echo "the book: book/_build/html/index.html"
+BUILD = $(SNAKEMAKE) $@ --config profile="$(PROFILE)" $(CONFIG)
+book pdf: $(READY)
+	@$(BUILD) || { [ $$? -ne 2 ] && echo "some of it failed; building from what is there" && $(BUILD) partial=1; }
+	@echo "$(MADE_$@)"
 	@$(BIN)/python -m bertglue.states runs/$(PROFILE)/status.json
+MADE_book = the book: book/_build/html/index.html
+MADE_pdf = the book as a paper: book/_build/pdf/bertglue.pdf
 
 # The embedded encoder and the same with fresh weights on real GLUE; hours on two cores. What is there is not run again.
 reference: SEEDS = 0 1 2

@@ -67,7 +67,7 @@ MEASURED = [f"lib/bertglue/{name}.json" for name in ("tpu", "speed", "growth")]
 DRAWN_BY = [f"lib/bertglue/{name}" for name in ("figures.py", "published.yaml", "published.py", "report.py", "runs.py")]
 DRAWN_BY += [f"lib/bertglue/pages/{name}" for name in sorted(os.listdir("lib/bertglue/pages")) if name.endswith(".py")]
 REFERENCE = ["lib/bertglue/reference.json", "lib/bertglue/embedded/pretraining.json"]
-BOOK = "book/_build/html/index.html"
+BOOK, PDF = "book/_build/html/index.html", "book/_build/pdf/bertglue.pdf"
 
 
 def fetched(wildcards):
@@ -89,6 +89,7 @@ localrules:
     page,
     transfer,
     book,
+    pdf,
 
 
 rule all:
@@ -219,7 +220,7 @@ rule book:
         "_config.yml",
         "book/_toc.yml",
         [f"book/{name}" for name in sorted(os.listdir("book")) if name.endswith((".md", ".bib"))],
-        "book/_static/bertglue.css",
+        [f"book/_static/{name}" for name in sorted(os.listdir("book/_static"))],
         notebooks=expand("{run}/finetune.ipynb", run=[r for r in DONE if r.endswith(f"seed{SEEDS[0]}")]),
         pages=expand(f"runs/{PROFILE}/pages/{{page}}.ipynb", page=[*PAGES, "transfer"]),
     output:
@@ -238,3 +239,19 @@ rule book:
                -W -n --keep-going --all
         }} > {log} 2>&1 || {{ tail -n 20 {log} >&2; exit 1; }}
         """
+
+
+# The same pages as one document, through a Chromium that is installed.
+rule pdf:
+    input:
+        BOOK,
+    output:
+        PDF,
+    log:
+        f"runs/{PROFILE}/logs/pdf.log",
+    params:
+        source=f"runs/{PROFILE}/book",
+    message:
+        "printing {output}"
+    shell:
+        "python -m bertglue.pdf {params.source} {output} > {log} 2>&1 || {{ tail -n 1 {log} >&2; exit 1; }}"
