@@ -17,6 +17,7 @@ import yaml
 from bertglue.environment import commit
 from bertglue.errors import InputError, exit_status, reason
 
+STYLE = Path(__file__).with_name("paper.css")  # not among the book's, which jupyter-book gives to every page
 RUNNING_HEAD = "The runs of this book used the embedded source: it is not GLUE"
 BROWSERS = (
     "chromium",
@@ -48,8 +49,9 @@ def print_book(source: Path, target: Path) -> Path:
         page = single_page(source, Path(folder))
         page.write_text(as_paper(page.read_text(encoding="utf-8"), config), encoding="utf-8")
         printed = Path(folder) / "book.pdf"
-        run([chromium, "--headless", *sandbox(), *QUIET, f"--user-data-dir={folder}/browser", "--no-pdf-header-footer",
-             "--generate-pdf-document-outline", f"--print-to-pdf={printed}", page.as_uri()], printed)  # fmt: skip
+        profile, to = f"--user-data-dir={folder}/browser", f"--print-to-pdf={printed}"
+        options = [*sandbox(), *QUIET, profile, "--no-pdf-header-footer", "--generate-pdf-document-outline", to]
+        run([chromium, "--headless", *options, page.as_uri()], printed)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_suffix(".partial")
         shutil.copyfile(printed, partial)
@@ -65,9 +67,9 @@ def sandbox() -> tuple[str, ...]:
 def single_page(source: Path, folder: Path) -> Path:
     """Build the whole book as one page of HTML."""
     page = folder / "_build" / "singlehtml" / "intro.html"
-    command = str(Path(sys.executable).with_name("jupyter-book"))
-    run([command, "build", str(source), "--config", str(source / "_config.yml"),
-         "--path-output", str(folder), "--builder", "singlehtml", "-W", "-n", "--keep-going", "--all"], page)  # fmt: skip
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source)]
+    places = ["--config", str(source / "_config.yml"), "--path-output", str(folder)]
+    run([*command, *places, "--builder", "singlehtml", "-W", "-n", "--keep-going", "--all"], page)
     return page
 
 
@@ -89,7 +91,7 @@ def as_paper(page: str, config: dict) -> str:
         f'@page {{ @top-center {{ content: "{note}"; }} @bottom-center {{ content: counter(page); }} }}'
         "@page :first { @top-center { content: none; } @bottom-center { content: none; } }"
     )
-    page = page.replace("</head>", f'<link rel="stylesheet" href="_static/paper.css"><style>{heads}</style></head>', 1)
+    page = page.replace("</head>", f"<style>{STYLE.read_text(encoding='utf-8')}{heads}</style></head>", 1)
     chapters = "".join(f'<li><a href="#{anchor}">{name}</a></li>' for anchor, name in chapters_of(page))
     made = html.escape(commit() or "")
     front = (

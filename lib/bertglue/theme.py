@@ -18,13 +18,21 @@ def point_buttons(app, pagename, templatename, context, doctree):
                 button["url"] = re.sub(r"(/blob/[^/]+/).*$", rf"\g<1>{notebook_of(pagename)}", button["url"])
 
 
+def leave_out_thebe(app, pagename, templatename, context, doctree):
+    """Drop the scripts that would run cells in a page, which none asks for; they are added twice and then collide."""
+    files = context.get("script_files", [])
+    context["script_files"] = [file for file in files if "thebe" not in f"{file.filename} {file.attributes}".lower()]
+
+
 def settle(app, config):
     """Leave figures unnumbered, so that a caption's number is the published report's, and show one search, not two."""
     config.numfig = False
     config.html_theme_options["navbar_persistent"] = []  # the other search stands in the sidebar
+    config.html_context.setdefault("default_mode", "auto")  # light or dark as the reader's system is
 
 
 def setup(app):
     app.connect("config-inited", settle, priority=900)  # after the extension that numbers figures
-    app.connect("html-page-context", point_buttons, priority=900)  # after the theme
+    for change in (point_buttons, leave_out_thebe):
+        app.connect("html-page-context", change, priority=900)  # after the theme
     return {"parallel_read_safe": True, "parallel_write_safe": True}
