@@ -94,12 +94,13 @@ def confusion(task: Task, labels: np.ndarray, logits: np.ndarray, axes=None):
         figure, axes = plt.subplots(figsize=(4.2, 2.8)) if axes is None else (axes.figure, axes)
         names = [label.replace("_", " ") for label in task.labels]
         sns.heatmap(
-            shares, annot=counts, fmt=",d", vmin=0, vmax=1, cmap="Blues", cbar=False, square=True, ax=axes,
+            shares, annot=counts, fmt=",d", vmin=0, vmax=1, cmap="Blues", cbar=False, ax=axes,
             xticklabels=names, yticklabels=names, linewidths=1,
         )  # fmt: skip
         axes.set(xlabel="answer", ylabel="label")
         axes.tick_params(length=0)
-        axes.set_yticklabels(axes.get_yticklabels(), rotation=90, va="center")
+        axes.tick_params(axis="x", rotation=0)
+        axes.tick_params(axis="y", rotation=0)
     return finish(figure)
 
 
@@ -123,9 +124,10 @@ def reliability(labels: np.ndarray, logits: np.ndarray, axes=None):
         least = 1 / logits.shape[1]
         axes.plot([least, 1], [least, 1], color="0.4", linestyle="--")
         axes.plot(confidence, right, color=color(0), linewidth=1)
-        axes.scatter(confidence, right, s=6 + 300 * number / number.sum(), color=color(0), alpha=0.8)
+        axes.scatter(confidence, right, s=6 + 150 * number / number.sum(), color=color(0), alpha=0.8, clip_on=False)
         axes.set(xlabel="confidence", ylabel="share right", xlim=(least - 0.02, 1.02), ylim=(-0.03, 1.03))
-        axes.text(0.03, 0.93, f"ECE {metrics.calibration_error(labels, logits):.3f}", transform=axes.transAxes)
+        said = f"ECE {metrics.calibration_error(labels, logits):.3f}"
+        axes.text(0.97, 0.06, said, transform=axes.transAxes, ha="right")
     return finish(figure)
 
 
@@ -148,6 +150,26 @@ def training_curve(task: Task, curve: list[dict], history: list[dict]):
             )
         axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
         axes.legend()
+    return finish(figure)
+
+
+def small_multiples(shown: list[tuple], draw, *, columns: int = 3, size=(2.4, 2.0), grid: bool = True):
+    """Draw a small panel for each of `shown`, (title, what to draw), and one legend for all of them.
+
+    `draw` is called with the axes and what is to be drawn on them; `size` is that of a panel, in inches.
+    """
+    rows = max(1, -(-len(shown) // columns))
+    with plt.style.context([STYLE, {"font.size": 8, "axes.grid": grid}]):
+        figure, axes = plt.subplots(rows, columns, figsize=(size[0] * columns, size[1] * rows), squeeze=False)
+        for axis in axes.flat[len(shown) :]:
+            axis.set_axis_off()
+        for axis, (title, *what) in zip(axes.flat, shown, strict=False):
+            draw(axis, *what)
+            axis.set_title(title)
+        figure.tight_layout()
+        handles, labels = axes.flat[0].get_legend_handles_labels()
+        if handles:
+            figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=len(handles))
     return finish(figure)
 
 

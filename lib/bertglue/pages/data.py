@@ -9,9 +9,8 @@ import seaborn as sns
 from matplotlib.patches import FancyArrowPatch
 
 from bertglue.excerpts import read_excerpts
-from bertglue.figures import STYLE, color, finish, split_title
+from bertglue.figures import STYLE, color, finish, small_multiples, split_title
 from bertglue.metrics import TITLES
-from bertglue.pages.results import panels
 from bertglue.published import PLACES, published
 from bertglue.report import LINE, rows_table, table
 from bertglue.runs import Runs
@@ -136,18 +135,15 @@ def label_balance(runs: Runs):
 
 def length_distributions(runs: Runs):
     """Draw how many tokens the rows of each train split have, with the length that rows are trimmed to."""
-    shown = ordered(runs)
-    with plt.style.context([STYLE, {"font.size": 8}]):
-        figure, axes = panels(len(shown), 3, (2.4, 1.7))
-        for axis, (name, run) in zip(axes, shown, strict=False):
-            lengths = run["lengths"]["train"]
-            edges = lengths["width"] * np.arange(len(lengths["histogram"]) + 1)
-            axis.stairs(np.array(lengths["histogram"]) / sum(lengths["histogram"]), edges, fill=True, alpha=0.6)
-            axis.axvline(run["max_length"], color="0.3", linestyle="--", linewidth=1)
-            axis.set(title=TASKS[name].title, xlabel="tokens", ylabel="share of rows")
-        if shown:
-            figure.tight_layout()
-    return finish(figure)
+
+    def draw(axis, run):
+        lengths = run["lengths"]["train"]
+        edges = lengths["width"] * np.arange(len(lengths["histogram"]) + 1)
+        axis.stairs(np.array(lengths["histogram"]) / sum(lengths["histogram"]), edges, fill=True, alpha=0.6)
+        axis.axvline(run["max_length"], color="0.3", linestyle="--", linewidth=1)
+        axis.set(xlabel="tokens", ylabel="share of rows")
+
+    return small_multiples([(TASKS[name].title, run) for name, run in ordered(runs)], draw, size=(2.4, 1.7))
 
 
 def ordered(runs: Runs) -> list[tuple[str, dict]]:

@@ -222,56 +222,37 @@ def classified(runs: Runs) -> list[tuple[str, str, str]]:
     ]
 
 
-def panels(count: int, columns: int, size: tuple[float, float]):
-    """Lay out small panels; those that are not needed are left blank."""
-    rows = max(1, -(-count // columns))
-    figure, axes = plt.subplots(rows, columns, figsize=(size[0] * columns, size[1] * rows), squeeze=False)
-    for axis in axes.flat[count:]:
-        axis.set_axis_off()
-    return figure, axes.flat
-
-
 def confusion_matrices(runs: Runs):
     """Draw how the validation rows of each label were answered, one panel a task."""
-    shown = classified(runs)
-    with plt.style.context([STYLE, {"font.size": 8, "axes.grid": False}]):
-        figure, axes = panels(len(shown), 3, (2.4, 2.3))
-        for axis, (title, task, split) in zip(axes, shown, strict=False):
-            figures.confusion(TASKS[task], *runs.answers(task, split), axis)
-            axis.set_title(title)
-        figure.tight_layout()
-    return finish(figure)
+
+    def draw(axis, task, split):
+        figures.confusion(TASKS[task], *runs.answers(task, split), axis)
+
+    return figures.small_multiples(classified(runs), draw, columns=2, size=(3.6, 2.1), grid=False)
 
 
 def reliability_diagrams(runs: Runs):
     """Draw the reliability diagram of each task's validation split."""
-    shown = classified(runs)
-    with plt.style.context([STYLE, {"font.size": 8}]):
-        figure, axes = panels(len(shown), 3, (2.4, 2.2))
-        for axis, (title, task, split) in zip(axes, shown, strict=False):
-            figures.reliability(*runs.answers(task, split), axis)
-            axis.set_title(title)
-        figure.tight_layout()
-    return finish(figure)
+
+    def draw(axis, task, split):
+        figures.reliability(*runs.answers(task, split), axis)
+
+    return figures.small_multiples(classified(runs), draw, size=(2.4, 2.2))
 
 
 def calibration_curves(runs: Runs):
     """Draw validation loss (NLL), calibration error and the share of errors over the epochs, one panel a task."""
-    shown = classified(runs)
-    with plt.style.context([STYLE, {"font.size": 8}]):
-        figure, axes = panels(len(shown), 3, (2.4, 2.0))
-        for axis, (title, task, split) in zip(axes, shown, strict=False):
-            history = runs[task]["history"]
-            epochs = [row["epoch"] for row in history]
-            axis.plot(epochs, [row[split]["loss"] for row in history], "o-", label="NLL, nats")
-            axis.plot(epochs, [row[split]["calibration_error"] for row in history], "s--", label="calibration error")
-            axis.plot(epochs, [1 - row[split]["accuracy"] for row in history], "d:", label="share wrong")
-            axis.set(title=title, xlabel="epoch", ylim=(0, None))
-            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if shown:
-            figure.tight_layout()
-            figure.legend(*axes[0].get_legend_handles_labels(), loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3)
-    return finish(figure)
+
+    def draw(axis, task, split):
+        history = runs[task]["history"]
+        epochs = [row["epoch"] for row in history]
+        axis.plot(epochs, [row[split]["loss"] for row in history], "o-", label="NLL, nats")
+        axis.plot(epochs, [row[split]["calibration_error"] for row in history], "s--", label="calibration error")
+        axis.plot(epochs, [1 - row[split]["accuracy"] for row in history], "d:", label="share wrong")
+        axis.set(xlabel="epoch", ylim=(0, None))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+    return figures.small_multiples(classified(runs), draw)
 
 
 def calibration_findings(runs: Runs) -> str:
@@ -296,21 +277,16 @@ def calibration_findings(runs: Runs) -> str:
 
 def training_curves(runs: Runs):
     """Draw loss and share of right answers of the training steps within the epochs, one panel a task."""
-    shown = [task for task in TASKS.values() if task.name in runs]
-    with plt.style.context([STYLE, {"font.size": 8}]):
-        figure, axes = panels(len(shown), 3, (2.4, 2.0))
-        for axis, task in zip(axes, shown, strict=False):
-            run = runs[task.name]
-            steps = run["curve"][-1]["step"] / len(run["history"])
-            for measure, style in (("loss", "-"), ("accuracy", "--")):
-                points = [(point["step"] / steps, point[measure]) for point in run["curve"] if measure in point]
-                if points:
-                    axis.plot(*zip(*points, strict=True), style, label=measure)
-            axis.set(title=task.title, xlabel="epoch", ylim=(0, None))
-        if shown:
-            figure.tight_layout()
-            figure.legend(*axes[0].get_legend_handles_labels(), loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2)
-    return finish(figure)
+
+    def draw(axis, run):
+        steps = run["curve"][-1]["step"] / len(run["history"])
+        for measure, style in (("loss", "-"), ("accuracy", "--")):
+            points = [(point["step"] / steps, point[measure]) for point in run["curve"] if measure in point]
+            if points:
+                axis.plot(*zip(*points, strict=True), style, label=measure)
+        axis.set(xlabel="epoch", ylim=(0, None))
+
+    return figures.small_multiples([(task.title, runs[name]) for name, task in TASKS.items() if name in runs], draw)
 
 
 def hardest(runs: Runs, rows: int = 2):

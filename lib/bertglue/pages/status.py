@@ -16,7 +16,7 @@ def states(runs: Runs):
         {
             "task": TASKS[state["task"]].title,
             "learning rate": f"{state['learning_rate']:g}" if "learning_rate" in state else "",
-            "seed": state.get("seed", ""),
+            "seed": str(state.get("seed", "")),
             "status": state["state"],
             "reason": state["reason"],
         }
