@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from bertglue import load_encoder
-from bertglue.encoder import INPUTS
+from bertglue.tokens import INPUTS
 
 
 def native_step(folder, values):

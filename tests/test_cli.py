@@ -40,12 +40,22 @@ def invoke(*arguments, text=None):
     return CliRunner().invoke(cli.app, list(map(str, arguments)), input=text)
 
 
-@pytest.mark.parametrize("command", ["run", "predict", "results", "submit", "doctor"])
+@pytest.mark.parametrize("command", ["run", "predict", "export", "results", "submit", "doctor"])
 def test_every_command_has_help(command):
     assert command in invoke("--help").output
     shown = invoke(command, "--help")
     assert shown.exit_code == 0
     assert "--help" in shown.output
+
+
+def test_export_says_what_it_wrote_and_writes_nothing_over(tiny_config, tmp_path):
+    folder = write_run(tmp_path / "rte", tiny_config, "rte")
+    shown = invoke("export", folder, tmp_path / "phone", "--kind", "int8 dynamic")
+    assert shown.exit_code == 0, shown.output
+    assert "phone: int8 dynamic, 0." in shown.output.replace("\n", "")
+    assert (tmp_path / "phone" / "model.tflite").exists()
+    again = invoke("export", folder, tmp_path / "phone")
+    assert isinstance(again.exception, InputError)
 
 
 @pytest.mark.parametrize("task", ["rte", "stsb"])

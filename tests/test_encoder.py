@@ -5,8 +5,9 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from bertglue.encoder import INPUTS, build_encoder
+from bertglue.encoder import build_encoder
 from bertglue.errors import InputError
+from bertglue.tokens import INPUTS
 
 
 def inputs(length=6, padded=2, batch=3, seed=0):

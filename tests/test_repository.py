@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from bertglue import address
-from bertglue.parameters import Parameters, PretrainingParameters
+from bertglue.parameters import CompressionParameters, Parameters, PretrainingParameters
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -52,13 +52,12 @@ def test_the_parameters_cell_names_every_parameter_with_the_embedded_profile():
     assert Parameters.check(values) == profile
 
 
-def test_the_parameters_cell_of_pretraining_names_every_parameter_with_its_default():
-    notebook = nbformat.read(ROOT / "notebooks" / "pretrain.ipynb", as_version=4)
-    cell = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+@pytest.mark.parametrize(("name", "kind"), [("pretrain", PretrainingParameters), ("compress", CompressionParameters)])
+def test_other_parameters_cells_name_every_parameter_with_its_default(name, kind):
     namespace = {}
-    exec(cell.source, {}, namespace)
-    assert set(namespace) == set(PretrainingParameters.model_fields)
-    assert PretrainingParameters.check(namespace) == PretrainingParameters()
+    exec(tagged_cell(ROOT / "notebooks" / f"{name}.ipynb", "parameters"), {}, namespace)
+    assert set(namespace) == set(kind.model_fields)
+    assert kind.check(namespace) == kind()
 
 
 @pytest.mark.parametrize("colab", [True, False])

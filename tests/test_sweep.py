@@ -75,7 +75,7 @@ def test_scores_of_a_sweep_are_those_of_the_smaller_models(classifier, data, tok
     ]
     for point in points:
         logits = pruning.keep(classifier, point.kept).predict(packed.batch(np.arange(ROWS)), verbose=0)
-        assert evaluate(data, {"validation": logits}) == point.scores
+        assert evaluate(data, {"validation": logits}).metrics == point.scores
 
 
 def test_a_sweep_without_steps_is_refused(classifier, data, tokens):

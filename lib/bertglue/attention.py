@@ -9,6 +9,7 @@ from bertglue.elementwise import Dropout
 from bertglue.strategy import jit_compile
 
 NEVER = -1e9  # added to the score of a padded key
+HARDLY = -20.0  # the same where scores are stored in 8 bits, whose range NEVER would use up; e^-20 is 2e-9
 
 
 @keras.saving.register_keras_serializable("bertglue")
@@ -18,6 +19,8 @@ class MultiHeadAttention(layers.MultiHeadAttention):
     On TensorFlow's CPU queries, keys and values come from one matrix product over all places, where Keras's einsum has
     one for each row of the batch. The softmax is computed in float32.
     """
+
+    padded = NEVER
 
     def build(self, query_shape, value_shape):  # Keras holds the names of these to those of `call`
         super().build(query_shape, value_shape)
@@ -57,6 +60,6 @@ class MultiHeadAttention(layers.MultiHeadAttention):
     def weigh(self, scores, mask, training):
         scores = ops.cast(scores, "float32")
         if mask is not None:  # [batch, 1, length]
-            scores += ops.expand_dims((1.0 - ops.cast(mask, "float32")) * NEVER, 1)
+            scores += ops.expand_dims((1.0 - ops.cast(mask, "float32")) * self.padded, 1)
         weights = ops.cast(ops.softmax(scores), self.compute_dtype)
         return self._dropout_layer(weights, training=training) if self.dropout else weights

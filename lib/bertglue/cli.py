@@ -99,6 +99,25 @@ def predict(
 
 
 @app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="the folder of a finished run")],
+    folder: Annotated[Path, typer.Argument(help="the folder to write")],
+    kind: Annotated[
+        str, typer.Option(help="savedmodel (takes texts), or a LiteRT file: float32, float16, 'int8 dynamic'")
+    ] = "savedmodel",
+) -> None:
+    """Write a classifier for use elsewhere: a SavedModel that takes texts, or a LiteRT file with its tokenizer."""
+    from bertglue.export import export_litert, export_savedmodel
+    from bertglue.inference import Predictor
+
+    predictor = Predictor(run)
+    parts = (predictor.classifier, predictor.preprocessor, predictor.task, folder)
+    written = export_savedmodel(*parts) if kind == "savedmodel" else export_litert(*parts, kind)
+    size = sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
+    print(f"{written}: {kind}, {size / 1e6:.1f} MB")
+
+
+@app.command()
 def results(
     folders: Annotated[list[Path], typer.Argument(help="folders of finished runs, or folders of such")],
 ) -> None:

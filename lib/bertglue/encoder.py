@@ -10,8 +10,7 @@ from keras import layers, ops
 from bertglue.attention import MultiHeadAttention
 from bertglue.elementwise import Dropout, gelu
 from bertglue.errors import InputError
-
-INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+from bertglue.tokens import INPUTS
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,22 @@ class PretrainingParameters(Checked):
         raise InputError(f"step is {step}, and the stages have {self.steps}; give longer stages")
 
 
+class CompressionParameters(Checked):
+    """What is done to make a finished run smaller, and how thoroughly."""
+
+    run_dir: str = "runs/notebook"
+    output_dir: str = "runs/compressed"
+    glue_dir: str | None = None
+    cache_dir: str = "runs/cache"
+    sweep_seeds: Positive = 3
+    sweep_rows: Positive = 512
+    sweep_step: Positive = 1
+    trials: Positive = 6
+    trial_rows: Positive | None = None  # None: all; gates need some hundred steps to close
+    trial_epochs: Positive = 2
+    retrain_epochs: Positive = 1
+
+
 def is_parameter(name: str, value) -> bool:
     """Tell a parameter from what IPython and the cells of a notebook put into the namespace."""
     if name.startswith("_") or name in ("In", "Out"):

@@ -45,7 +45,8 @@ class Trial:
 
 @dataclass(frozen=True)
 class Choice:
-    """The trials in the order of the search; `reference` is the score with all heads, `error` its standard error."""
+    """The trials in the order of the search; `reference` is the score after the same training without a push, and
+    `error` its standard error."""
 
     trials: list[Trial]
     reference: float
@@ -109,7 +110,8 @@ def choose_heads(
     if HELD_OUT not in data.splits:
         raise InputError("hold_out is 0; give the share of train by which the number of heads is chosen, such as 0.1")
     gated = Gated(classifier, data, tokens, parameters)
-    reference, error = gated.score(classifier)
+    gated.train(0.0)
+    reference, error = gated.score(gated.model)  # after the same training, with every gate open
     choice = Choice([], reference, error, gated.whole)
     weak, strong = math.log(WEAKEST), math.log(STRONGEST)
     for _ in range(trials):

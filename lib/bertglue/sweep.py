@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from bertglue import metrics
 from bertglue.batches import Batches
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
 from bertglue.prediction import predict_splits
 from bertglue.pruning import Heads, Silenced, magnitude, weakest
-from bertglue.records import Scores, evaluate
 from bertglue.sources.data import Data
 from bertglue.strategy import batch_lengths
 from bertglue.tokens import Tokens
@@ -33,7 +33,7 @@ class Point:
     order: str
     seed: int
     kept: list[list[int]]
-    scores: Scores
+    scores: dict[str, dict[str, float]]  # {split: {metric: value}}
 
     @property
     def heads(self) -> int:
@@ -51,12 +51,15 @@ def sweep(
     """
     if step < 1:
         raise InputError(f"step is {step}; remove 1 head or more at a time")
-    silenced, points = Silenced(classifier, data.task), []
+    silenced, points, known = Silenced(classifier, data.task), [], {}  # every order begins and ends with the same
     for order in ORDERS:
         for seed in range(1 if order == "magnitude" else seeds):
             sample = sample_batches(data, tokens["train"], parameters, rows, seed)
             for kept in removals(silenced, order, sample, step, seed):
-                points.append(Point(order, seed, kept, score(silenced, data, tokens, parameters)))
+                heard = tuple(map(tuple, kept))
+                if heard not in known:
+                    known[heard] = score(silenced, data, tokens, parameters)
+                points.append(Point(order, seed, kept, known[heard]))
     return points
 
 
@@ -91,5 +94,8 @@ def removals(silenced: Silenced, order: str, sample: Batches, step: int, seed: i
         yield kept
 
 
-def score(silenced: Silenced, data: Data, tokens: dict[str, Tokens], parameters: Parameters) -> Scores:
-    return evaluate(data, predict_splits(silenced.model, tokens, data.task.validation, parameters))
+def score(silenced: Silenced, data: Data, tokens: dict[str, Tokens], parameters: Parameters) -> dict:
+    """Score validation, without the intervals over examples: a sweep has its spread over seeds."""
+    task = data.task
+    logits = predict_splits(silenced.model, tokens, task.validation, parameters)
+    return {s: metrics.scores(task, data[s].labels, metrics.decide(task, logits[s])) for s in task.validation}

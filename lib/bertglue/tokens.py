@@ -15,6 +15,7 @@ import numpy as np
 from bertglue.errors import InputError
 
 DTYPE = np.dtype("<i4")
+INPUTS = ("input_word_ids", "input_mask", "input_type_ids")  # what an encoder takes, [batch, length] each
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def build(encoder: str, length: int):
 
 def batch_of(size: int, length: int):
     """Give a batch as `batches.Batches` serves it."""
-    from bertglue.encoder import INPUTS
+    from bertglue.tokens import INPUTS
 
     inputs = {name: np.zeros((size, length), "int32") for name in INPUTS}
     return inputs, np.zeros(size, "int32"), np.ones(size, "float32")

@@ -1,0 +1,168 @@
+"""A finished run made smaller: heads removed, fine-tuned again, written as files, each of them measured."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from bertglue import environment, litert, pruning
+from bertglue.deployment import KINDS, convert
+from bertglue.epochs import Training
+from bertglue.errors import InputError
+from bertglue.parameters import CompressionParameters, Parameters
+from bertglue.prediction import predict_splits
+from bertglue.preprocessing import Preprocessor, tokenize_data
+from bertglue.records import RECORD, Scores, evaluate, read_record, write_json
+from bertglue.saving import load_classifier
+from bertglue.selection import Choice, choose_heads
+from bertglue.sources import Data, load_data
+from bertglue.sources.data import HELD_OUT
+from bertglue.sweep import Point, sweep
+from bertglue.tasks import get_task
+from bertglue.tokens import Tokens
+from bertglue.training import train
+
+COMPRESSION = "compression.json"
+WHOLE, PRUNED = "all heads", "chosen heads"
+CALIBRATION = 64  # rows of train that static ranges are taken from
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run, opened again: its record and recipe, its rows, its classifier."""
+
+    record: dict
+    recipe: Parameters
+    data: Data
+    tokens: dict[str, Tokens]
+    classifier: keras.Model
+    preprocessor: Preprocessor
+
+    @property
+    def whole(self) -> list[list[int]]:
+        """List all heads of each layer."""
+        return [list(range(heads)) for heads in pruning.count(self.classifier)]
+
+    def few(self, rows: int | None) -> tuple[Data, dict[str, Tokens]]:
+        """Give the data with some rows of train alone; with all of them where `rows` is None."""
+        if rows is None:
+            return self.data, self.tokens
+        chosen = np.sort(np.random.default_rng(self.recipe.seed).permutation(len(self.data["train"]))[:rows])
+        splits = {**self.data.splits, "train": self.data["train"].take(chosen)}
+        tokens = {**self.tokens, "train": self.tokens["train"].take(chosen)}
+        return Data(self.data.task, self.data.source, splits), tokens
+
+
+def recipe_of(parameters: CompressionParameters) -> Parameters:
+    """Read how the run to compress was trained."""
+    record = read_record(Path(parameters.run_dir) / RECORD)
+    given = {"run_dir": parameters.output_dir, "cache_dir": parameters.cache_dir}
+    if parameters.glue_dir:
+        given["glue_dir"] = parameters.glue_dir
+    return Parameters.check({**record["parameters"], **given})
+
+
+def open_run(parameters: CompressionParameters) -> Finished:
+    """Open a finished run that held a part of train out; its number of heads is chosen by that part."""
+    recipe = recipe_of(parameters)
+    if not recipe.hold_out:
+        raise InputError(f"{parameters.run_dir} was trained with hold_out 0; run it with a share of train such as 0.1")
+    data = load_data(get_task(recipe.task), recipe.source, glue_dir=recipe.glue_dir, hold_out=recipe.hold_out)
+    classifier, preprocessor = load_classifier(parameters.run_dir)
+    if not any(pruning.count(classifier)):
+        raise InputError(f"{parameters.run_dir} holds a classifier without heads; there is none to remove")
+    tokens = tokenize_data(data, preprocessor, recipe.cache_dir)
+    record = read_record(Path(parameters.run_dir) / RECORD)
+    return Finished(record, recipe, data, tokens, classifier, preprocessor)
+
+
+def remove_heads(run: Finished, parameters: CompressionParameters) -> list[Point]:
+    """Score validation as heads go, in three orders."""
+    return sweep(
+        run.classifier, run.data, run.tokens, run.recipe,
+        seeds=parameters.sweep_seeds, rows=parameters.sweep_rows, step=parameters.sweep_step,
+    )  # fmt: skip
+
+
+def choose(run: Finished, parameters: CompressionParameters) -> Choice:
+    """Choose the heads by the held-out rows."""
+    data, tokens = run.few(parameters.trial_rows)
+    recipe = run.recipe.model_copy(update={"epochs": parameters.trial_epochs})
+    return choose_heads(run.classifier, data, tokens, recipe, trials=parameters.trials)
+
+
+@dataclass(frozen=True)
+class Again:
+    """A classifier with some heads: its scores as it is, and after it was fine-tuned again."""
+
+    kept: list[list[int]]
+    before: Scores
+    classifier: keras.Model
+    training: Training
+    after: Scores
+
+
+def fine_tune_again(run: Finished, kept: list[list[int]], parameters: CompressionParameters) -> Again:
+    """Fine-tune the classifier with the given heads alone for some more epochs, by the recipe of its run."""
+    classifier = pruning.keep(run.classifier, kept)
+    labelled = [HELD_OUT, *run.data.task.validation]
+    before = evaluate(run.data, predict_splits(classifier, run.tokens, labelled, run.recipe))
+    folder = Path(parameters.output_dir) / f"again-{sum(map(len, kept))}"
+    recipe = run.recipe.model_copy(update={"epochs": parameters.retrain_epochs, "run_dir": str(folder)})
+    folder.mkdir(parents=True, exist_ok=True)
+    training = train(classifier, run.data, run.tokens, recipe)
+    return Again(kept, before, classifier, training, evaluate(run.data, training.logits))
+
+
+def write_files(run: Finished, models: dict[str, keras.Model], parameters: CompressionParameters) -> list[dict]:
+    """Write each model as LiteRT files, and measure them by running them over all of validation."""
+    folder, rows = Path(parameters.output_dir), []
+    folder.mkdir(parents=True, exist_ok=True)
+    sample = run.tokens["train"].take(np.arange(min(CALIBRATION, len(run.tokens["train"]))))
+    for name, model in models.items():
+        for kind in KINDS:
+            path = folder / f"{name}-{kind}.tflite".replace(" ", "-")
+            convert(model, path, kind, run.recipe.max_length, sample)
+            row = {"model": name, "kind": kind, "file": path.name, "metrics": {}, "interval": {}}
+            for split in run.data.task.validation:
+                facts, logits = litert.measure(path, run.tokens[split])
+                scores = evaluate(run.data, {split: logits})
+                row |= facts
+                row["metrics"] |= scores.metrics
+                row["interval"] |= scores.interval
+            rows.append(row)
+            print(f"{name}, {kind}: {row['bytes'] / 1e6:.2f} MB, {1000 * row['latency']['1']:.2f} ms a row", flush=True)
+    return rows
+
+
+def write_compression(
+    run: Finished, parameters: CompressionParameters, points: list[Point], choice: Choice, again: dict[str, Again],
+    files: list[dict],
+) -> Path:  # fmt: skip
+    """Write all that was found as `compression.json`."""
+    keys = ("task", "source", "encoder", "seed", "learning_rate")
+    found = {
+        **{key: run.record[key] for key in keys},
+        "heads": pruning.count(run.classifier),
+        "sweep": [{**asdict(point), "heads": point.heads} for point in points],
+        "choice": {
+            "reference": choice.reference,
+            "error": choice.error,
+            "trials": [{**asdict(trial), "heads": trial.heads} for trial in choice.trials],
+            "kept": choice.kept,
+        },
+        "again": {
+            name: {
+                "kept": one.kept, "before": asdict(one.before), "after": asdict(one.after),
+                "history": one.training.history,
+            }
+            for name, one in again.items()
+        },
+        "files": files,
+        "environment": environment.describe("CPU"),
+        "parameters": parameters.model_dump(exclude={"run_dir", "output_dir", "glue_dir", "cache_dir"}),
+    }  # fmt: skip
+    return write_json(Path(parameters.output_dir) / COMPRESSION, found)

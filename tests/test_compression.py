@@ -1,0 +1,110 @@
+"""A finished run made smaller, whole: the steps fit together, their record says what they found, pages show it."""
+
+import json
+
+import numpy as np
+import pytest
+from bertglue import InputError, compression, pruning
+from bertglue.classifier import build_classifier
+from bertglue.encoder import EncoderConfig, build_encoder
+from bertglue.pages import modifications
+from bertglue.parameters import CompressionParameters, Parameters
+from bertglue.preprocessing import Preprocessor
+from bertglue.records import write_json
+from bertglue.saving import save_classifier
+from bertglue.sources.data import HELD_OUT, Data, Split
+from bertglue.tasks import TASKS
+
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]
+TASK = TASKS["mrpc"]
+ROWS = 40
+
+
+def made_data():
+    rng = np.random.default_rng(0)
+    columns = {c: [" ".join(f"w{i}" for i in rng.integers(0, 45, 4)) for _ in range(ROWS)] for c in TASK.columns}
+    split = Split(columns, rng.integers(0, 2, ROWS).astype("int32"))
+    return Data(TASK, "embedded", dict.fromkeys(("train", "validation", HELD_OUT), split))
+
+
+@pytest.fixture
+def finished(tmp_path, monkeypatch):
+    """Write a finished run of a small classifier; give the parameters to compress it, and a way to write another."""
+    monkeypatch.setattr(compression, "load_data", lambda *arguments, **options: made_data())
+    folder = tmp_path / "run"
+
+    def write(heads=(2, 2), hold_out=0.1):
+        classifier = build_classifier(build_encoder(EncoderConfig(50, 8, 16, heads, 4, 16)), TASK.outputs)
+        rng = np.random.default_rng(0)
+        for variable in classifier.trainable_variables:
+            variable.assign(rng.normal(0, 0.3, variable.shape))
+        save_classifier(classifier, Preprocessor(VOCABULARY, 16), folder)
+        recipe = Parameters(task="mrpc", hold_out=hold_out, max_length=16, batch_size=8)
+        write_json(folder / "record.json", {
+            "task": "mrpc", "source": "embedded", "encoder": "embedded", "seed": 0, "learning_rate": 2e-5,
+            "parameters": recipe.model_dump(exclude={"run_dir", "cache_dir"}),
+        })  # fmt: skip
+
+    write()
+    parameters = CompressionParameters(
+        run_dir=str(folder), output_dir=str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"),
+        sweep_seeds=1, sweep_rows=16, trials=2, trial_rows=16, trial_epochs=1,
+    )  # fmt: skip
+    return parameters, write
+
+
+def test_a_run_is_made_smaller_and_every_step_is_recorded(finished):
+    parameters, _ = finished
+    run = compression.open_run(parameters)
+    points, choice = compression.remove_heads(run, parameters), compression.choose(run, parameters)
+    kept = [[1], []]  # whatever was chosen, these are shown
+    again = {
+        compression.PRUNED: compression.fine_tune_again(run, kept, parameters),
+        compression.WHOLE: compression.fine_tune_again(run, run.whole, parameters),
+    }
+    assert pruning.count(run.classifier) == [2, 2]  # the run's own is left as it was
+    assert pruning.count(again[compression.PRUNED].classifier) == [1, 0]
+    models = {compression.WHOLE: run.classifier, compression.PRUNED: again[compression.PRUNED].classifier}
+    files = compression.write_files(run, models, parameters)
+    path = compression.write_compression(run, parameters, points, choice, again, files)
+
+    record = json.loads(path.read_text())
+    assert record["heads"] == [2, 2]
+    assert {point["heads"] for point in record["sweep"]} == set(range(5))
+    assert len(record["choice"]["trials"]) == 2
+    whole = again[compression.WHOLE].before.metrics["validation"]
+    assert next(p for p in record["sweep"] if p["heads"] == 4)["scores"]["validation"] == whole
+    exact = next(f for f in record["files"] if (f["model"], f["kind"]) == (compression.WHOLE, "float32"))
+    assert exact["metrics"]["validation"] == whole
+    sizes = {(file["model"], file["kind"]): file["bytes"] for file in record["files"]}
+    assert sizes[compression.PRUNED, "float32"] < sizes[compression.WHOLE, "float32"]
+
+    found = modifications.load(str(path.parent))
+    assert list(found) == ["mrpc"]
+    assert modifications.load([path]) == found
+    for show in (modifications.sweeps, modifications.head_maps, modifications.losses):
+        assert show(found).axes
+    assert f"{whole['f1']:.3f}" in modifications.choices(found).data
+    assert "int8 static" in modifications.files(found).data
+    assert "of 4 on MRPC" in modifications.findings(found)
+    assert 0 <= modifications.optimum(record) <= 4
+    assert "No run was compressed" in modifications.findings({})
+
+
+def test_a_run_that_held_nothing_out_is_refused(finished):
+    parameters, write = finished
+    write(hold_out=0.0)
+    with pytest.raises(InputError, match=r"run was trained with hold_out 0; run it with a share .* such as 0.1"):
+        compression.open_run(parameters)
+
+
+def test_a_classifier_without_heads_is_refused(finished):
+    parameters, write = finished
+    write(heads=(0, 0))
+    with pytest.raises(InputError, match=r"holds a classifier without heads; there is none to remove"):
+        compression.open_run(parameters)
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"record.json is no run record"):
+        compression.open_run(CompressionParameters(run_dir=str(tmp_path / "nowhere")))
