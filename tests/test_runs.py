@@ -59,6 +59,16 @@ def test_a_run_of_other_parameters_is_foreign(tmp_path):
     assert runs.load(path) == {}
 
 
+def test_a_run_of_an_older_version_is_foreign(tmp_path):
+    path = make_runs(tmp_path, ["cola"])
+    record = tmp_path / "cola/lr2e-05-seed0/record.json"
+    older = {key: value for key, value in json.loads(record.read_text()).items() if key != "curve"}
+    record.write_text(json.dumps(older))
+    runs.gather(expected(tmp_path, "cola"), path, tmp_path)
+    assert states_of(path) == {"cola": "foreign"}
+    assert "an older version made it, without curve; remove" in runs.load(path).states[0]["reason"]
+
+
 def test_where_the_text_lay_does_not_make_a_run_foreign(tmp_path):
     path = make_runs(tmp_path, ["cola"])
     runs.gather(expected(tmp_path, "cola", cache_dir="/elsewhere", samples=["another one"]), path, tmp_path)

@@ -10,6 +10,7 @@ from bertglue.errors import InputError
 from bertglue.records import LABELS, LOGITS, RECORD, read_arrays, read_record, read_results, write_json
 from bertglue.states import FAILED, FINISHED, FOREIGN, NOT_RUN, STATES, read_states
 
+SHOWN = ("metrics", "interval", "baseline", "history", "curve", "labels", "lengths", "model", "timing")  # by pages
 ELSEWHERE = {"run_dir", "cache_dir", "glue_dir", "samples"}  # may differ within one book
 
 
@@ -80,6 +81,8 @@ def look(folder: Path, parameters: dict, logs: Path) -> tuple[str, str, dict | N
     for name, value in parameters.items():
         if name not in ELSEWHERE and found.get(name, value) != value:
             return FOREIGN, f"{name} is {found[name]!r} there, and {value!r} in this book; remove {folder}", None
+    if lacking := [key for key in SHOWN if key not in record]:
+        return FOREIGN, f"an older version made it, without {lacking[0]}; remove {folder}", None
     return FINISHED, "", record
 
 

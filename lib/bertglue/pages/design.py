@@ -60,16 +60,16 @@ def schedule(runs: Runs):
     from bertglue.optimization import WarmupLinearDecay
 
     report = published()["report"]["recipe"]
-    lines = [("report, 3 epochs", report["learning_rate"], 1000, report["warmup_fraction"])]
+    lines = [(f"report, {report['epochs']} epochs", report["learning_rate"], 1000, report["warmup_fraction"])]
     for run in list(runs.values())[:1]:
         values = run["parameters"]
         lines.append(("this build", run["learning_rate"], run["curve"][-1]["step"], values["warmup_fraction"]))
     with plt.style.context(STYLE):
         figure, axes = plt.subplots(figsize=(7, 2.6))
         for at, (title, peak, steps, warmup) in enumerate(lines):
-            rate = np.array(WarmupLinearDecay(peak, steps, int(warmup * steps))(np.arange(steps)))
-            axes.plot(np.arange(steps) / steps, rate / peak, color=color(at), linestyle="-:"[at] if at else "-",
-                      label=f"{title}: peak {peak:g}")  # fmt: skip
+            rate = np.array(WarmupLinearDecay(peak, steps, round(warmup * steps))(np.arange(steps)))
+            label = f"{title}: peak {peak:g}"
+            axes.plot(np.arange(steps) / steps, rate / peak, "-:"[at], color=color(at), label=label)
         axes.set(xlabel="share of the training steps", ylabel="rate / peak", ylim=(0, 1.05))
         axes.legend()
     return finish(figure)
