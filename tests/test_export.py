@@ -16,6 +16,8 @@ from bertglue.prediction import predict_texts
 from bertglue.preprocessing import Preprocessor
 from bertglue.tasks import TASKS
 
+pytest.importorskip("ai_edge_litert", reason="it runs the files; Colab's images have none")
+
 WORDS = ["anna", "sold", "the", "violin", "to", "peter", "on", "monday", "##s", "don", "'", "t", ".", ","]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
 TEXTS = [("Anna sold the violin .", "peter sold the violins"), ("", "don't"), ("ÂNNA, to Peter", "x" * 300)]

@@ -158,6 +158,7 @@ def small_multiples(shown: list[tuple], draw, *, columns: int = 3, size=(2.4, 2.
 
     `draw` is called with the axes and what is to be drawn on them; `size` is that of a panel, in inches.
     """
+    columns = min(columns, max(1, len(shown)))
     rows = max(1, -(-len(shown) // columns))
     with plt.style.context([STYLE, {"font.size": 8, "axes.grid": grid}]):
         figure, axes = plt.subplots(rows, columns, figsize=(size[0] * columns, size[1] * rows), squeeze=False)

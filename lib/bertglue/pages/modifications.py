@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 
 from bertglue.figures import color, small_multiples
 from bertglue.metrics import TITLES
@@ -141,9 +140,10 @@ def losses(found: dict[str, dict]):
         for at, (model, again) in enumerate(record["again"].items()):
             history = again["history"]
             values = [row[split]["loss"] for row in history]
-            axis.plot([row["epoch"] for row in history], values, "so"[at] + "-", color=color(at), label=model)
-        axis.set(xlabel="epoch of fine-tuning again", ylabel="validation loss", ylim=(0, None))
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            epochs = [row["epoch"] for row in history]
+            axis.plot(epochs, values, "so"[at] + "-", color=color(at), label=model)
+        axis.set(xlabel="epoch of fine-tuning again", ylabel="validation loss", xticks=epochs, xmargin=0.5)
+        axis.set_ylim(0, 1.2 * axis.get_ylim()[1])
 
     return small_multiples([(TASKS[name].title, record) for name, record in found.items()], draw)
 
