@@ -116,19 +116,16 @@ def errors(task: Task, labels: np.ndarray, logits: np.ndarray):
     return finish(figure)
 
 
-def reliability(labels: np.ndarray, logits: np.ndarray, axes=None):
+def reliability(labels: np.ndarray, logits: np.ndarray, axes) -> None:
     """Draw, of rows of like confidence, the share that is answered rightly; on the diagonal a model is calibrated."""
     number, confidence, right = metrics.reliability(labels, logits).T
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(figsize=(4, 3.4)) if axes is None else (axes.figure, axes)
-        least = 1 / logits.shape[1]
-        axes.plot([least, 1], [least, 1], color="0.4", linestyle="--")
-        axes.plot(confidence, right, color=color(0), linewidth=1)
-        axes.scatter(confidence, right, s=6 + 150 * number / number.sum(), color=color(0), alpha=0.8, clip_on=False)
-        axes.set(xlabel="confidence", ylabel="share right", xlim=(least - 0.02, 1.02), ylim=(-0.03, 1.03))
-        said = f"ECE {metrics.calibration_error(labels, logits):.3f}"
-        axes.text(0.97, 0.06, said, transform=axes.transAxes, ha="right")
-    return finish(figure)
+    least = 1 / logits.shape[1]
+    axes.plot([least, 1], [least, 1], color="0.4", linestyle="--")
+    axes.plot(confidence, right, color=color(0), linewidth=1)
+    axes.scatter(confidence, right, s=6 + 150 * number / number.sum(), color=color(0), alpha=0.8, clip_on=False)
+    axes.set(xlabel="confidence", ylabel="share right", xlim=(least - 0.02, 1.02), ylim=(-0.03, 1.03))
+    said = f"ECE {metrics.calibration_error(labels, logits):.3f}"
+    axes.text(0.97, 0.06, said, transform=axes.transAxes, ha="right")
 
 
 def training_curve(task: Task, curve: list[dict], history: list[dict]):
