@@ -64,7 +64,10 @@ RUNS = list(EXPECTED)
 DONE = [run for run in RUNS if os.path.exists(f"{run}/record.json")] if config.get("partial") else RUNS
 PAGES = ["intro", "data", "model", "design", "results", "viability", "errata", "hardware", "status", "contents"]
 MEASURED = [f"lib/bertglue/{name}.json" for name in ("tpu", "speed", "growth")]
-DRAWN_BY = [f"lib/bertglue/{name}" for name in ("figures.py", "published.yaml", "published.py", "report.py", "runs.py")]
+DRAWN_BY = [
+    f"lib/bertglue/{name}"
+    for name in ("figures.py", "published.yaml", "published.py", "report.py", "runs.py", "speed.py", "tpu.py", "transfer.py")
+]
 DRAWN_BY += [f"lib/bertglue/pages/{name}" for name in sorted(os.listdir("lib/bertglue/pages")) if name.endswith(".py")]
 REFERENCE = ["lib/bertglue/reference.json", "lib/bertglue/embedded/pretraining.json"]
 BOOK, PDF = "book/_build/html/index.html", "book/_build/pdf/bertglue.pdf"
@@ -219,6 +222,8 @@ rule book:
     input:
         "_config.yml",
         "book/_toc.yml",
+        "lib/bertglue/book.py",
+        "lib/bertglue/theme.py",
         [f"book/{name}" for name in sorted(os.listdir("book")) if name.endswith((".md", ".bib"))],
         [f"book/_static/{name}" for name in sorted(os.listdir("book/_static"))],
         notebooks=expand("{run}/finetune.ipynb", run=[r for r in DONE if r.endswith(f"seed{SEEDS[0]}")]),
@@ -245,6 +250,8 @@ rule book:
 rule pdf:
     input:
         BOOK,
+        "lib/bertglue/pdf.py",
+        "lib/bertglue/paper.css",
     output:
         PDF,
     log:

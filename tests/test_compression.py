@@ -93,6 +93,16 @@ def test_a_run_is_made_smaller_and_every_step_is_recorded(finished):
     assert "No run was compressed" in modifications.findings({})
 
 
+def test_fine_tuning_again_does_not_go_on_from_other_heads(finished):
+    """As many heads, but others, in the same folder: each training begins with its own."""
+    parameters, _ = finished
+    run = compression.open_run(parameters)
+    first, other = (compression.fine_tune_again(run, kept, parameters) for kept in ([[0], [1]], [[1], [0]]))
+    assert first.training.history != other.training.history
+    again = compression.fine_tune_again(run, [[0], [1]], parameters)
+    assert again.training.history == first.training.history
+
+
 def test_a_run_that_held_nothing_out_is_refused(finished):
     parameters, write = finished
     write(hold_out=0.0)

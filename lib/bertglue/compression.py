@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from bertglue import environment, litert, pruning
+from bertglue import environment, litert, pruning, records
 from bertglue.deployment import KINDS, convert
 from bertglue.epochs import Training
 from bertglue.errors import InputError
 from bertglue.parameters import CompressionParameters, Parameters
 from bertglue.prediction import predict_splits
 from bertglue.preprocessing import Preprocessor, tokenize_data
-from bertglue.records import RECORD, Scores, evaluate, read_record, write_json
+from bertglue.records import COMPRESSION, RECORD, Scores, evaluate, read_record, write_json
 from bertglue.saving import load_classifier
 from bertglue.selection import Choice, choose_heads
 from bertglue.sources import Data, load_data
@@ -25,8 +26,7 @@ from bertglue.tasks import get_task
 from bertglue.tokens import Tokens
 from bertglue.training import train
 
-COMPRESSION = "compression.json"
-WHOLE, PRUNED = "all heads", "chosen heads"
+WHOLE, PRUNED = records.WHOLE, records.PRUNED  # which pages know as well
 CALIBRATION = 64  # rows of train that static ranges are taken from
 
 
@@ -110,10 +110,10 @@ def fine_tune_again(run: Finished, kept: list[list[int]], parameters: Compressio
     classifier = pruning.keep(run.classifier, kept)
     labelled = [HELD_OUT, *run.data.task.validation]
     before = evaluate(run.data, predict_splits(classifier, run.tokens, labelled, run.recipe))
-    folder = Path(parameters.output_dir) / f"again-{sum(map(len, kept))}"
-    recipe = run.recipe.model_copy(update={"epochs": parameters.retrain_epochs, "run_dir": str(folder)})
-    folder.mkdir(parents=True, exist_ok=True)
-    training = train(classifier, run.data, run.tokens, recipe)
+    # a state to go on from does not say which heads and weights it began with, so none is left behind
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = run.recipe.model_copy(update={"epochs": parameters.retrain_epochs, "run_dir": folder})
+        training = train(classifier, run.data, run.tokens, recipe)
     return Again(kept, before, classifier, training, evaluate(run.data, training.logits))
 
 

@@ -108,7 +108,7 @@ def intervals(task: Task, labels: np.ndarray, predictions: np.ndarray, seed: int
     found = {}
     if "accuracy" in task.metrics:
         right = int(np.equal(labels, predictions).sum())
-        found["accuracy"] = tuple(map(float, stats.binomtest(right, len(labels)).proportion_ci(method="wilson")))
+        found["accuracy"] = wilson(right, len(labels))
     others = [name for name in task.metrics if name != "accuracy"]
     if others:
         resample = resample_rows if task.regression else resample_counts
@@ -116,6 +116,12 @@ def intervals(task: Task, labels: np.ndarray, predictions: np.ndarray, seed: int
         bounds = np.percentile(draws, (2.5, 97.5), axis=0).T.tolist()
         found |= dict(zip(others, map(tuple, bounds), strict=True))
     return {name: found[name] for name in task.metrics}
+
+
+def wilson(right: int, rows: int) -> tuple[float, float]:
+    """Give Wilson's 95 % interval of a share of rows."""
+    low, high = stats.binomtest(right, rows).proportion_ci(method="wilson")
+    return float(low), float(high)
 
 
 def resample_rows(labels: np.ndarray, predictions: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, ...]]:

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 from scipy import stats
 
-from bertglue.metrics import RESAMPLES
+from bertglue.metrics import RESAMPLES, wilson
 
 # the report's name of a column, our task and its validation split
 COLUMNS = {
@@ -84,7 +84,7 @@ def interval(one: Printed) -> tuple[float, float] | None:
     that follow from the two. The report's F1 is no F1 and has none.
     """
     if one.metric == "accuracy":
-        return wilson(one.value, one.examples)
+        return wilson(round(one.value * one.examples), one.examples)
     if one.metric in ("pearson", "spearman"):
         width = QUANTILE * np.sqrt((1.0 if one.metric == "pearson" else 1.06) / (one.examples - 3))
         return tuple(np.tanh(np.arctanh(one.value) + side * width) for side in (-1, 1))
@@ -92,12 +92,6 @@ def interval(one: Printed) -> tuple[float, float] | None:
     if one.metric == "f1" and accuracy:
         return f1_interval(one.value, accuracy.value, one.examples)
     return None
-
-
-def wilson(share: float, rows: int) -> tuple[float, float]:
-    """Give Wilson's 95 % interval of a share of rows."""
-    found = stats.binomtest(round(share * rows), rows).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
 
 
 def f1_interval(f1: float, accuracy: float, rows: int, seed: int = 0) -> tuple[float, float]:

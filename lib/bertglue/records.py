@@ -18,6 +18,8 @@ from bertglue.sources.data import Data
 from bertglue.tasks import AX, TASKS
 
 RECORD, LOGITS, LABELS = "record.json", "logits.npz", "labels.npz"
+COMPRESSION = "compression.json"  # of a run that was made smaller; the models in it:
+WHOLE, PRUNED = "all heads", "chosen heads"
 RESUME = "resume.npz"  # the state of a run that is not finished
 
 

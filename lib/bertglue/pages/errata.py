@@ -12,7 +12,7 @@ from bertglue.figures import STYLE, color, finish
 from bertglue.pages.common import joined
 from bertglue.pages.model import BERT_BASE
 from bertglue.pages.results import LOGS, reference_runs
-from bertglue.published import COLUMNS, LACKING, PAPER, PEERS, REPORT, published, score, wilson
+from bertglue.published import COLUMNS, LACKING, PAPER, PEERS, REPORT, interval, published, score
 from bertglue.report import table
 from bertglue.runs import Runs
 from bertglue.tasks import TASKS
@@ -129,7 +129,7 @@ def sampling_table():
     rows = []
     for name in COLUMNS:
         one = next(filter(None, (score(who, name, "accuracy") for who in (REPORT, *PEERS))))
-        low, high = wilson(one.value, one.examples)
+        low, high = interval(one)
         rows.append(
             {
                 "task": name,
@@ -317,7 +317,7 @@ def say_figures(runs: Runs) -> str:
 
 def say_one_seed(runs: Runs) -> str:
     one = score(REPORT, "RTE", "accuracy")
-    low, high = wilson(one.value, one.examples)
+    low, high = interval(one)
     return (
         f"RTE's {one.value:.3f} over {one.examples} rows has a half-width of {50 * (high - low):.1f} points; all below"
     )

@@ -10,18 +10,16 @@ import pandas as pd
 from bertglue.figures import color, small_multiples
 from bertglue.metrics import TITLES
 from bertglue.pages.common import joined
+from bertglue.records import COMPRESSION, PRUNED, WHOLE, read_json
 from bertglue.report import table
 from bertglue.tasks import TASKS
 
-COMPRESSION = "compression.json"
 ORDERS = {"gradient": "gradient of a gate", "magnitude": "weight magnitude", "random": "random order"}
 STEPS = {"before": "heads removed", "after": "fine-tuned again"}
 
 
 def load(paths: str | list[str]) -> dict[str, dict]:
     """Read the compressions under a folder, or of given files, as {task: record}."""
-    from bertglue.records import read_json
-
     files = sorted(Path(paths).rglob(COMPRESSION)) if isinstance(paths, str) else [Path(path) for path in paths]
     found = {record["task"]: record for record in (read_json(path, "compression") for path in files)}
     return {name: found[name] for name in TASKS if name in found}
@@ -57,7 +55,7 @@ def sweeps(found: dict[str, dict]):
             share, scores = points[0, :, 0] / total, points[:, :, 1]
             axis.plot(share, scores.mean(axis=0), "osd"[at] + "-", color=color(at), label=title)
             axis.fill_between(share, scores.min(axis=0), scores.max(axis=0), color=color(at), alpha=0.2, linewidth=0)
-        again = record["again"]["chosen heads"]
+        again = record["again"][PRUNED]
         kept = sum(map(len, again["kept"])) / total
         score = again["after"]["metrics"][split][metric]
         axis.plot(kept, score, "*", color=color(3), markersize=11, label="chosen, fine-tuned again")
@@ -103,7 +101,7 @@ def choices(found: dict[str, dict]):
         row |= {"chosen": sum(map(len, record["choice"]["kept"])), "sweep's optimum": optimum(record)}
         for model, again in record["again"].items():
             for step, said in STEPS.items():
-                if (model, step) == ("all heads", "before"):
+                if (model, step) == (WHOLE, "before"):
                     said = "as fine-tuned"
                 low, high = again[step]["interval"][split][metric]
                 score = again[step]["metrics"][split][metric]
@@ -121,7 +119,7 @@ def findings(found: dict[str, dict]) -> str:
         split, _ = main_split(record)
         gone = sum(record["heads"]) - sum(map(len, record["choice"]["kept"]))
         said.append(f"{gone} of {sum(record['heads'])} on {TASKS[name].title}")
-        losses = [record["again"][model]["history"][-1][split]["loss"] for model in ("chosen heads", "all heads")]
+        losses = [record["again"][model]["history"][-1][split]["loss"] for model in (PRUNED, WHOLE)]
         if losses[0] < losses[1]:
             lower.append(f"{TASKS[name].title} ({losses[0]:.3f} against {losses[1]:.3f})")
     hope = f"it is lower on {joined(lower)}" if lower else "it is lower on no task"
