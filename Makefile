@@ -1,6 +1,6 @@
 # The short commands. Each works first after a clone: the environment is made when it is missing.
 # make book [PROFILE=embedded] [TASKS="cola mrpc"] [JOBS=2] [GLUE_DIR=folder] [ENCODER=handle]
-#           [SEEDS="0 1"] [LEARNING_RATES="1e-4 3e-4"] [CLUSTER=slurm]
+#           [SEEDS="0 1"] [LEARNING_RATES="1e-4 3e-4"] [COMPRESS="cola mrpc"] [CLUSTER=slurm]
 PYTHON ?= python3
 PROFILE ?= embedded
 TASKS ?= cola sst2 mrpc stsb qqp mnli qnli rte wnli
@@ -9,6 +9,7 @@ CLUSTER ?=
 JOBS ?= $(if $(CLUSTER),20,$(CORES))
 SEEDS ?= 0
 LEARNING_RATES ?=
+COMPRESS ?=
 GLUE_DIR ?=
 ENCODER ?=
 BIN := .venv/bin
@@ -20,7 +21,7 @@ READY := .venv/ready
 help:
 	@echo "make book    run every task that is not done yet and build book/_build/html/index.html"
 	@echo "             PROFILE=embedded|glue|full  TASKS=\"cola mrpc\"  JOBS=$(JOBS)  SEEDS=0  GLUE_DIR=...  ENCODER=..."
-	@echo "             LEARNING_RATES=\"1e-4 3e-4\"  CLUSTER=slurm|kubernetes|googlebatch  (fill in params/clusters first)"
+	@echo "             LEARNING_RATES=\"1e-4 3e-4\"  COMPRESS=\"cola mrpc\" (or none)  CLUSTER=slurm|kubernetes|googlebatch  (fill in params/clusters first)"
 	@echo "make pdf     the same, and the book as one PDF (it needs a Chromium: apt install chromium, or CHROMIUM=...)"
 	@echo "make reference  fine-tune the embedded encoder, and its fresh weights, on real GLUE (GLUE_DIR=folder; hours)"
 	@echo "make bench   race Hugging Face's Trainer, hub.KerasLayer and this project (GLUE_DIR=folder VOCABULARY=vocab.txt; long)"
@@ -37,7 +38,7 @@ WHERE := $(if $(CLUSTER),--profile params/clusters/$(CLUSTER) --jobs $(JOBS),--c
 SNAKEMAKE = PATH="$(abspath $(BIN)):$$PATH" snakemake $(WHERE) \
   --quiet host progress reason --rerun-incomplete --keep-going
 CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEARNING_RATES)" glue_dir="$(GLUE_DIR)" \
-  encoder="$(ENCODER)"
+  encoder="$(ENCODER)" compress="$(COMPRESS)"
 
 # Where runs fail, the book is built from the others, says so, and make ends with an error that names them.
 BUILD = $(SNAKEMAKE) $@ --config profile="$(PROFILE)" $(CONFIG)
@@ -52,10 +53,13 @@ MADE_pdf = the book as a paper: book/_build/pdf/bertglue.pdf
 reference: SEEDS = 0 1 2
 reference: LEARNING_RATES = 1e-4 3e-4 1e-3
 reference: TASKS = cola sst2 mrpc qqp mnli qnli
+reference: COMPRESS = none
 reference: $(READY)
 	@for profile in reference reference-fresh; do \
 	  $(SNAKEMAKE) runs/$$profile/results.json --config profile=$$profile $(CONFIG) || exit 1; done
-	@$(BIN)/python -m bertglue.reference runs/reference/results.json runs/reference-fresh/results.json
+	@smaller=$$($(BIN)/python -m bertglue.reference runs/reference/results.json --to-compress) && \
+	  $(SNAKEMAKE) $$smaller --config profile=reference $(CONFIG) && \
+	  $(BIN)/python -m bertglue.reference runs/reference/results.json runs/reference-fresh/results.json --compressions $$smaller
 
 test: $(READY)
 	GLUE_DIR="$(GLUE_DIR)" $(BIN)/python -m pytest

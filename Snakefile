@@ -24,6 +24,23 @@ def read_parameters(task):
     return parameters
 
 
+def to_compress():
+    """Name the tasks whose runs are made smaller: what COMPRESS lists, or else three that held a part of train out."""
+    asked = config.get("compress")
+    if asked in (None, ""):
+        return [task for task in ("cola", "sst2", "mrpc") if task in CHOSEN and PARAMETERS[task].hold_out]
+    tasks = [] if asked == "none" else str(asked).split()
+    for task in tasks:
+        if task not in CHOSEN:
+            raise InputError(f"COMPRESS names {task!r}; choose from TASKS ({' '.join(CHOSEN)}), or give none")
+        if not PARAMETERS[task].hold_out:
+            raise InputError(
+                f"COMPRESS names {task}, whose profile has hold_out 0; set a share of train such as 0.1 in "
+                f"params/profiles/{PROFILE}.yaml"
+            )
+    return tasks
+
+
 def numbers(name, convert):
     """Read the numbers that a variable lists."""
     given = config.get(name)
@@ -45,6 +62,7 @@ try:
     if JOBS < 1:
         raise InputError(f"JOBS is {JOBS}; give 1 or more")
     PARAMETERS = {task: read_parameters(task) for task in CHOSEN}
+    COMPRESS = to_compress()
 except InputError as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)  # nothing was begun
@@ -60,16 +78,25 @@ EXPECTED = {
     for seed in SEEDS
 }
 RUNS = list(EXPECTED)
+# of a task with several runs the first is made smaller, {folder: task}
+SMALLER = f"runs/{PROFILE}/compressed/{{task}}/lr{{learning_rate}}-seed{{seed}}"
+COMPRESSIONS = {
+    SMALLER.format(task=task, learning_rate=(RATES or [PARAMETERS[task].learning_rate])[0], seed=SEEDS[0]): task
+    for task in COMPRESS
+}
 # after a failure the Makefile asks for a book of what is there
 DONE = [run for run in RUNS if os.path.exists(f"{run}/record.json")] if config.get("partial") else RUNS
-PAGES = ["intro", "data", "model", "design", "results", "viability", "errata", "hardware", "status", "contents"]
+MADE_SMALLER = [f for f in COMPRESSIONS if os.path.exists(f"{f}/compression.json")] if config.get("partial") else list(COMPRESSIONS)
+PAGES = [
+    "intro", "data", "model", "design", "modifications", "results", "viability", "errata", "hardware", "status", "contents"
+]
 MEASURED = [f"lib/bertglue/{name}.json" for name in ("tpu", "speed", "growth")]
 DRAWN_BY = [
     f"lib/bertglue/{name}"
     for name in ("figures.py", "published.yaml", "published.py", "report.py", "runs.py", "speed.py", "tpu.py", "transfer.py")
 ]
 DRAWN_BY += [f"lib/bertglue/pages/{name}" for name in sorted(os.listdir("lib/bertglue/pages")) if name.endswith(".py")]
-REFERENCE = ["lib/bertglue/reference.json", "lib/bertglue/embedded/pretraining.json"]
+REFERENCE = [f"lib/bertglue/{name}" for name in ("reference.json", "compressions.jsonl", "embedded/pretraining.json")]
 BOOK, PDF = "book/_build/html/index.html", "book/_build/pdf/bertglue.pdf"
 
 
@@ -160,14 +187,47 @@ rule finetune:
         """
 
 
+# Runs after fine-tuning on its classifier; the files that it writes, and measures, lie beside its record.
+rule compress:
+    input:
+        notebook="notebooks/compress.ipynb",
+        record=f"{RUN}/record.json",
+        parameters=[f for f in (f"params/compression/{PROFILE}.yaml",) if os.path.exists(f)],
+    output:
+        notebook=f"{SMALLER}/compress.ipynb",
+        record=f"{SMALLER}/compression.json",
+    log:
+        f"runs/{PROFILE}/logs/compress-{{task}}-lr{{learning_rate}}-seed{{seed}}.log",
+    params:
+        folder=lambda wildcards, output: os.path.dirname(output.record),
+        run=lambda wildcards, input: os.path.dirname(input.record),
+        given=f"-r glue_dir {shlex.quote(str(config['glue_dir']))}" if config.get("glue_dir") else "",
+        files=lambda wildcards, input: " ".join(f"-f {name}" for name in input.parameters),
+    threads: THREADS
+    resources:
+        run=1,
+        accelerator=int(has_accelerator()),
+    message:
+        "{wildcards.task}: making the classifier smaller; log in {log}"
+    shell:
+        """
+        rm -rf {params.folder} {params.folder}.partial && mkdir -p {params.folder}.partial
+        export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=2
+        papermill {input.notebook} {params.folder}.partial/compress.ipynb --no-progress-bar --log-output             {params.files} {params.given} -r run_dir {params.run} -r output_dir {params.folder}.partial > {log} 2>&1           || {{ echo "{wildcards.task}, made smaller: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
+        mv {params.folder}.partial {params.folder}
+        """
+
+
 rule results:
     input:
         expand("{run}/record.json", run=DONE),
+        expand("{folder}/compression.json", folder=MADE_SMALLER),
     output:
         results=f"runs/{PROFILE}/results.json",
         status=f"runs/{PROFILE}/status.json",
     params:
         runs=EXPECTED,
+        compressions=COMPRESSIONS,
     message:
         "gathering {output.results}"
     run:
@@ -175,7 +235,7 @@ rule results:
 
         from bertglue.runs import gather
 
-        gather(params.runs, Path(output.results), Path(f"runs/{PROFILE}/logs"))
+        gather(params.runs, Path(output.results), Path(f"runs/{PROFILE}/logs"), params.compressions)
 
 
 rule page:
@@ -227,6 +287,7 @@ rule book:
         [f"book/{name}" for name in sorted(os.listdir("book")) if name.endswith((".md", ".bib"))],
         [f"book/_static/{name}" for name in sorted(os.listdir("book/_static"))],
         notebooks=expand("{run}/finetune.ipynb", run=[r for r in DONE if r.endswith(f"seed{SEEDS[0]}")]),
+        compressions=expand("{folder}/compress.ipynb", folder=MADE_SMALLER),
         pages=expand(f"runs/{PROFILE}/pages/{{page}}.ipynb", page=[*PAGES, "transfer"]),
     output:
         BOOK,
@@ -239,7 +300,7 @@ rule book:
         "building the book; log in {log}"
     shell:
         """
-        {{ python -m bertglue.book {params.source} --profile {params.profile} {input.notebooks} {input.pages} \
+        {{ python -m bertglue.book {params.source} --profile {params.profile} {input.notebooks} {input.compressions} {input.pages} \
           && jupyter-book build {params.source} --config {params.source}/_config.yml --path-output book \
                -W -n --keep-going --all
         }} > {log} 2>&1 || {{ tail -n 20 {log} >&2; exit 1; }}

@@ -13,16 +13,20 @@ def write_notebook(path, text="# A title\n\n[![Open in Colab](https://x/assets/c
 
 def test_the_book_holds_what_was_run(tmp_path):
     run = write_notebook(tmp_path / "runs/embedded/rte/lr0.001-seed0/finetune.ipynb")
+    smaller = write_notebook(tmp_path / "runs/embedded/compressed/rte/lr0.001-seed0/compress.ipynb")
     pages = [
         write_notebook(tmp_path / f"runs/embedded/pages{i}/pages/{n}.ipynb") for i, n in enumerate(("intro", "data"))
     ]
     source = tmp_path / "source"
-    book.assemble(source, "embedded", [run, *pages])
+    book.assemble(source, "embedded", [run, smaller, *pages])
     toc = yaml.safe_load((source / "_toc.yml").read_text())
     chapters = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
-    assert chapters == ["pages/data", "modifications", "tasks/rte", "references"]
+    assert chapters == ["pages/data", "tasks/rte", "compressed/rte", "references"]
     assert (source / "intro.ipynb").exists()
     assert nbformat.read(source / "tasks/rte.ipynb", as_version=4).cells[0].source == "# RTE\n\ntext"
+    assert (
+        nbformat.read(source / "compressed/rte.ipynb", as_version=4).cells[0].source.startswith("# RTE, made smaller\n")
+    )
     assert "not GLUE" in yaml.safe_load((source / "_config.yml").read_text())["html"]["announcement"]
 
 

@@ -58,6 +58,15 @@ def test_export_says_what_it_wrote_and_writes_nothing_over(tiny_config, tmp_path
     assert isinstance(again.exception, InputError)
 
 
+def test_an_export_in_fewer_bits_is_read_like_a_run(tiny_config, tmp_path):
+    run, stored = write_run(tmp_path / "run", tiny_config, "mrpc"), tmp_path / "stored"
+    shown = invoke("export", run, stored, "--kind", "keras-float16")
+    assert "stored: keras-float16, 0." in shown.output.replace("\n", "")
+    first, second = (invoke("predict", folder, text="w1 w2\tw3\n").output.splitlines()[1] for folder in (run, stored))
+    assert first.split("\t")[0] == second.split("\t")[0]
+    assert float(first.split("\t")[1]) == pytest.approx(float(second.split("\t")[1]), abs=1e-3)
+
+
 @pytest.mark.parametrize("task", ["rte", "stsb"])
 def test_predict_streams_what_the_classifier_says(tiny_config, tmp_path, task):
     folder = write_run(tmp_path / task, tiny_config, task)

@@ -10,7 +10,8 @@ from bertglue.encoder import EncoderConfig, build_encoder
 from bertglue.pages import modifications
 from bertglue.parameters import CompressionParameters, Parameters
 from bertglue.preprocessing import Preprocessor
-from bertglue.records import write_json
+from bertglue.records import PRUNED, write_json
+from bertglue.runs import Runs
 from bertglue.saving import save_classifier
 from bertglue.sources.data import HELD_OUT, Data, Split
 from bertglue.tasks import TASKS
@@ -44,6 +45,7 @@ def finished(tmp_path, monkeypatch):
         recipe = Parameters(task="mrpc", hold_out=hold_out, max_length=16, batch_size=8)
         write_json(folder / "record.json", {
             "task": "mrpc", "source": "embedded", "encoder": "embedded", "seed": 0, "learning_rate": 2e-5,
+            "examples": {}, "baseline": {"validation": {"f1": 0.125, "accuracy": 0.5}},
             "parameters": recipe.model_dump(exclude={"run_dir", "cache_dir"}),
         })  # fmt: skip
 
@@ -81,16 +83,32 @@ def test_a_run_is_made_smaller_and_every_step_is_recorded(finished):
     sizes = {(file["model"], file["kind"]): file["bytes"] for file in record["files"]}
     assert sizes[compression.PRUNED, "float32"] < sizes[compression.WHOLE, "float32"]
 
-    found = modifications.load(str(path.parent))
+    assert record["files"][-1]["kind"] == "int8, Keras"
+    assert record["files"][-1]["peak_memory_mb"] is None
+    for one in record["again"].values():
+        assert [row["epoch"] for row in one["history"]] == [0, 1]
+        assert one["history"][0]["validation"]["loss"] > 0
+
+    found = modifications.read([path])
     assert list(found) == ["mrpc"]
-    assert modifications.load([path]) == found
+    states = [
+        {"task": "mrpc", "run": path.parent.name, "state": state, "reason": ""} for state in ("failed", "finished")
+    ]
+    assert modifications.load(Runs(place=path.parent.parent, compressions=states)) == found
+    assert modifications.load(Runs(place=path.parent.parent, compressions=states[:1])) == {}
     for show in (modifications.sweeps, modifications.head_maps, modifications.losses):
         assert show(found).axes
-    assert f"{whole['f1']:.3f}" in modifications.choices(found).data
+    shown = modifications.scores(found).data
+    assert f"{whole['f1']:.3f}" in shown
+    assert "0.125" in shown  # the baseline
+    assert f"{choice.reference:.3f} ± {choice.error:.3f}" in modifications.choices(found).data
     assert "int8 static" in modifications.files(found).data
     assert "of 4 on MRPC" in modifications.findings(found)
+    assert "MRPC (" in modifications.loss_findings(found)
+    record["again"][PRUNED]["history"][-1]["validation"]["loss"] = 0.01
+    assert "ends lower with the chosen heads on MRPC (0.010 against" in modifications.loss_findings({"mrpc": record})
     assert 0 <= modifications.optimum(record) <= 4
-    assert "No run was compressed" in modifications.findings({})
+    assert "No run was made smaller" in modifications.findings({})
 
 
 def test_fine_tuning_again_does_not_go_on_from_other_heads(finished):

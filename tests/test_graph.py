@@ -29,6 +29,11 @@ def snakemake(*config, options=("--cores", "2")):
         (["profile=../../etc"], "error: PROFILE is '../../etc'"),
         (["seeds=one"], "error: SEEDS is 'one'"),
         (["jobs=0"], "error: JOBS is 0; give 1 or more"),
+        (["tasks=cola", "compress=rte"], "error: COMPRESS names 'rte'; choose from TASKS (cola), or give none"),
+        (
+            ["profile=full", "tasks=cola", "compress=cola"],
+            "error: COMPRESS names cola, whose profile has hold_out 0; set",
+        ),
     ],
 )
 def test_bad_input_is_one_line(config, message):
@@ -77,6 +82,22 @@ def test_a_grid_has_one_run_for_each_task_rate_and_seed():
     assert result.returncode == 0, result.stderr
     runs = re.findall(r"Job \d+: (\w+): fine-tuning \(learning rate (\S+), seed (\d)\)", result.stdout + result.stderr)
     assert sorted(set(runs)) == sorted(itertools.product(("cola", "rte"), ("0.0005", "0.001"), "01"))
+
+
+@pytest.mark.parametrize(
+    ("config", "smaller"),
+    [
+        (["tasks=cola rte mrpc"], ["cola 0.0003 0", "mrpc 0.0003 0"]),
+        (["tasks=cola rte", "compress=rte", "seeds=1 2", "learning_rates=0.001 0.0005"], ["rte 0.001 1"]),
+        (["tasks=cola rte", "compress=none"], []),
+        (["profile=full", "tasks=cola"], []),
+    ],
+)
+def test_runs_that_held_a_part_out_are_made_smaller(config, smaller):
+    result = snakemake(*config)
+    assert result.returncode == 0, result.stderr
+    logs = re.findall(r"logs/compress-(\w+)-lr(\S+)-seed(\d)\.log", result.stdout + result.stderr)
+    assert sorted({" ".join(log) for log in logs}) == smaller
 
 
 def test_an_empty_variable_is_the_default():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from bertglue import metrics
 from bertglue.tasks import TASKS
+from sklearn import metrics as sk
 
 
 def test_baseline_of_always_positive_mrpc():
@@ -50,11 +51,29 @@ def test_counts_resampled_are_rows_resampled(name):
     predictions = np.where(rng.random(300) < 0.7, labels, 1 - labels)
     metric = TASKS[name].metrics[0]
     spread = [
-        np.percentile([metrics.FUNCTIONS[metric](*sample) for sample in resample(labels, predictions, 0)], (2.5, 97.5))
+        np.percentile(resample([metric], labels, predictions, np.random.default_rng(0))[:, 0], (2.5, 97.5))
         for resample in (metrics.resample_rows, metrics.resample_counts)
     ]
     np.testing.assert_allclose(*spread, atol=0.015)
     assert metrics.intervals(TASKS[name], labels, predictions)[metric] == pytest.approx(tuple(spread[1]))
+
+
+@pytest.mark.parametrize("outputs", [2, 3])
+@pytest.mark.parametrize("given", ["anything", "one label"])
+def test_metrics_of_counts_are_those_of_rows(outputs, given):
+    rng = np.random.default_rng(2)
+    rows = [(rng.integers(0, outputs, 50), rng.integers(0, outputs if given == "anything" else 1, 50)) for _ in "abc"]
+    matrices = np.array([sk.confusion_matrix(*row, labels=range(outputs)) for row in rows])
+    for name in ("matthews", "f1") if outputs == 2 else ("matthews",):
+        expected = [metrics.FUNCTIONS[name](*row) for row in rows]
+        np.testing.assert_allclose(metrics.COUNTED[name](matrices), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_rows_of_one_label_have_an_interval(label):
+    labels = np.full(20, label)
+    assert metrics.intervals(TASKS["mrpc"], labels, labels)["f1"] == (label, label)
+    assert metrics.intervals(TASKS["cola"], labels, labels)["matthews"] == (0, 0)
 
 
 def test_interval_has_the_width_of_the_binomial():

@@ -67,6 +67,7 @@ SHOWN = {  # everything that pages show of runs
     "cola_table": errata.cola_table,
     "states": status.states,
     "summary": status.summary,
+    "compressions": status.compressions,
     "finished": status.finished,
     "versions": status.versions,
     "devices": status.devices,
@@ -142,12 +143,6 @@ def slug(heading: str) -> str:
 
 def anchors(page: str) -> set[str]:
     """List the anchors of a page of the book: its headings, and the names of its figures."""
-    if page == contents.MODIFICATIONS:
-        return {
-            slug(line.lstrip("# "))
-            for line in (ROOT / "book" / f"{page}.md").read_text().splitlines()
-            if line[:1] == "#"
-        }
     found = set()
     for cell in nbformat.read(ROOT / "notebooks" / f"{page}.ipynb", as_version=4).cells:
         if cell.cell_type == "markdown":

@@ -6,7 +6,9 @@ import shutil
 import pytest
 from bertglue import runs, states
 from bertglue.errors import InputError
+from bertglue.pages.status import summary
 from bertglue.parameters import Parameters
+from bertglue.records import write_json, write_text
 from made_runs import EPOCHS, make_runs
 
 
@@ -99,3 +101,26 @@ def test_results_that_are_none_are_named(tmp_path):
 def test_the_book_shows_the_first_of_several_runs():
     records = [{"task": "rte", "seed": 0}, {"task": "rte", "seed": 1}]
     assert runs.Runs(records)["rte"]["seed"] == 0
+
+
+def test_runs_that_were_made_smaller_have_their_own_states(tmp_path, capsys):
+    path, logs = make_runs(tmp_path, ["cola"]), tmp_path / "logs"
+    folders = {
+        name: tmp_path / "compressed" / name / "lr2e-05-seed0" for name in ("cola", "rte", "qnli", "mrpc", "sst2")
+    }
+    write_json(folders["cola"] / "compression.json", dict.fromkeys(runs.SMALLER, {}))
+    write_json(folders["rte"] / "compression.json", {"task": "rte"})
+    write_text(folders["qnli"] / "compression.json", "half of")
+    write_text(logs / "compress-mrpc-lr2e-05-seed0.log", "Executing\nOut of memory\n")
+    runs.gather(expected(tmp_path, "cola"), path, logs, {str(folder): name for name, folder in folders.items()})
+    found = {state["task"]: (state["state"], state["reason"]) for state in runs.load(path).compressions}
+    assert found["cola"] == ("finished", "")
+    assert found["rte"] == ("foreign", f"an older version made it, without sweep; remove {folders['rte']}")
+    assert found["qnli"][0] == "failed"
+    assert found["mrpc"] == ("failed", "Out of memory")
+    assert found["sst2"] == ("not run", "")
+    assert states.main([str(tmp_path / states.STATES)]) == 1
+    assert "compressed/mrpc/lr2e-05-seed0: failed (Out of memory)" in capsys.readouterr().err
+    said = summary(runs.load(path))
+    assert "1 of 1 runs finished. 1 of 5 were made smaller." in said
+    assert "rte, made smaller (foreign)" in said

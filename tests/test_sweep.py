@@ -1,10 +1,11 @@
 """Heads removed one after another, and their number chosen: the scores are those of the smaller models."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from bertglue import InputError, gates, pruning, selection, sweep
+from bertglue import InputError, gates, metrics, pruning, selection, sweep
 from bertglue.batches import Batches
 from bertglue.parameters import Parameters
 from bertglue.records import evaluate
@@ -92,10 +93,26 @@ def test_a_trial_does_not_depend_on_the_ones_before(classifier, data, tokens):
         np.testing.assert_array_equal(weight, value)
 
 
+@pytest.mark.parametrize("epochs", [1, 5])
+def test_gates_may_travel_as_far_in_a_short_trial_as_in_a_long_one(classifier, data, tokens, epochs):
+    gated = selection.Gated(classifier, data, tokens, PARAMETERS.model_copy(update={"epochs": epochs}))
+    optimizer = gated.narrowed.model.optimizer
+    assert optimizer.faster * optimizer.rates(len(gated.batches) * epochs).sum() == pytest.approx(selection.TRAVEL)
+
+
+def test_a_perfect_score_has_a_standard_error(classifier, data, tokens, monkeypatch):
+    """Of the accuracy alone; a resampled metric does not vary."""
+    gated = selection.Gated(classifier, data, tokens, PARAMETERS)
+    labels = np.arange(100) % 2
+    monkeypatch.setattr(gated, "answers", lambda: (TASK, labels, labels))
+    low, _ = metrics.intervals(TASK, labels, labels)["accuracy"]
+    assert gated.error() == pytest.approx((1 - low) / 1.959964)
+
+
 def test_the_strength_is_raised_while_it_costs_nothing(classifier, data, tokens):
     choice = selection.choose_heads(classifier, data, tokens, PARAMETERS, trials=4)
     strengths = [trial.strength for trial in choice.trials]
-    assert strengths[0] == pytest.approx(0.01)
+    assert strengths[0] == pytest.approx(math.sqrt(selection.WEAKEST * selection.STRONGEST))
     for before, after, trial in zip(strengths, strengths[1:], choice.trials, strict=False):
         assert (after > before) == choice.enough(trial)
     assert len(set(strengths)) == 4

@@ -28,6 +28,11 @@ def assemble(source: Path, profile: str, notebooks: list[Path]) -> None:
         if notebook.parent.name == "pages":
             target = source / ("" if notebook.stem == FRONT else "pages") / notebook.name
             page = tag_parameters(nbformat.read(notebook, as_version=4), "remove-cell")
+        elif notebook.stem == "compress":  # runs/<profile>/compressed/<task>/<run>/compress.ipynb
+            task = notebook.parent.parent.name
+            target = source / "compressed" / f"{task}.ipynb"
+            page = tag_parameters(nbformat.read(notebook, as_version=4), "hide-input")
+            page.cells[0].source = f"# {TASKS[task].title}, made smaller\n" + page.cells[0].source.partition("\n")[2]
         else:  # runs/<profile>/<task>/<run>/finetune.ipynb
             task = notebook.parent.parent.name
             target = source / "tasks" / f"{task}.ipynb"

@@ -103,16 +103,23 @@ def export(
     run: Annotated[Path, typer.Argument(help="the folder of a finished run")],
     folder: Annotated[Path, typer.Argument(help="the folder to write")],
     kind: Annotated[
-        str, typer.Option(help="savedmodel (takes texts), or a LiteRT file: float32, float16, 'int8 dynamic'")
+        str,
+        typer.Option(
+            help="savedmodel (takes texts); float32, float16, 'int8 dynamic' (a LiteRT file); or keras-float16, "
+            "keras-bfloat16, keras-int8 (a folder that predict reads)"
+        ),
     ] = "savedmodel",
 ) -> None:
-    """Write a classifier for use elsewhere: a SavedModel that takes texts, or a LiteRT file with its tokenizer."""
-    from bertglue.export import export_litert, export_savedmodel
+    """Write a classifier for use elsewhere: as a SavedModel, as a LiteRT file with its tokenizer, or in fewer bits."""
+    from bertglue.export import export_keras, export_litert, export_savedmodel
     from bertglue.inference import Predictor
 
-    predictor = Predictor(run)
-    parts = (predictor.classifier, predictor.preprocessor, predictor.task, folder)
-    written = export_savedmodel(*parts) if kind == "savedmodel" else export_litert(*parts, kind)
+    if kind.startswith("keras-"):
+        written = export_keras(run, folder, kind.removeprefix("keras-"))
+    else:
+        predictor = Predictor(run)
+        parts = (predictor.classifier, predictor.preprocessor, predictor.task, folder)
+        written = export_savedmodel(*parts) if kind == "savedmodel" else export_litert(*parts, kind)
     size = sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
     print(f"{written}: {kind}, {size / 1e6:.1f} MB")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from bertglue import environment, litert, pruning, records
+from bertglue import environment, litert, metrics, pruning, quantization, records
 from bertglue.deployment import KINDS, convert
 from bertglue.epochs import Training
 from bertglue.errors import InputError
@@ -28,6 +28,7 @@ from bertglue.training import train
 
 WHOLE, PRUNED = records.WHOLE, records.PRUNED  # which pages know as well
 CALIBRATION = 64  # rows of train that static ranges are taken from
+BY_KERAS = "{}, Keras"  # the kind of a file that Keras wrote and runs
 
 
 @dataclass(frozen=True)
@@ -108,17 +109,20 @@ class Again:
 def fine_tune_again(run: Finished, kept: list[list[int]], parameters: CompressionParameters) -> Again:
     """Fine-tune the classifier with the given heads alone for some more epochs, by the recipe of its run."""
     classifier = pruning.keep(run.classifier, kept)
-    labelled = [HELD_OUT, *run.data.task.validation]
-    before = evaluate(run.data, predict_splits(classifier, run.tokens, labelled, run.recipe))
+    logits = predict_splits(classifier, run.tokens, [HELD_OUT, *run.data.task.validation], run.recipe)
+    before = evaluate(run.data, logits)
     # a state to go on from does not say which heads and weights it began with, so none is left behind
     with tempfile.TemporaryDirectory() as folder:
         recipe = run.recipe.model_copy(update={"epochs": parameters.retrain_epochs, "run_dir": folder})
         training = train(classifier, run.data, run.tokens, recipe)
+    losses = {s: {"loss": metrics.loss(run.data.task, run.data[s].labels, logits[s])} for s in logits}
+    training.history.insert(0, {"epoch": 0, **losses})
     return Again(kept, before, classifier, training, evaluate(run.data, training.logits))
 
 
 def write_files(run: Finished, models: dict[str, keras.Model], parameters: CompressionParameters) -> list[dict]:
-    """Write each model as LiteRT files, and measure them by running them over all of validation."""
+    """Write each model as LiteRT files, and the first as Keras files too; measure them by running them over all of
+    validation."""
     folder, rows = Path(parameters.output_dir), []
     folder.mkdir(parents=True, exist_ok=True)
     sample = run.tokens["train"].take(np.arange(min(CALIBRATION, len(run.tokens["train"]))))
@@ -126,16 +130,28 @@ def write_files(run: Finished, models: dict[str, keras.Model], parameters: Compr
         for kind in KINDS:
             path = folder / f"{name}-{kind}.tflite".replace(" ", "-")
             convert(model, path, kind, run.recipe.max_length, sample)
-            row = {"model": name, "kind": kind, "file": path.name, "metrics": {}, "interval": {}}
-            for split in run.data.task.validation:
-                facts, logits = litert.measure(path, run.tokens[split])
-                scores = evaluate(run.data, {split: logits})
-                row |= facts
-                row["metrics"] |= scores.metrics
-                row["interval"] |= scores.interval
-            rows.append(row)
-            print(f"{name}, {kind}: {row['bytes'] / 1e6:.2f} MB, {1000 * row['latency']['1']:.2f} ms a row", flush=True)
+            rows.append({"model": name, "kind": kind, **measured(run, path, litert.measure)})
+    name, model = next(iter(models.items()))
+    for kind in parameters.keras_kinds:
+        path = folder / f"{name}-{kind}.keras".replace(" ", "-")
+        quantization.store(model, kind).save(path)
+        rows.append({"model": name, "kind": BY_KERAS.format(kind), **measured(run, path, quantization.measure)})
+    for row in rows:
+        size, latency = row["bytes"] / 1e6, 1000 * row["latency"]["1"]
+        print(f"{row['model']}, {row['kind']}: {size:.2f} MB, {latency:.2f} ms a row", flush=True)
     return rows
+
+
+def measured(run: Finished, path: Path, measure) -> dict:
+    """Run a file over every validation split; give what was measured, and its scores."""
+    row = {"file": path.name, "metrics": {}, "interval": {}}
+    for split in run.data.task.validation:
+        facts, logits = measure(path, run.tokens[split])
+        scores = evaluate(run.data, {split: logits})
+        row |= facts
+        row["metrics"] |= scores.metrics
+        row["interval"] |= scores.interval
+    return row
 
 
 def write_compression(
@@ -143,9 +159,10 @@ def write_compression(
     files: list[dict],
 ) -> Path:  # fmt: skip
     """Write all that was found as `compression.json`."""
-    keys = ("task", "source", "encoder", "seed", "learning_rate")
+    keys = ("task", "source", "encoder", "seed", "learning_rate", "examples", "baseline")
     found = {
         **{key: run.record[key] for key in keys},
+        "epochs": run.recipe.epochs,
         "heads": pruning.count(run.classifier),
         "sweep": [{**asdict(point), "heads": point.heads} for point in points],
         "choice": {

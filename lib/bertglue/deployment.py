@@ -36,7 +36,7 @@ def convert(classifier: keras.Model, path: Path, kind: str, length: int, calibra
         )
     with padding_score(HARDLY if kind == "int8 static" else NEVER):
         traced = frozen(classifier, length)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], classifier)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], tf.Module())
     if kind != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind == "float16":

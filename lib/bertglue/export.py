@@ -1,4 +1,5 @@
-"""A fine-tuned classifier for use elsewhere: a SavedModel that takes texts, or a LiteRT file with its tokenizer."""
+"""A fine-tuned classifier for use elsewhere: a SavedModel that takes texts, a LiteRT file with its tokenizer, or the
+folder of a run with weights in fewer bits."""
 
 from __future__ import annotations
 
@@ -11,7 +12,9 @@ import keras
 from bertglue.deployment import convert
 from bertglue.errors import InputError
 from bertglue.preprocessing import Preprocessor
-from bertglue.saving import VOCABULARY
+from bertglue.quantization import store
+from bertglue.records import RECORD
+from bertglue.saving import VOCABULARY, load_classifier, save_classifier
 from bertglue.tasks import Task
 from bertglue.tokens import Tokens
 
@@ -85,6 +88,19 @@ def export_litert(
     (partial / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
     (partial / VOCABULARY).write_text("\n".join(preprocessor.vocabulary) + "\n", encoding="utf-8")
     (partial / EXAMPLE).write_text(USE.format(lower_case=preprocessor.lower_case))
+    return partial.rename(folder)
+
+
+def export_keras(run_dir: str | Path, folder: str | Path, kind: str) -> Path:
+    """Write a finished run's classifier with weights in fewer bits; `predict` reads the folder as it does the run's.
+
+    `kind` is one of `quantization.STORED`.
+    """
+    classifier, preprocessor = load_classifier(run_dir)
+    stored, folder = store(classifier, kind), Path(folder)
+    partial = empty(folder)
+    shutil.copy(Path(run_dir) / RECORD, partial / RECORD)
+    save_classifier(stored, preprocessor, partial)
     return partial.rename(folder)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -16,16 +15,16 @@ import numpy as np
 from bertglue.errors import InputError, reason
 from bertglue.tokens import INPUTS, Tokens
 
-BATCHES = (1, 32)  # rows whose latency is measured
+BATCHES, REPEATS = (1, 32), 20  # rows whose latency is measured, and how often
 
 
 class Deployed:
     """A LiteRT file, run on the CPU."""
 
-    def __init__(self, path: Path, threads: int | None = None):
+    def __init__(self, path: Path, threads: int = 1):
         from ai_edge_litert.interpreter import Interpreter
 
-        self.interpreter = Interpreter(str(path), num_threads=threads or os.cpu_count())
+        self.interpreter = Interpreter(str(path), num_threads=threads)
         self.inputs = {
             next(name for name in INPUTS if name in detail["name"]): detail
             for detail in self.interpreter.get_input_details()
@@ -52,7 +51,7 @@ class Deployed:
         parts = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
         return np.concatenate([self(tokens.batch(part, self.length)) for part in parts])
 
-    def latency(self, tokens: Tokens, batch_size: int, repeats: int = 20) -> float:
+    def latency(self, tokens: Tokens, batch_size: int, repeats: int = REPEATS) -> float:
         """Measure the seconds of a batch: the median of several."""
         inputs = tokens.batch(np.arange(batch_size) % len(tokens), self.length)
         self(inputs)
@@ -67,7 +66,7 @@ class Deployed:
 def measure(path: Path, tokens: Tokens) -> tuple[dict, np.ndarray]:
     """Measure a file in a process of its own: size [bytes], peak memory [MB], latency [s] by batch; and its logits.
 
-    All rows of `tokens` are predicted.
+    All rows of `tokens` are predicted. One thread computes, so that a run on another core changes little.
     """
     rows, logits = path.with_suffix(".rows.npz"), path.with_suffix(".logits.npy")
     np.savez(rows, ids=tokens.ids, offsets=tokens.offsets, second=tokens.second, seq_length=tokens.seq_length)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from scipy import special, stats
 from sklearn import metrics as sk
@@ -112,7 +110,7 @@ def intervals(task: Task, labels: np.ndarray, predictions: np.ndarray, seed: int
     others = [name for name in task.metrics if name != "accuracy"]
     if others:
         resample = resample_rows if task.regression else resample_counts
-        draws = [[FUNCTIONS[name](*sample) for name in others] for sample in resample(labels, predictions, seed)]
+        draws = resample(others, labels, predictions, np.random.default_rng(seed))
         bounds = np.percentile(draws, (2.5, 97.5), axis=0).T.tolist()
         found |= dict(zip(others, map(tuple, bounds), strict=True))
     return {name: found[name] for name in task.metrics}
@@ -124,16 +122,31 @@ def wilson(right: int, rows: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def resample_rows(labels: np.ndarray, predictions: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, ...]]:
-    """Draw as many rows as there are, again and again, with replacement."""
-    rng = np.random.default_rng(seed)
-    for _ in range(RESAMPLES):
-        rows = rng.integers(len(labels), size=len(labels))
-        yield labels[rows], predictions[rows]
+def resample_rows(names: list[str], labels: np.ndarray, predictions: np.ndarray, rng) -> np.ndarray:
+    """Draw as many rows as there are, with replacement, again and again; give metrics [draws, names]."""
+    drawn = rng.integers(len(labels), size=(RESAMPLES, len(labels)))
+    return np.array([[FUNCTIONS[name](labels[rows], predictions[rows]) for name in names] for rows in drawn])
 
 
-def resample_counts(labels: np.ndarray, predictions: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, ...]]:
-    """Draw how often each pair of label and prediction comes up in such rows, which is all that a metric looks at."""
-    pairs, counts = np.unique([labels, predictions], axis=1, return_counts=True)
-    for drawn in np.random.default_rng(seed).multinomial(len(labels), counts / len(labels), size=RESAMPLES):
-        yield *pairs, drawn
+def resample_counts(names: list[str], labels: np.ndarray, predictions: np.ndarray, rng) -> np.ndarray:
+    """Draw how often each label is given each answer in such rows, which is all that these metrics look at."""
+    number = 1 + max(1, labels.max(), predictions.max())
+    found = sk.confusion_matrix(labels, predictions, labels=range(number))
+    drawn = rng.multinomial(len(labels), found.ravel() / len(labels), size=RESAMPLES)
+    return np.stack([COUNTED[name](drawn.reshape(-1, *found.shape)) for name in names], axis=1)
+
+
+def matthews_of_counts(matrices: np.ndarray) -> np.ndarray:
+    """Compute the correlation of each confusion matrix [draws, labels, predictions] (Gorodkin, 2004)."""
+    total, right = matrices.sum(axis=(1, 2), dtype="float64"), matrices.trace(axis1=1, axis2=2)
+    true, given = (matrices.sum(axis=axis, dtype="float64") for axis in (2, 1))
+    spread = (total**2 - (true**2).sum(axis=1)) * (total**2 - (given**2).sum(axis=1))
+    return np.where(spread > 0, right * total - (true * given).sum(axis=1), 0.0) / np.sqrt(np.maximum(spread, 1.0))
+
+
+def f1_of_counts(matrices: np.ndarray) -> np.ndarray:
+    """Compute F1 of the second label from each confusion matrix [draws, 2, 2]."""
+    return 2 * matrices[:, 1, 1] / np.maximum(matrices[:, 1, :].sum(axis=1) + matrices[:, :, 1].sum(axis=1), 1)
+
+
+COUNTED = {"matthews": matthews_of_counts, "f1": f1_of_counts}

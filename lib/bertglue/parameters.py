@@ -152,12 +152,13 @@ class CompressionParameters(Checked):
     glue_dir: str | None = None
     cache_dir: str = "runs/cache"
     sweep_seeds: Positive = 3
-    sweep_rows: Positive = 512
+    sweep_rows: Positive = 256
     sweep_step: Positive = 1
-    trials: Positive = 6
-    trial_rows: Positive | None = None  # None: all; gates need some hundred steps to close
-    trial_epochs: Positive = 2
+    trials: Positive = 5
+    trial_rows: Positive | None = 2400  # None: all
+    trial_epochs: Positive = 1
     retrain_epochs: Positive = 1
+    keras_kinds: list[Literal["float16", "bfloat16", "int8"]] = ["bfloat16", "int8"]
 
 
 def is_parameter(name: str, value) -> bool:

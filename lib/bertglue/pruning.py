@@ -131,6 +131,8 @@ def weakest(scores: Sequence[np.ndarray], number: int) -> list[list[int]]:
 
 
 def rebuild(classifier: keras.Model, kept: Heads, dropout: float | None = None) -> keras.Model:
+    if any(variable.dtype == "int8" for variable in classifier.variables):
+        raise InputError("the classifier's weights are 8-bit integers already; take the one that was trained")
     encoder = classifier.get_layer("encoder")
     config = replace(config_of(encoder), heads=tuple(len(list(heads)) for heads in kept))
     rate = classifier.get_layer("pooled_dropout").rate

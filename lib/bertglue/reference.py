@@ -1,6 +1,7 @@
 """The reference run: the embedded encoder, and the same with fresh weights, fine-tuned on real GLUE files.
 
-`reference.json` beside this file holds its records; `make reference GLUE_DIR=...` makes them again.
+`reference.json` beside this file holds its records, `compressions.jsonl` three of its runs that were made smaller;
+`make reference GLUE_DIR=...` makes them again.
 """
 
 from __future__ import annotations
@@ -12,15 +13,34 @@ from pathlib import Path
 
 from bertglue.bundled import EMBEDDED
 from bertglue.errors import exit_status
-from bertglue.records import read_results, write_text
+from bertglue.grid import best_rate, group
+from bertglue.records import COMPRESSION, read_json, read_results, write_text
 
-RECORDS = Path(__file__).with_name("reference.json")
+RECORDS, COMPRESSED = (Path(__file__).with_name(name) for name in ("reference.json", "compressions.jsonl"))
+SMALLER = ("cola", "sst2", "mrpc")  # whose runs are made smaller
 UNTOLD = {"glue_dir"}  # where the files lay is nobody's business
 
 
 def records() -> list[dict]:
     """Read the records of the reference run."""
     return read_results(RECORDS)
+
+
+def compressions() -> list[dict]:
+    """Read what became of runs of the reference run that were made smaller."""
+    return [json.loads(line) for line in COMPRESSED.read_text(encoding="utf-8").splitlines()]
+
+
+def to_compress(results: Path) -> list[Path]:
+    """Name the compression of the best rate's first seed, for each task that is made smaller."""
+    runs = group((run for run in read_results(results) if run["task"] in SMALLER), "task").values()
+    return [results.parent / "compressed" / best_rate(same)[0]["run"] / COMPRESSION for same in runs]
+
+
+def keep_compressions(paths: list[Path], target: Path = COMPRESSED) -> Path:
+    """Gather compressions into one file, one a line."""
+    found = [read_json(path, "compression") for path in paths]
+    return write_text(target, "".join(json.dumps(record, allow_nan=False) + "\n" for record in found))
 
 
 def keep(paths: list[Path], target: Path = RECORDS) -> Path:
@@ -39,8 +59,20 @@ def main(arguments: list[str] | None = None) -> int:
         description="Keep the records of finished runs as the reference run, and write the encoder's card anew.",
     )
     parser.add_argument("results", type=Path, nargs="+", help="the results.json of each profile")
+    parser.add_argument("--compressions", type=Path, nargs="*", default=[], help="the runs that were made smaller")
+    parser.add_argument("--to-compress", action="store_true", help="keep nothing; name the compressions to make")
     options = parser.parse_args(arguments)
-    return exit_status(lambda: print(keep(options.results), write_card(EMBEDDED), sep="\n"))
+
+    def work():
+        if options.to_compress:
+            print(*to_compress(options.results[0]))
+            return
+        print(keep(options.results))
+        if options.compressions:
+            print(keep_compressions(options.compressions))
+        print(write_card(EMBEDDED))
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

@@ -7,22 +7,36 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bertglue.errors import InputError
-from bertglue.records import LABELS, LOGITS, RECORD, read_arrays, read_record, read_results, write_json
-from bertglue.states import FAILED, FINISHED, FOREIGN, NOT_RUN, STATES, read_states
+from bertglue.records import (
+    COMPRESSION,
+    LABELS,
+    LOGITS,
+    RECORD,
+    read_arrays,
+    read_json,
+    read_record,
+    read_results,
+    write_json,
+)
+from bertglue.states import COMPRESSIONS, FAILED, FINISHED, FOREIGN, NOT_RUN, STATES, read_states
 
 SHOWN = ("metrics", "interval", "baseline", "history", "curve", "labels", "lengths", "model", "timing")  # by pages
+SMALLER = ("sweep", "choice", "again", "files", "baseline", "epochs")  # the same of a compression
 ELSEWHERE = {"run_dir", "cache_dir", "glue_dir", "samples"}  # may differ within one book
 
 
 class Runs(dict):
     """The record of each task that has a finished run, {task: record}; of several runs of a task, the first.
 
-    `states` says of every run that was asked for what became of it, and `place` is the folder of `results.json`.
+    `states` says of every run that was asked for what became of it, `compressions` the same of the runs that were to be
+    made smaller, and `place` is the folder of `results.json`.
     """
 
-    def __init__(self, records=(), states: list[dict] | None = None, place: Path = Path()):
+    def __init__(
+        self, records=(), states: list[dict] | None = None, place: Path = Path(), compressions: list[dict] = ()
+    ):
         super().__init__({record["task"]: record for record in reversed(list(records))})
-        self.place = place
+        self.place, self.compressions = place, list(compressions)
         finished = [{"task": task, "state": FINISHED, "reason": ""} for task in self]
         self.states = finished if states is None else states
 
@@ -47,14 +61,17 @@ def load(path: str | Path) -> Runs:
         print(f"{path} is not there yet (`make book` writes it), so nothing is shown as run")
         return Runs()
     states = path.with_name(STATES)
-    return Runs(read_results(path), read_states(states) if states.exists() else None, path.parent)
+    if not states.exists():
+        return Runs(read_results(path), None, path.parent)
+    return Runs(read_results(path), read_states(states), path.parent, read_states(states, COMPRESSIONS))
 
 
-def gather(expected: Mapping[str, dict], target: Path, logs: Path) -> None:
+def gather(expected: Mapping[str, dict], target: Path, logs: Path, compressions: Mapping[str, str] | None = None):
     """Write `results.json` from the folders that hold what was asked for, and `status.json` about all of them.
 
     `expected` is {folder: parameters}. A folder without a record failed, if there is a log of it; one whose record
-    is of other parameters is foreign. Neither is in `results.json`.
+    is of other parameters is foreign. Neither is in `results.json`. `compressions` is {folder: task} of the runs that
+    were to be made smaller.
     """
     records, states = [], []
     for folder, parameters in expected.items():
@@ -64,7 +81,12 @@ def gather(expected: Mapping[str, dict], target: Path, logs: Path) -> None:
             records.append({"run": name, **record})
         keys = ("task", "learning_rate", "seed")
         states.append({**{key: parameters[key] for key in keys}, "run": name, "state": state, "reason": reason})
-    write_json(target.with_name(STATES), {"runs": states})
+    smaller = []
+    for folder, task in (compressions or {}).items():
+        state, reason = look_smaller(Path(folder), logs)
+        smaller.append({"task": task, "run": str(Path(folder).relative_to(target.parent)), "state": state,
+                        "reason": reason})  # fmt: skip
+    write_json(target.with_name(STATES), {"runs": states, COMPRESSIONS: smaller})
     write_json(target, records)
 
 
@@ -84,6 +106,20 @@ def look(folder: Path, parameters: dict, logs: Path) -> tuple[str, str, dict | N
     if lacking := [key for key in SHOWN if key not in record]:
         return FOREIGN, f"an older version made it, without {lacking[0]}; remove {folder}", None
     return FINISHED, "", record
+
+
+def look_smaller(folder: Path, logs: Path) -> tuple[str, str]:
+    """Give the state of the folder of a run that was made smaller, and the reason where it is not finished."""
+    if not (folder / COMPRESSION).exists():
+        log = logs / f"compress-{folder.parent.name}-{folder.name}.log"
+        return (FAILED, last_line(log)) if log.exists() else (NOT_RUN, "")
+    try:
+        record = read_json(folder / COMPRESSION, "compression")
+    except InputError as error:
+        return FAILED, str(error)
+    if lacking := [key for key in SMALLER if key not in record]:
+        return FOREIGN, f"an older version made it, without {lacking[0]}; remove {folder}"
+    return FINISHED, ""
 
 
 def last_line(log: Path) -> str:

@@ -11,6 +11,7 @@ import keras
 import bertglue.encoder  # noqa: F401  (registers the layers that a saved model names)
 from bertglue.errors import InputError
 from bertglue.preprocessing import Preprocessor
+from bertglue.quantization import widen
 from bertglue.tokens import read_vocabulary
 
 MODEL, VOCABULARY, CONFIG = "model.keras", "vocab.txt", "preprocessing.json"
@@ -30,11 +31,11 @@ def save_classifier(classifier: keras.Model, preprocessor: Preprocessor, run_dir
 
 
 def load_classifier(run_dir: str | Path) -> tuple[keras.Model, Preprocessor]:
-    """Load what `save_classifier` wrote. Runs no code from the file."""
+    """Load what `save_classifier` wrote, weights of 16 bits widened. Runs no code from the file."""
     folder = Path(run_dir)
     try:
         config = json.loads((folder / CONFIG).read_text())
         preprocessor = Preprocessor(read_vocabulary(folder / VOCABULARY), **config)
-        return keras.saving.load_model(folder / MODEL, safe_mode=True), preprocessor
+        return widen(keras.saving.load_model(folder / MODEL, safe_mode=True)), preprocessor
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{folder} holds no saved classifier ({error}); run its notebook again") from None

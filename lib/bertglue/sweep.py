@@ -42,7 +42,7 @@ class Point:
 
 def sweep(
     classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters, *,
-    seeds: int = 3, rows: int = 1024, step: int = 1,
+    seeds: int = 3, rows: int = 256, step: int = 1,
 ) -> list[Point]:  # fmt: skip
     """Remove heads, `step` at a time, in each order, and score validation after each removal.
 

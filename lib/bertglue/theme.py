@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+MASTERS = {"tasks": "finetune", "compressed": "compress"}  # one notebook, run for each page of the folder
+
 
 def notebook_of(page: str) -> str:
     """Give the notebook in the repository that a page of the book is a run of."""
-    return "notebooks/finetune.ipynb" if page.startswith("tasks/") else f"notebooks/{page.rpartition('/')[2]}.ipynb"
+    folder, _, name = page.rpartition("/")
+    return f"notebooks/{MASTERS.get(folder, name)}.ipynb"
 
 
 def point_buttons(app, pagename, templatename, context, doctree):

@@ -39,19 +39,20 @@ BEYOND = {  # what the report lacks
     "confusion matrices": ("results", "where-the-models-err"),
     "calibration": ("results", "confidence"),
     "hardest examples": ("results", "hardest-examples"),
+    "heads pruned, their number chosen by itself": ("modifications", "how-many-heads"),
+    "weights in fewer bits, as files": ("modifications", "fewer-bits"),
+    "the same on real GLUE": ("modifications", "on-real-glue"),
     "curves within the epochs": ("results", "within-the-epochs"),
     "parameters, counted layer by layer": ("model", "parameters-layer-by-layer"),
     "errata": ("errata", "errata"),
     "speed against other implementations": ("hardware", "speed"),
     "what pre-training gives, on real GLUE": ("transfer", None),
 }
-MODIFICATIONS = "modifications"  # a chapter, the others are notebooks
 
 
 def href(page: str, anchor: str | None) -> str:
     """Give the link from one page of the book to a place on another."""
-    folder = "../" if page == MODIFICATIONS else ""
-    return f"{folder}{page}.html" + (f"#{anchor}" if anchor else "")
+    return f"{page}.html" + (f"#{anchor}" if anchor else "")
 
 
 def states(runs: Runs) -> dict[tuple[str, int], str]:

@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from bertglue.figures import color, small_multiples
 from bertglue.metrics import TITLES
 from bertglue.pages.common import joined
 from bertglue.records import COMPRESSION, PRUNED, WHOLE, read_json
-from bertglue.report import table
+from bertglue.reference import compressions
+from bertglue.report import LINE, table
+from bertglue.runs import Runs
+from bertglue.states import FINISHED
 from bertglue.tasks import TASKS
 
 ORDERS = {"gradient": "gradient of a gate", "magnitude": "weight magnitude", "random": "random order"}
 STEPS = {"before": "heads removed", "after": "fine-tuned again"}
 
 
-def load(paths: str | list[str]) -> dict[str, dict]:
-    """Read the compressions under a folder, or of given files, as {task: record}."""
-    files = sorted(Path(paths).rglob(COMPRESSION)) if isinstance(paths, str) else [Path(path) for path in paths]
-    found = {record["task"]: record for record in (read_json(path, "compression") for path in files)}
+def read(paths: Iterable[Path]) -> dict[str, dict]:
+    """Read compressions, {task: record}."""
+    return by_task(read_json(path, "compression") for path in paths)
+
+
+def load(runs: Runs) -> dict[str, dict]:
+    """Read the compressions of a book's runs, {task: record}."""
+    finished = [state for state in runs.compressions if state["state"] == FINISHED]
+    return read(runs.place / state["run"] / COMPRESSION for state in finished)
+
+
+def reference() -> dict[str, dict]:
+    """Read the compressions of the reference run, on real GLUE, {task: record}."""
+    return by_task(compressions())
+
+
+def by_task(records: Iterable[dict]) -> dict[str, dict]:
+    found = {record["task"]: record for record in records}
     return {name: found[name] for name in TASKS if name in found}
 
 
@@ -45,7 +64,10 @@ def curve(record: dict, order: str) -> np.ndarray:
 
 
 def sweeps(found: dict[str, dict]):
-    """Draw the metric against the share of heads that are left, in three orders, and where the choice lies."""
+    """Draw the metric against the share of heads that are left, in three orders, and where the choice lies.
+
+    A band reaches from the lowest to the highest of the seeds.
+    """
 
     def draw(axis, record):
         split, metric = main_split(record)
@@ -53,15 +75,23 @@ def sweeps(found: dict[str, dict]):
         for at, (order, title) in enumerate(ORDERS.items()):
             points = curve(record, order)
             share, scores = points[0, :, 0] / total, points[:, :, 1]
-            axis.plot(share, scores.mean(axis=0), "osd"[at] + "-", color=color(at), label=title)
+            axis.plot(share, scores.mean(axis=0), "osd"[at] + "-", markersize=4, color=color(at), label=title)
             axis.fill_between(share, scores.min(axis=0), scores.max(axis=0), color=color(at), alpha=0.2, linewidth=0)
         again = record["again"][PRUNED]
         kept = sum(map(len, again["kept"])) / total
-        score = again["after"]["metrics"][split][metric]
-        axis.plot(kept, score, "*", color=color(3), markersize=11, label="chosen, fine-tuned again")
+        score, (low, high) = (again["after"][what][split][metric] for what in ("metrics", "interval"))
+        bar = [[max(score - low, 0)], [max(high - score, 0)]]
+        axis.errorbar(
+            kept, score, bar, fmt="*", color=color(3), markersize=11, capsize=2, label="chosen, fine-tuned again"
+        )
+        axis.axhline(record["baseline"][split][metric], color="0.4", linestyle="--", label="baseline")
         axis.set(xlabel="share of heads left", ylabel=TITLES[metric])
 
-    return small_multiples([(TASKS[name].title, record) for name, record in found.items()], draw, size=(2.4, 2.3))
+    return small_multiples(titled(found), draw, size=(2.4, 2.3))
+
+
+def titled(found: dict[str, dict]) -> list[tuple[str, dict]]:
+    return [(TASKS[name].title, record) for name, record in found.items()]
 
 
 def head_maps(found: dict[str, dict]):
@@ -78,8 +108,7 @@ def head_maps(found: dict[str, dict]):
         axis.set_xticklabels(range(1, width + 1))
         axis.set_yticklabels(range(1, len(kept) + 1))
 
-    shown = [(TASKS[name].title, record) for name, record in found.items()]
-    return small_multiples(shown, draw, size=(2.4, 1.5), grid=False)
+    return small_multiples(titled(found), draw, size=(2.4, 1.5), grid=False)
 
 
 def optimum(record: dict) -> int:
@@ -93,41 +122,77 @@ def optimum(record: dict) -> int:
 
 
 def choices(found: dict[str, dict]):
-    """List how many heads were chosen, the sweep's optimum, and the scores before and after fine-tuning again."""
+    """List how many heads were chosen, on held-out rows, and how many a sweep over validation would have kept."""
+    rows = []
+    for name, record in found.items():
+        choice = record["choice"]
+        kept = [trial for trial in choice["trials"] if trial["kept"] == choice["kept"]]
+        rows.append(
+            {
+                "task": TASKS[name].title,
+                "heads": sum(record["heads"]),
+                "chosen": sum(map(len, choice["kept"])),
+                "sweep's optimum": optimum(record),
+                "held out, all open": f"{choice['reference']:.3f} ± {choice['error']:.3f}",
+                "held out, chosen": f"{max(trial['score'] for trial in kept):.3f}" if kept else "",
+                "strength": f"{kept[-1]['strength']:.3g}" if kept else "none would do",
+            }
+        )
+    return table(pd.DataFrame(rows))
+
+
+def scores(found: dict[str, dict]):
+    """List the scores on validation before and after fine-tuning again, with the chosen heads and with all."""
     rows = []
     for name, record in found.items():
         split, metric = main_split(record)
-        row = {"task": TASKS[name].title, "metric": TITLES[metric], "heads": sum(record["heads"])}
-        row |= {"chosen": sum(map(len, record["choice"]["kept"])), "sweep's optimum": optimum(record)}
+        row = {"task": TASKS[name].title, "metric": TITLES[metric]}
         for model, again in record["again"].items():
             for step, said in STEPS.items():
                 if (model, step) == (WHOLE, "before"):
                     said = "as fine-tuned"
                 low, high = again[step]["interval"][split][metric]
-                score = again[step]["metrics"][split][metric]
-                row[f"{model}, {said}"] = f"{score:.3f} ({low:.3f}\u2060–\u2060{high:.3f})"
-        rows.append(row)
+                row[f"{model}, {said}"] = (
+                    f"{again[step]['metrics'][split][metric]:.3f}{LINE}{low:.3f}\u2060–\u2060{high:.3f}"
+                )
+        rows.append(row | {"baseline": f"{record['baseline'][split][metric]:.3f}"})
     return table(pd.DataFrame(rows), classes="scores")
 
 
+def dashed(low: float, high: float) -> str:
+    """Write an interval so that no line breaks in it."""
+    return f"{low:.3f}\u2060–\u2060{high:.3f}"
+
+
 def findings(found: dict[str, dict]) -> str:
-    """Say how many heads went, and whether fine-tuning the smaller model again has a lower validation loss."""
+    """Say how many heads went, and what that cost."""
     if not found:
-        return "No run was compressed in this build."
-    said, lower = [], []
+        return "No run was made smaller in this build."
+    said = []
+    for name, record in found.items():
+        split, metric = main_split(record)
+        gone = sum(record["heads"]) - sum(map(len, record["choice"]["kept"]))
+        before, after = (record["again"][model][step]["metrics"][split][metric]
+                         for model, step in ((WHOLE, "before"), (PRUNED, "after")))  # fmt: skip
+        said.append(
+            f"{gone} of {sum(record['heads'])} on {TASKS[name].title} ({TITLES[metric]} {before:.3f} as fine-tuned, "
+            f"{after:.3f} with the rest fine-tuned again)"
+        )
+    return f"The choice removed {joined(said)}; scores are on validation."
+
+
+def loss_findings(found: dict[str, dict]) -> str:
+    """Say whether fine-tuning the smaller model again ends with a lower validation loss than all heads do."""
+    if not found:
+        return ""
+    lower, higher = [], []
     for name, record in found.items():
         split, _ = main_split(record)
-        gone = sum(record["heads"]) - sum(map(len, record["choice"]["kept"]))
-        said.append(f"{gone} of {sum(record['heads'])} on {TASKS[name].title}")
-        losses = [record["again"][model]["history"][-1][split]["loss"] for model in (PRUNED, WHOLE)]
-        if losses[0] < losses[1]:
-            lower.append(f"{TASKS[name].title} ({losses[0]:.3f} against {losses[1]:.3f})")
-    hope = f"it is lower on {joined(lower)}" if lower else "it is lower on no task"
-    return (
-        f"The choice removed {joined(said)}. The published report hoped that pruning would regularise: after "
-        f"fine-tuning again, the validation loss with the chosen heads is set against that of all heads, after as many "
-        f"steps; {hope}."
-    )
+        ends = [record["again"][model]["history"][-1][split]["loss"] for model in (PRUNED, WHOLE)]
+        (lower if ends[0] < ends[1] else higher).append(f"{TASKS[name].title} ({ends[0]:.3f} against {ends[1]:.3f})")
+    words = [f"ends lower with the chosen heads on {joined(lower)}"] if lower else []
+    words += [f"does not on {joined(higher)}" if lower else f"ends no lower on {joined(higher)}"] if higher else []
+    return f"The validation loss {joined(words)}. These are differences of one run each."
 
 
 def losses(found: dict[str, dict]):
@@ -138,12 +203,12 @@ def losses(found: dict[str, dict]):
         for at, (model, again) in enumerate(record["again"].items()):
             history = again["history"]
             values = [row[split]["loss"] for row in history]
-            epochs = [row["epoch"] for row in history]
-            axis.plot(epochs, values, "so"[at] + "-", color=color(at), label=model)
-        axis.set(xlabel="epoch of fine-tuning again", ylabel="validation loss", xticks=epochs, xmargin=0.5)
+            axis.plot([row["epoch"] for row in history], values, "so"[at] + "-", color=color(at), label=model)
+        axis.set(xlabel="epoch of fine-tuning again", ylabel="validation loss")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_ylim(0, 1.2 * axis.get_ylim()[1])
 
-    return small_multiples([(TASKS[name].title, record) for name, record in found.items()], draw)
+    return small_multiples(titled(found), draw)
 
 
 def files(found: dict[str, dict]):
@@ -152,7 +217,6 @@ def files(found: dict[str, dict]):
     for name, record in found.items():
         split, metric = main_split(record)
         for file in record["files"]:
-            low, high = file["interval"][split][metric]
             rows.append(
                 {
                     "task": TASKS[name].title,
@@ -161,10 +225,11 @@ def files(found: dict[str, dict]):
                     "MB": f"{file['bytes'] / 1e6:.2f}",
                     "1 row, ms": f"{1000 * file['latency']['1']:.2f}",
                     "32 rows, ms": f"{1000 * file['latency']['32']:.1f}",
-                    "memory, MB": file["peak_memory_mb"],
-                    TITLES[metric] if len({main_split(r)[1] for r in found.values()}) == 1 else "score": (
-                        f"{file['metrics'][split][metric]:.3f} ({low:.3f}\u2060–\u2060{high:.3f})"
-                    ),
+                    "memory, MB": "" if file["peak_memory_mb"] is None else f"{file['peak_memory_mb']}",
+                    "metric": TITLES[metric],
+                    "score": f"{file['metrics'][split][metric]:.3f}",
+                    "95 % interval": dashed(*file["interval"][split][metric]),
+                    "baseline": f"{record['baseline'][split][metric]:.3f}",
                 }
             )
     return table(pd.DataFrame(rows), classes="scores")

@@ -27,10 +27,27 @@ def states(runs: Runs):
     return table(pd.DataFrame(rows))
 
 
+def compressions(runs: Runs):
+    """List the runs that were to be made smaller, and what became of them."""
+    rows = [
+        {"task": TASKS[state["task"]].title, "made smaller": state["state"], "reason": state["reason"]}
+        for state in runs.compressions
+    ]
+    return table(pd.DataFrame(rows, columns=["task", "made smaller", "reason"]))
+
+
 def summary(runs: Runs) -> str:
     """Say how many runs there are and which are missing."""
     missing = [f"{state['task']} ({state['state']})" for state in runs.states if state["state"] != FINISHED]
     said = f"{len(runs.states) - len(missing)} of {len(runs.states)} runs finished."
+    if runs.compressions:
+        smaller = [state["task"] for state in runs.compressions if state["state"] == FINISHED]
+        said += f" {len(smaller)} of {len(runs.compressions)} were made smaller."
+        missing += [
+            f"{state['task']}, made smaller ({state['state']})"
+            for state in runs.compressions
+            if state["state"] != FINISHED
+        ]
     return said + (f" **Missing: {', '.join(missing)}.**" if missing else "")
 
 
