@@ -15,7 +15,7 @@ ENCODER ?=
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help book pdf reference bench test test-colab lint format lock address tpu-check clean
+.PHONY: help book pdf reproduce reference bench test test-colab lint format lock address tpu-check clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "             PROFILE=embedded|glue|full  TASKS=\"cola mrpc\"  JOBS=$(JOBS)  SEEDS=0  GLUE_DIR=...  ENCODER=..."
 	@echo "             LEARNING_RATES=\"1e-4 3e-4\"  COMPRESS=\"cola mrpc\" (or none)  CLUSTER=slurm|kubernetes|googlebatch  (fill in params/clusters first)"
 	@echo "make pdf     the same, and the book as one PDF (it needs a Chromium: apt install chromium, or CHROMIUM=...)"
+	@echo "make reproduce RUN=runs/...  repeat a finished run from its record, and compare"
 	@echo "make reference  fine-tune the embedded encoder, and its fresh weights, on real GLUE (GLUE_DIR=folder; hours)"
 	@echo "make bench   race Hugging Face's Trainer, hub.KerasLayer and this project (GLUE_DIR=folder VOCABULARY=vocab.txt; long)"
 	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files)"
@@ -35,8 +36,10 @@ help:
 # On a cluster each run has a node of its own; here they share the processors, and never an accelerator.
 WHERE := $(if $(CLUSTER),--profile params/clusters/$(CLUSTER) --jobs $(JOBS),--cores $(CORES) --resources accelerator=1 run=$(JOBS))
 
-SNAKEMAKE = PATH="$(abspath $(BIN)):$$PATH" snakemake $(WHERE) \
-  --quiet host progress reason --rerun-incomplete --keep-going
+# Our own lock, since Snakemake's outlives a killed make; its caches lie here where nobody may write at home.
+CACHE := $(shell [ -w "$${HOME:-/nowhere}" ] || echo XDG_CACHE_HOME="$(CURDIR)/.snakemake/cache")
+SNAKEMAKE = $(CACHE) PATH="$(abspath $(BIN)):$$PATH" $(abspath $(BIN))/python -m bertglue.lock .snakemake/in-use \
+  snakemake $(WHERE) --nolock --quiet host progress reason --rerun-incomplete --keep-going
 CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEARNING_RATES)" glue_dir="$(GLUE_DIR)" \
   encoder="$(ENCODER)" compress="$(COMPRESS)"
 
@@ -48,6 +51,12 @@ book pdf: $(READY)
 	@$(BIN)/python -m bertglue.states runs/$(PROFILE)/status.json
 MADE_book = the book: book/_build/html/index.html
 MADE_pdf = the book as a paper: book/_build/pdf/bertglue.pdf
+
+# A finished run, repeated from its record and held to it.
+RUN ?=
+reproduce: $(READY)
+	@test -n "$(RUN)" || { echo "give the folder of a finished run: make reproduce RUN=runs/embedded/rte/lr0.0003-seed0"; exit 1; }
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/bertglue reproduce "$(RUN)"
 
 # The embedded encoder and the same with fresh weights on real GLUE; hours on two cores. What is there is not run again.
 reference: SEEDS = 0 1 2

@@ -88,7 +88,8 @@ COMPRESSIONS = {
 DONE = [run for run in RUNS if os.path.exists(f"{run}/record.json")] if config.get("partial") else RUNS
 MADE_SMALLER = [f for f in COMPRESSIONS if os.path.exists(f"{f}/compression.json")] if config.get("partial") else list(COMPRESSIONS)
 PAGES = [
-    "intro", "data", "model", "design", "modifications", "results", "viability", "errata", "hardware", "status", "contents"
+    "intro", "data", "model", "design", "modifications", "results", "viability", "protocol", "errata", "hardware", "status",
+    "contents",
 ]
 MEASURED = [f"lib/bertglue/{name}.json" for name in ("tpu", "speed", "growth")]
 DRAWN_BY = [

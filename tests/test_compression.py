@@ -105,8 +105,12 @@ def test_a_run_is_made_smaller_and_every_step_is_recorded(finished):
     assert "int8 static" in modifications.files(found).data
     assert "of 4 on MRPC" in modifications.findings(found)
     assert "MRPC (" in modifications.loss_findings(found)
+    assert modifications.sweeps({}) is None
+    low = record["again"][compression.WHOLE]["before"]["interval"]["validation"]["f1"][0]
+    above = "above the baseline on MRPC." in modifications.strength_findings(found)
+    assert above == (low > 0.125)
     record["again"][PRUNED]["history"][-1]["validation"]["loss"] = 0.01
-    assert "ends lower with the chosen heads on MRPC (0.010 against" in modifications.loss_findings({"mrpc": record})
+    assert "ends lower with the chosen heads on MRPC (0.01 against" in modifications.loss_findings({"mrpc": record})
     assert 0 <= modifications.optimum(record) <= 4
     assert "No run was made smaller" in modifications.findings({})
 

@@ -89,3 +89,23 @@ def test_the_reference_run_is_whole():
 def test_the_card_says_what_the_records_say():
     assert (card.EMBEDDED / card.NAME).read_text(encoding="utf-8") == card.render()
     assert "/" not in json.dumps(card.read_story()["environment"])
+
+
+def test_the_best_rates_first_seed_is_made_smaller(tmp_path):
+    runs = [
+        {**run(rate, seed, task=task, held_out=rate), "run": f"{task}/lr{rate:g}-seed{seed}"}
+        for task in ("cola", "qnli")
+        for rate in (0.1, 0.3)
+        for seed in (0, 1)
+    ]
+    path = records.write_json(tmp_path / "results.json", runs)
+    assert reference.to_compress(path) == [tmp_path / "compressed/cola/lr0.3-seed0/compression.json"]
+
+
+def test_the_compressions_of_the_reference_run_are_of_its_best_rates():
+    found = {record["task"]: record for record in reference.compressions()}
+    assert set(found) == set(reference.SMALLER)
+    for name, record in found.items():
+        best = grid.best_rate([r for r in reference.records() if (r["task"], r["encoder"]) == (name, "embedded")])
+        assert (record["learning_rate"], record["source"]) == (best[0]["learning_rate"], "folder")
+        assert "glue_dir" not in record["parameters"]

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from bertglue.significance import mcnemar, paired_bootstrap
+from bertglue import metrics
+from bertglue.significance import bootstrap, mcnemar, paired_bootstrap, weighted
 
 LABELS = np.zeros(100, int)
 
@@ -46,3 +47,20 @@ def test_the_spread_of_seeds_widens_the_interval():
         _, low, high = paired_bootstrap("accuracy", LABELS, np.array(runs), np.array(better))
         widths.append(high - low)
     assert widths[1] > 1.2 * widths[0]
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1", "matthews", "pearson"])
+def test_rows_drawn_several_times_count_several_times(metric):
+    rng = np.random.default_rng(0)
+    labels, predictions = rng.integers(0, 2, (2, 60))
+    drawn = rng.multinomial(60, np.full(60, 1 / 60), size=5)
+    rows = [np.repeat(np.arange(60), counts) for counts in drawn]
+    expected = [metrics.FUNCTIONS[metric](labels[r], predictions[r]) for r in rows]
+    np.testing.assert_allclose(weighted(metric, labels, predictions, drawn), expected, atol=1e-12)
+
+
+def test_the_interval_of_a_mean_is_over_rows_and_seeds():
+    mean, low, high = bootstrap("accuracy", LABELS, wrong(*range(20)))
+    assert (mean, (high - low) / 2) == (pytest.approx(0.8), pytest.approx(1.96 * np.sqrt(0.8 * 0.2 / 100), rel=0.1))
+    _, low, high = bootstrap("accuracy", LABELS, np.array([wrong(*range(10)), wrong(*range(30))]))
+    assert high - low > 0.2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -11,15 +10,14 @@ import numpy as np
 from keras import ops
 
 from bertglue.errors import InputError, reason
+from bertglue.files import whole
 
 
 def save_checkpoint(path: Path, about: dict, **groups: list) -> None:
     """Write groups of variables (or arrays) with a dict that JSON can hold."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name("partial." + path.name)
     arrays = {f"{name}{i}": ops.convert_to_numpy(v) for name, values in groups.items() for i, v in enumerate(values)}
-    np.savez(partial, about=json.dumps(about), **arrays)
-    os.replace(partial, path)
+    with whole(path) as partial:
+        np.savez(partial, about=json.dumps(about), **arrays)
 
 
 def load_checkpoint(path: Path, *names: str) -> tuple[dict, dict[str, list[np.ndarray]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bertglue.environment import NOTEBOOK
+from bertglue.environment import NOTEBOOK, THREADS
 from bertglue.errors import InputError, exit_status
 
 app = typer.Typer(
@@ -46,13 +47,11 @@ def run(
     output: Annotated[Path | None, typer.Option(help="the folder to write (default: runs/notebook/TASK)")] = None,
 ) -> None:
     """Fine-tune on one task: run the master notebook, in a checkout of the repository."""
-    import papermill
     import yaml
 
     from bertglue.parameters import Parameters
 
-    if not NOTEBOOK.is_file():
-        raise InputError(f"{NOTEBOOK} is not here; change to a checkout of the repository")
+    check_checkout()
     words = [word.partition("=") for word in parameter or []]
     for name, equals, _ in words:
         if not equals:
@@ -60,25 +59,65 @@ def run(
     given = {name: yaml.safe_load(value) for name, _, value in words}
     files = [Path(f"params/profiles/{profile}.yaml"), Path(f"params/tasks/{task}.yaml")]
     folder = output or Path("runs/notebook") / task
-    parameters = Parameters.from_files(*files, **{"task": task, "run_dir": str(folder), **given})
+    execute(Parameters.from_files(*files, **{"task": task, "run_dir": str(folder), **given}))
+    show_results([folder])
+
+
+def execute(parameters) -> None:
+    """Run the master notebook, its output shown as it comes, into the folder that the parameters name."""
+    import papermill
+
+    folder = Path(parameters.run_dir)
     folder.mkdir(parents=True, exist_ok=True)
     with failed_cells():
         papermill.execute_notebook(
             str(NOTEBOOK), str(folder / "finetune.ipynb"), parameters.model_dump(), progress_bar=sys.stderr.isatty(),
             log_output=True, stdout_file=sys.stdout,
         )  # fmt: skip
-    show_results([folder])
+
+
+def check_checkout() -> None:
+    if not NOTEBOOK.is_file():
+        raise InputError(f"{NOTEBOOK} is not here; change to a checkout of the repository")
 
 
 @contextlib.contextmanager
 def failed_cells():
     """Turn what went wrong in the notebook into one line."""
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     try:
         yield
+    except DeadKernelError:
+        raise InputError(
+            "the notebook's process was killed, perhaps for want of memory; run it again, and it goes on where it was"
+        ) from None
     except PapermillExecutionError as error:
         raise InputError(f"{error.ename}: {error.evalue}") from None
+
+
+@app.command()
+def reproduce(
+    run: Annotated[Path, typer.Argument(help="the folder of a finished run")],
+    output: Annotated[
+        Path | None, typer.Option(help="the folder to write (default: runs/reproduced/ and the run's name)")
+    ] = None,
+) -> None:
+    """Repeat a finished run from its record, and compare; ends with an error where a score differs."""
+    from bertglue import reproduction
+
+    check_checkout()
+    output = output or Path("runs/reproduced", *run.resolve().parts[-2:])
+    parameters = reproduction.recipe(run, output)
+    if count := reproduction.threads(run):
+        os.environ[THREADS] = str(count)
+    execute(parameters)
+    found = reproduction.compare(run, output)
+    show(f"{run}, repeated in {output}", ["what", "then", "now"], found.lines())
+    if found.scores:
+        raise InputError(f"{len(found.scores)} scores differ from {run}; see above what else does")
+    print("the same scores" + (", and the same logits to the bit" if found.identical else ""))
 
 
 @app.command()

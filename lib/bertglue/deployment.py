@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from bertglue.attention import HARDLY, NEVER, MultiHeadAttention
 from bertglue.environment import quiet
 from bertglue.errors import InputError
+from bertglue.files import whole
 from bertglue.tokens import INPUTS, Tokens
 
 KINDS = ("float32", "float16", "int8 dynamic", "int8 static")
@@ -45,9 +45,8 @@ def convert(classifier: keras.Model, path: Path, kind: str, length: int, calibra
         converter.representative_dataset = lambda: calibration_rows(calibration, length)
     with quiet(), warnings.catch_warnings(action="ignore"):  # of C++ and Python, on what is as it should be
         content = converter.convert()
-    partial = path.with_name("partial." + path.name)
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_bytes(content)
     return path
 
 

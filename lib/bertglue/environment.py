@@ -21,6 +21,7 @@ STARTED = time.perf_counter()
 NOTEBOOK = Path("notebooks/finetune.ipynb")  # the master, in a checkout
 # glibc's malloc.h: M_MMAP_THRESHOLD at its maximum, M_TRIM_THRESHOLD, M_TOP_PAD [bytes]
 MALLOPT = {-3: 2**25, -1: 2**31 - 1, -2: 2**26}
+THREADS = "TF_NUM_INTRAOP_THREADS"  # which TensorFlow reads
 PACKAGES = ("keras", "tensorflow", "tensorflow-text", "tensorflow-hub", "tensorflow-datasets", "jax", "numpy")
 
 
@@ -75,12 +76,18 @@ def describe(device: str, devices: int = 1) -> dict:
         "device": device,
         "devices": devices,  # that shared each batch, on all machines
         "precision": precision(),
+        "threads": threads(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "commit": commit(),
         "versions": {"python": platform.python_version(), **versions()},
         "peak_memory_mb": peak_memory_mb(),
         "seconds": round(time.perf_counter() - STARTED, 1),
     }
+
+
+def threads() -> int:
+    """Give how many threads an operation of TensorFlow may take; sums are rounded differently on another number."""
+    return int(os.environ.get(THREADS) or os.cpu_count())
 
 
 def precision() -> str | None:

@@ -21,10 +21,12 @@ from bertglue.prediction import predict_splits
 from bertglue.records import RESUME
 from bertglue.running import ConfusionMatrix
 from bertglue.sources.data import HELD_OUT, Data
+from bertglue.strategy import process
 from bertglue.tokens import Tokens
+from bertglue.tracking import scalars, trackers
 
 POINTS = 10  # of the curve within an epoch
-PLACES = {"run_dir", "cache_dir", "glue_dir", "samples", "profile"}  # may differ when a run goes on
+PLACES = {"run_dir", "cache_dir", "glue_dir", "samples", "profile", "tracking"}  # may differ when a run goes on
 
 
 @dataclass
@@ -67,6 +69,7 @@ class EpochRecorder(keras.callbacks.Callback):
         self.steps = -(-len(tokens["train"]) // parameters.batch_size)  # of an epoch
         self.training = Training()
         self.best: list[np.ndarray] = []  # the weights of the kept epoch, where that is the best one
+        self.trackers = trackers(parameters) if process()[0] == 0 else []
         # several machines would have to agree on how far they were
         self.path = Path(parameters.run_dir) / RESUME if parameters.machines == 1 else None
 
@@ -95,6 +98,8 @@ class EpochRecorder(keras.callbacks.Callback):
         training.evaluate_seconds = time.perf_counter() - started
         training.history.append(row | {split: self.scores(split, logits[split]) for split in self.splits})
         print(epoch_line(training.history[-1], self.parameters.epochs, training.seconds[-1]), flush=True)
+        for tracker in self.trackers:
+            tracker.log(scalars(training.history[-1]), epoch + 1)
         if self.parameters.keep == "last" or best_epoch(training.history, self.splits[0]) == epoch + 1:
             training.kept, training.logits = epoch + 1, logits
             self.best = [ops.convert_to_numpy(v) for v in self.kept_variables()]
@@ -112,6 +117,8 @@ class EpochRecorder(keras.callbacks.Callback):
 
     def finish(self) -> Training:
         """Put the kept weights in place, and hand over what the training left."""
+        for tracker in self.trackers:
+            tracker.close()
         assign(self.kept_variables(), self.best)
         self.publish()
         self.training.logits = self.training.logits or self.predict()

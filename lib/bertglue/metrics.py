@@ -149,4 +149,9 @@ def f1_of_counts(matrices: np.ndarray) -> np.ndarray:
     return 2 * matrices[:, 1, 1] / np.maximum(matrices[:, 1, :].sum(axis=1) + matrices[:, :, 1].sum(axis=1), 1)
 
 
-COUNTED = {"matthews": matthews_of_counts, "f1": f1_of_counts}
+def accuracy_of_counts(matrices: np.ndarray) -> np.ndarray:
+    """Compute the share of right answers of each confusion matrix [draws, labels, predictions]."""
+    return matrices.trace(axis1=1, axis2=2) / matrices.sum(axis=(1, 2))
+
+
+COUNTED = {"matthews": matthews_of_counts, "f1": f1_of_counts, "accuracy": accuracy_of_counts}

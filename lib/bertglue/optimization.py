@@ -36,10 +36,11 @@ class AdamW(keras.optimizers.AdamW):
     embedding is the sum over all places of a token; TensorFlow gives it as slices, which Keras squares and clips one by
     one. On TensorFlow's CPU an update is one pass over the memory instead of a dozen.
 
-    Gates on heads learn `faster` times as fast as weights.
+    Gates on heads learn `faster` times as fast as weights. Without `bias_correction` the first steps are as large as in
+    BERT's own code, which left it out.
     """
 
-    faster = 1.0
+    faster, bias_correction = 1.0, True
 
     def build(self, variables):
         if not self.built:
@@ -63,6 +64,9 @@ class AdamW(keras.optimizers.AdamW):
         index = self._get_variable_index(variable)
         if index in self.fast:
             learning_rate = learning_rate * self.faster
+        if not self.bias_correction:  # take back what the update below does
+            step = ops.cast(self.iterations + 1, "float32")
+            learning_rate = learning_rate * (1 - self.beta_1**step) / ops.sqrt(1 - self.beta_2**step)
         if keras.backend.backend() != "tensorflow" or not on_one_cpu():
             return super().update_step(gradient, variable, learning_rate)
         import tensorflow as tf
@@ -96,16 +100,19 @@ def build_optimizer(
     warmup_fraction: float = 0.1,
     weight_decay: float = 0.01,
     accumulate: int = 1,
+    bias_correction: bool = True,
 ) -> keras.optimizers.Optimizer:
     """Build the report's AdamW for a run of `steps` steps.
 
     `accumulate` steps share one update.
     """
     schedule = WarmupLinearDecay(learning_rate, steps, round(steps * warmup_fraction))
-    return AdamW(
+    optimizer = AdamW(
         schedule,
         weight_decay=weight_decay,
         epsilon=1e-6,
         global_clipnorm=1.0,
         gradient_accumulation_steps=accumulate if accumulate > 1 else None,
     )
+    optimizer.bias_correction = bias_correction
+    return optimizer

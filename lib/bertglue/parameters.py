@@ -75,6 +75,7 @@ class Parameters(Checked):
     learning_rate: Annotated[float, Field(gt=0)] = 2e-5
     warmup_fraction: Fraction = 0.1
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    bias_correction: bool = True
     bucketing: bool = True
     bucket_lengths: Annotated[list[Positive], Field(min_length=1)] | None = None
     hold_out: Fraction = 0.0
@@ -85,6 +86,7 @@ class Parameters(Checked):
     steps_per_execution: Positive = 1
     seed: Annotated[int, Field(ge=0)] = 0
     machines: Positive = 1
+    tracking: Literal["wandb", "mlflow"] | None = None
     run_dir: str = "runs/notebook"
     cache_dir: str = "runs/cache"
     samples: list[str | list[str]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import tensorflow_text as text
 
 from bertglue.encoder_files import saved_encoder, saved_vocabulary
 from bertglue.errors import InputError
+from bertglue.files import unwritten
 from bertglue.sources.data import Data, Split
 from bertglue.tokens import Tokens, load_tokens, read_vocabulary, save_tokens
 
@@ -123,11 +125,22 @@ def load_preprocessor(source: str, seq_length: int = DEFAULT_LENGTH) -> Preproce
 
 
 def tokenize(split: Split, preprocessor: Preprocessor, cache_dir: str | Path) -> Tokens:
-    """Tokenize a split once; the same texts, vocabulary and length are read back from `cache_dir` later."""
-    key = hashlib.sha256(f"2 {split.fingerprint()} {preprocessor.fingerprint}".encode()).hexdigest()
+    """Tokenize a split once; the same texts, vocabulary and length are read back from `cache_dir` later.
+
+    What was cut short or changed there is made anew.
+    """
+    key = hashlib.sha256(f"3 {split.fingerprint()} {preprocessor.fingerprint}".encode()).hexdigest()
     folder = Path(cache_dir).expanduser() / "tokens" / key[:32]
-    if not folder.exists():
+    if folder.exists():
+        try:
+            return load_tokens(folder)
+        except InputError:
+            print(f"{folder} was damaged; its tokens are made anew", flush=True)
+            shutil.rmtree(folder, ignore_errors=True)
+    try:
         save_tokens(folder, packed(split, preprocessor), preprocessor.seq_length)
+    except OSError as error:
+        raise unwritten(folder, error) from None
     return load_tokens(folder)
 
 

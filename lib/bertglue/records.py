@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 import zipfile
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ import numpy as np
 
 from bertglue import description, environment, metrics
 from bertglue.errors import InputError, reason
+from bertglue.files import whole
 from bertglue.parameters import Parameters
 from bertglue.sources.data import Data
 from bertglue.tasks import AX, TASKS
@@ -88,7 +88,6 @@ def write_record(run_dir: str | Path, record: dict, data: Data, logits: dict[str
     Each file appears whole or not at all, the record last.
     """
     folder = Path(run_dir)
-    folder.mkdir(parents=True, exist_ok=True)
     write_arrays(folder / LOGITS, logits)
     write_arrays(folder / LABELS, {split: data[split].labels for split in logits if data[split].labelled})
     path = write_json(folder / RECORD, record)
@@ -97,9 +96,8 @@ def write_record(run_dir: str | Path, record: dict, data: Data, logits: dict[str
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    partial = path.with_suffix(".partial.npz")
-    np.savez(partial, **arrays)
-    os.replace(partial, path)
+    with whole(path) as partial:
+        np.savez(partial, **arrays)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -117,10 +115,8 @@ def write_json(path: Path, value) -> Path:
 
 def write_text(path: Path, text: str) -> Path:
     """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
     return path
 
 

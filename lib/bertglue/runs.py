@@ -22,11 +22,13 @@ from bertglue.states import COMPRESSIONS, FAILED, FINISHED, FOREIGN, NOT_RUN, ST
 
 SHOWN = ("metrics", "interval", "baseline", "history", "curve", "labels", "lengths", "model", "timing")  # by pages
 SMALLER = ("sweep", "choice", "again", "files", "baseline", "epochs")  # the same of a compression
-ELSEWHERE = {"run_dir", "cache_dir", "glue_dir", "samples"}  # may differ within one book
+ELSEWHERE = {"run_dir", "cache_dir", "glue_dir", "samples", "tracking"}  # may differ within one book
 
 
 class Runs(dict):
     """The record of each task that has a finished run, {task: record}; of several runs of a task, the first.
+
+    `records` are those of all finished runs.
 
     `states` says of every run that was asked for what became of it, `compressions` the same of the runs that were to be
     made smaller, and `place` is the folder of `results.json`.
@@ -35,7 +37,8 @@ class Runs(dict):
     def __init__(
         self, records=(), states: list[dict] | None = None, place: Path = Path(), compressions: list[dict] = ()
     ):
-        super().__init__({record["task"]: record for record in reversed(list(records))})
+        self.records = list(records)
+        super().__init__({record["task"]: record for record in reversed(self.records)})
         self.place, self.compressions = place, list(compressions)
         finished = [{"task": task, "state": FINISHED, "reason": ""} for task in self]
         self.states = finished if states is None else states
@@ -50,7 +53,11 @@ class Runs(dict):
 
     def answers(self, task: str, split: str):
         """Give the labels [rows] and the logits [rows, outputs] of a split that was scored."""
-        folder = self.folder(task)
+        return self.answers_of(self[task], split)
+
+    def answers_of(self, record: dict, split: str):
+        """Give the same of one of several runs of a task."""
+        folder = self.place / record["run"]
         return read_arrays(folder / LABELS)[split], read_arrays(folder / LOGITS)[split]
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import keras
 
 import bertglue.encoder  # noqa: F401  (registers the layers that a saved model names)
 from bertglue.errors import InputError
+from bertglue.files import whole
 from bertglue.preprocessing import Preprocessor
 from bertglue.quantization import widen
+from bertglue.records import write_text
 from bertglue.tokens import read_vocabulary
 
 MODEL, VOCABULARY, CONFIG = "model.keras", "vocab.txt", "preprocessing.json"
@@ -20,13 +21,11 @@ MODEL, VOCABULARY, CONFIG = "model.keras", "vocab.txt", "preprocessing.json"
 def save_classifier(classifier: keras.Model, preprocessor: Preprocessor, run_dir: str | Path) -> Path:
     """Write `model.keras` with the vocabulary and the length that belong to it; the model appears last."""
     folder = Path(run_dir)
-    folder.mkdir(parents=True, exist_ok=True)
     config = {"seq_length": preprocessor.seq_length, "lower_case": preprocessor.lower_case}
-    (folder / VOCABULARY).write_text("\n".join(preprocessor.vocabulary) + "\n", encoding="utf-8")
-    (folder / CONFIG).write_text(json.dumps(config) + "\n")
-    partial = folder / f"partial.{MODEL}"
-    classifier.save(partial)
-    os.replace(partial, folder / MODEL)
+    write_text(folder / VOCABULARY, "\n".join(preprocessor.vocabulary) + "\n")
+    write_text(folder / CONFIG, json.dumps(config) + "\n")
+    with whole(folder / MODEL) as partial:
+        classifier.save(partial)
     return folder / MODEL
 
 

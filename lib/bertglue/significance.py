@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from bertglue.metrics import FUNCTIONS, RESAMPLES
+from bertglue.metrics import COUNTED, FUNCTIONS, RESAMPLES
 
 
 def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
@@ -20,6 +20,15 @@ def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
     return float(stats.binomtest(only_first, only_first + only_second).pvalue)
 
 
+def bootstrap(metric: str, labels: np.ndarray, predictions: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
+    """Give the mean of a metric over runs and its 95 % interval, over the examples and over the seeds.
+
+    `predictions` are [rows], or [seeds, rows] of several runs on the same rows; both are resampled.
+    """
+    ((means, mean),) = resampled(metric, labels, [predictions], np.random.default_rng(seed))
+    return mean, *percentiles(means)
+
+
 def paired_bootstrap(
     metric: str, labels: np.ndarray, first: np.ndarray, second: np.ndarray, seed: int = 0
 ) -> tuple[float, float, float]:
@@ -27,18 +36,36 @@ def paired_bootstrap(
 
     `first` and `second` are predictions [rows], or [seeds, rows] of several runs, whose seeds are resampled as well.
     """
-    runs = [np.atleast_2d(predictions) for predictions in (first, second)]
-    score = FUNCTIONS[metric]
-    rng = np.random.default_rng(seed)
+    (means, mean), (others, other) = resampled(metric, labels, [first, second], np.random.default_rng(seed))
+    return other - mean, *percentiles(others - means)
 
-    def gain(rows, seeds):
-        means = [np.mean([score(labels[rows], run[s][rows]) for s in of]) for run, of in zip(runs, seeds, strict=True)]
-        return means[1] - means[0]
 
-    every = np.arange(len(labels))
-    draws = [
-        gain(rng.integers(len(labels), size=len(labels)), [rng.integers(len(run), size=len(run)) for run in runs])
-        for _ in range(RESAMPLES)
-    ]
+def percentiles(draws: np.ndarray) -> tuple[float, float]:
     low, high = np.percentile(draws, (2.5, 97.5))
-    return float(gain(every, [range(len(run)) for run in runs])), float(low), float(high)
+    return float(low), float(high)
+
+
+def resampled(metric: str, labels: np.ndarray, groups: list[np.ndarray], rng) -> list[tuple[np.ndarray, float]]:
+    """Resample rows, the same for all, and the seeds of each group of runs.
+
+    Gives for each group the mean of the metric over its runs, of each resample [draws] and as it is.
+    """
+    groups = [np.atleast_2d(predictions) for predictions in groups]
+    drawn = rng.multinomial(len(labels), np.full(len(labels), 1 / len(labels)), size=RESAMPLES)
+    found = []
+    for runs in groups:
+        scores = np.stack([weighted(metric, labels, predictions, drawn) for predictions in runs], axis=1)
+        seeds = rng.integers(len(runs), size=scores.shape)
+        exact = np.mean([FUNCTIONS[metric](labels, predictions) for predictions in runs])
+        found.append((np.take_along_axis(scores, seeds, axis=1).mean(axis=1), float(exact)))
+    return found
+
+
+def weighted(metric: str, labels: np.ndarray, predictions: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Score rows of which each was drawn so many times, `drawn` [draws, rows]; give [draws]."""
+    if metric not in COUNTED:  # of scores, not of labels
+        rows = np.arange(len(labels))
+        return np.array([FUNCTIONS[metric](labels[r], predictions[r]) for r in (np.repeat(rows, d) for d in drawn)])
+    number = 1 + int(max(1, labels.max(), predictions.max()))
+    cells = np.eye(number**2, dtype="int32")[labels * number + predictions]
+    return COUNTED[metric]((drawn @ cells).reshape(-1, number, number))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from bertglue import grid, metrics
 from bertglue.errors import InputError, reason
+from bertglue.files import whole
 from bertglue.published import published
 from bertglue.records import LOGITS, RECORD, read_arrays, read_record
 from bertglue.tasks import TASKS, Task
@@ -79,11 +79,9 @@ def answers(task: Task, logits: np.ndarray) -> str:
 
 def write_zip(target: Path, texts: dict[str, str]) -> None:
     """Write a zip whole or not at all; the same answers give the same bytes."""
-    partial = target.with_name(target.name + ".partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+    with whole(target) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in texts.items():
             archive.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
-    os.replace(partial, target)
 
 
 def check(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import shutil
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bertglue.errors import InputError
+from bertglue.errors import InputError, reason
 
 DTYPE = np.dtype("<i4")
 INPUTS = ("input_word_ids", "input_mask", "input_type_ids")  # what an encoder takes, [batch, length] each
@@ -77,16 +78,37 @@ def save_tokens(folder: Path, chunks: Iterable[tuple[np.ndarray, np.ndarray, np.
                 second.append(chunk_second)
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype="int64")])
         np.savez(partial / "rows.npz", offsets=offsets, second=np.concatenate(second))
-        (partial / "tokens.json").write_text(json.dumps({"seq_length": seq_length}))
-        if not folder.exists():  # another run may have been faster
+        (partial / "tokens.json").write_text(json.dumps({"seq_length": seq_length, "digests": digests(partial)}))
+        try:
             partial.rename(folder)
+        except OSError:
+            if not folder.exists():  # another run was faster
+                raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def digests(folder: Path) -> dict[str, str]:
+    """Compute a digest of each file that holds tokens."""
+    found = {}
+    for name in ("ids.bin", "rows.npz"):
+        with (folder / name).open("rb") as file:
+            found[name] = hashlib.file_digest(file, "blake2b").hexdigest()
+    return found
+
+
 def load_tokens(folder: Path) -> Tokens:
-    """Map a folder of `save_tokens`; the ids stay on disk until a batch asks for them."""
-    seq_length = json.loads((folder / "tokens.json").read_text())["seq_length"]
+    """Map a folder of `save_tokens`; the ids stay on disk until a batch asks for them.
+
+    A folder that was cut short or changed is an InputError.
+    """
+    try:
+        about = json.loads((folder / "tokens.json").read_text())
+        seq_length = int(about["seq_length"])
+        if about["digests"] != digests(folder):
+            raise ValueError("its content changed")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder} holds no tokens ({reason(error)}); remove it, and they are made anew") from None
     with np.load(folder / "rows.npz", allow_pickle=False) as rows:
         offsets, second = rows["offsets"], rows["second"]
     ids = np.memmap(folder / "ids.bin", DTYPE, mode="r", shape=(int(offsets[-1]),))

@@ -43,6 +43,7 @@ def prepare(classifier: keras.Model, task: Task, parameters: Parameters, steps: 
         steps=steps,
         warmup_fraction=parameters.warmup_fraction,
         weight_decay=parameters.weight_decay,
+        bias_correction=parameters.bias_correction,
     )
     optimizer.build(classifier.trainable_variables)
     return compile_classifier(classifier, task, optimizer, parameters.steps_per_execution)

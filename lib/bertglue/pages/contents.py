@@ -44,6 +44,7 @@ BEYOND = {  # what the report lacks
     "the same on real GLUE": ("modifications", "on-real-glue"),
     "curves within the epochs": ("results", "within-the-epochs"),
     "parameters, counted layer by layer": ("model", "parameters-layer-by-layer"),
+    "learning rates, seeds, failed runs and differences": ("protocol", "the-protocol"),
     "errata": ("errata", "errata"),
     "speed against other implementations": ("hardware", "speed"),
     "what pre-training gives, on real GLUE": ("transfer", None),

@@ -20,7 +20,12 @@ from bertglue.states import FINISHED
 from bertglue.tasks import TASKS
 
 ORDERS = {"gradient": "gradient of a gate", "magnitude": "weight magnitude", "random": "random order"}
-STEPS = {"before": "heads removed", "after": "fine-tuned again"}
+STEPS = {
+    (WHOLE, "before"): "as fine-tuned",
+    (PRUNED, "before"): "the others removed",
+    (PRUNED, "after"): "fine-tuned again",
+    (WHOLE, "after"): "fine-tuned again",
+}
 
 
 def read(paths: Iterable[Path]) -> dict[str, dict]:
@@ -87,11 +92,13 @@ def sweeps(found: dict[str, dict]):
         axis.axhline(record["baseline"][split][metric], color="0.4", linestyle="--", label="baseline")
         axis.set(xlabel="share of heads left", ylabel=TITLES[metric])
 
-    return small_multiples(titled(found), draw, size=(2.4, 2.3))
+    return panels(found, draw, size=(2.4, 2.3))
 
 
-def titled(found: dict[str, dict]) -> list[tuple[str, dict]]:
-    return [(TASKS[name].title, record) for name, record in found.items()]
+def panels(found: dict[str, dict], draw, **options):
+    """Draw a panel for each task; nothing where no run was made smaller."""
+    shown = [(TASKS[name].title, record) for name, record in found.items()]
+    return small_multiples(shown, draw, **options) if shown else None
 
 
 def head_maps(found: dict[str, dict]):
@@ -108,7 +115,7 @@ def head_maps(found: dict[str, dict]):
         axis.set_xticklabels(range(1, width + 1))
         axis.set_yticklabels(range(1, len(kept) + 1))
 
-    return small_multiples(titled(found), draw, size=(2.4, 1.5), grid=False)
+    return panels(found, draw, size=(2.4, 1.5), grid=False)
 
 
 def optimum(record: dict) -> int:
@@ -147,14 +154,9 @@ def scores(found: dict[str, dict]):
     for name, record in found.items():
         split, metric = main_split(record)
         row = {"task": TASKS[name].title, "metric": TITLES[metric]}
-        for model, again in record["again"].items():
-            for step, said in STEPS.items():
-                if (model, step) == (WHOLE, "before"):
-                    said = "as fine-tuned"
-                low, high = again[step]["interval"][split][metric]
-                row[f"{model}, {said}"] = (
-                    f"{again[step]['metrics'][split][metric]:.3f}{LINE}{low:.3f}\u2060–\u2060{high:.3f}"
-                )
+        for (model, step), said in STEPS.items():
+            score, bounds = (record["again"][model][step][what][split][metric] for what in ("metrics", "interval"))
+            row[f"{model}, {said}"] = f"{score:.3f}{LINE}{dashed(*bounds)}"
         rows.append(row | {"baseline": f"{record['baseline'][split][metric]:.3f}"})
     return table(pd.DataFrame(rows), classes="scores")
 
@@ -181,6 +183,19 @@ def findings(found: dict[str, dict]) -> str:
     return f"The choice removed {joined(said)}; scores are on validation."
 
 
+def strength_findings(found: dict[str, dict]) -> str:
+    """Say which classifiers are above their baseline before anything is removed."""
+    above, others = [], []
+    for name, record in found.items():
+        split, metric = main_split(record)
+        low, _ = record["again"][WHOLE]["before"]["interval"][split][metric]
+        (above if low > record["baseline"][split][metric] else others).append(TASKS[name].title)
+    said = f"As fine-tuned, the interval of the score lies above the baseline on {joined(above) or 'no task'}"
+    if others:
+        said += f", and not on {joined(others)}: where a classifier knows little, that heads can go says little"
+    return f"{said}."
+
+
 def loss_findings(found: dict[str, dict]) -> str:
     """Say whether fine-tuning the smaller model again ends with a lower validation loss than all heads do."""
     if not found:
@@ -189,7 +204,7 @@ def loss_findings(found: dict[str, dict]) -> str:
     for name, record in found.items():
         split, _ = main_split(record)
         ends = [record["again"][model]["history"][-1][split]["loss"] for model in (PRUNED, WHOLE)]
-        (lower if ends[0] < ends[1] else higher).append(f"{TASKS[name].title} ({ends[0]:.3f} against {ends[1]:.3f})")
+        (lower if ends[0] < ends[1] else higher).append(f"{TASKS[name].title} ({ends[0]:.2g} against {ends[1]:.2g})")
     words = [f"ends lower with the chosen heads on {joined(lower)}"] if lower else []
     words += [f"does not on {joined(higher)}" if lower else f"ends no lower on {joined(higher)}"] if higher else []
     return f"The validation loss {joined(words)}. These are differences of one run each."
@@ -208,7 +223,7 @@ def losses(found: dict[str, dict]):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_ylim(0, 1.2 * axis.get_ylim()[1])
 
-    return small_multiples(titled(found), draw)
+    return panels(found, draw)
 
 
 def files(found: dict[str, dict]):

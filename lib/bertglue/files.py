@@ -1,0 +1,33 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from bertglue.errors import InputError, reason
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a name to write to; at the end it becomes `path`, which is never there in part.
+
+    A full disk, or a folder that cannot be written to, is an InputError.
+    """
+    partial = path.with_name("partial." + path.name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        raise unwritten(path, error) from None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def unwritten(path: Path, error: OSError) -> InputError:
+    said = error.strerror or reason(error)
+    return InputError(f"{path} cannot be written ({said}); free space there, or name another folder")

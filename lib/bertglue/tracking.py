@@ -1,0 +1,94 @@
+"""Follow a run where people follow theirs: TensorBoard's files in its folder, always; W&B or MLflow, if asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from bertglue.errors import InputError
+from bertglue.parameters import Parameters
+
+TENSORBOARD = "tensorboard"  # the folder in that of the run
+PROJECT = "bertglue"
+
+
+class Tracker(Protocol):
+    """Takes the scalars of each epoch, {"split/metric": value}, and is closed at the end."""
+
+    def log(self, scalars: dict[str, float], epoch: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class TensorBoard:
+    """Event files, which `tensorboard --logdir runs` shows; writing them needs no more than TensorFlow."""
+
+    def __init__(self, folder: Path):
+        import tensorflow as tf
+
+        plugin = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
+        self.kind = tf.compat.v1.SummaryMetadata(plugin_data=plugin)
+        self.write, self.writer = tf.summary.write, tf.summary.create_file_writer(str(folder / TENSORBOARD))
+
+    def log(self, scalars, epoch):
+        with self.writer.as_default(step=epoch):
+            for name, value in scalars.items():
+                self.write(name, np.float32(value), metadata=self.kind)
+        self.writer.flush()
+
+    def close(self):
+        self.writer.close()
+
+
+class WandB:
+    """A run of Weights & Biases, on its servers unless WANDB_MODE says otherwise."""
+
+    def __init__(self, name: str, settings: dict):
+        self.run = imported("wandb").init(project=PROJECT, name=name, config=settings)
+
+    def log(self, scalars, epoch):
+        self.run.log(scalars, step=epoch)
+
+    def close(self):
+        self.run.finish()
+
+
+class MLflow:
+    """A run of MLflow, where MLFLOW_TRACKING_URI says, or in a folder here."""
+
+    def __init__(self, name: str, settings: dict):
+        self.mlflow = imported("mlflow")
+        self.mlflow.set_experiment(PROJECT)
+        self.mlflow.start_run(run_name=name)
+        self.mlflow.log_params(settings)
+
+    def log(self, scalars, epoch):
+        self.mlflow.log_metrics({name: float(value) for name, value in scalars.items()}, step=epoch)
+
+    def close(self):
+        self.mlflow.end_run()
+
+
+def imported(package: str):
+    try:
+        return __import__(package)
+    except ImportError:
+        raise InputError(f"tracking is {package!r}, which is not installed; pip install {package}") from None
+
+
+def trackers(parameters: Parameters) -> list[Tracker]:
+    """Open what a run is followed with; without `tracking` nothing leaves this machine."""
+    name = f"{parameters.task} lr{parameters.learning_rate:g} seed{parameters.seed}"
+    settings = parameters.model_dump(exclude={"run_dir", "cache_dir", "glue_dir", "samples"})
+    found: list[Tracker] = [TensorBoard(Path(parameters.run_dir))]
+    if parameters.tracking:
+        found.append({"wandb": WandB, "mlflow": MLflow}[parameters.tracking](name, settings))
+    return found
+
+
+def scalars(row: dict) -> dict[str, float]:
+    """Flatten a row of the history, {"epoch": 1, "train": {"loss": ...}, ...}."""
+    splits = {split: values for split, values in row.items() if split != "epoch"}
+    return {f"{split}/{name}": value for split, values in splits.items() for name, value in values.items()}

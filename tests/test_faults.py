@@ -1,0 +1,252 @@
+"""What goes wrong around a run: full disks, damaged caches, killed processes, files that carry code.
+
+Nothing half-written is read as finished, and what is said names the file and what to do.
+"""
+
+import io
+import json
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import keras
+import nbformat
+import numpy as np
+import pytest
+from bertglue import checkpoints, cli, records, submission
+from bertglue.classifier import build_classifier
+from bertglue.encoder import EncoderConfig, build_encoder
+from bertglue.errors import InputError
+from bertglue.preprocessing import Preprocessor, tokenize
+from bertglue.saving import load_classifier, save_classifier
+from bertglue.sources.data import Split
+from typer.testing import CliRunner
+
+ROOT = Path(__file__).parent.parent
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]
+SPLIT = Split({"sentence": [f"w{i % 45} w{i % 7} w{i % 3}" for i in range(3000)]}, np.zeros(3000, "int32"))
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return build_classifier(build_encoder(EncoderConfig(50, 8, 16, (2, 2), 4, 16)), 2)
+
+
+@pytest.fixture
+def full_disk():
+    """Let no file grow beyond a few bytes, as on a disk that has run full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+WRITERS = {
+    "record.json": lambda folder, _: records.write_json(folder / "record.json", {"key": "x" * 500}),
+    "logits.npz": lambda folder, _: records.write_arrays(folder / "logits.npz", {"validation": np.ones(500)}),
+    "resume.npz": lambda folder, _: checkpoints.save_checkpoint(folder / "resume.npz", {}, state=[np.ones(500)]),
+    "vocab.txt": lambda folder, classifier: save_classifier(classifier, Preprocessor(VOCABULARY, 16), folder),
+    "submission.zip": lambda folder, _: submission.write_zip(folder / "submission.zip", {"RTE.tsv": "0123456789" * 50}),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_full_disk_leaves_what_was_there_and_says_which_file(tmp_path, classifier, full_disk, name):
+    (tmp_path / name).write_bytes(b"before")
+    with pytest.raises(InputError, match=rf"{name} cannot be written \(File too large\); free space there"):
+        WRITERS[name](tmp_path, classifier)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(name, b"before")]
+
+
+def test_a_full_disk_leaves_no_tokens(tmp_path, full_disk):
+    with pytest.raises(InputError, match="cannot be written .*; free space there, or name another folder"):
+        tokenize(SPLIT, Preprocessor(VOCABULARY, 16), tmp_path)
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize("file", ["ids.bin", "rows.npz", "tokens.json"])
+@pytest.mark.parametrize("damage", ["cut short", "edited", "gone"])
+def test_damaged_tokens_are_made_anew(tmp_path, capsys, file, damage):
+    preprocessor = Preprocessor(VOCABULARY, 16)
+    first = tokenize(SPLIT, preprocessor, tmp_path)
+    expected = np.array(first.ids), np.array(first.offsets)
+    path = next(tmp_path.rglob(file))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content[: len(content) // 3] if damage == "cut short" else content)
+    if damage == "gone":
+        path.unlink()
+    again = tokenize(SPLIT, preprocessor, tmp_path)
+    np.testing.assert_array_equal(again.ids, expected[0])
+    np.testing.assert_array_equal(again.offsets, expected[1])
+    assert "was damaged; its tokens are made anew" in capsys.readouterr().out
+    tokenize(SPLIT, preprocessor, tmp_path)
+    assert not capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- killed
+
+KILLED = """
+import os, signal, sys
+import numpy as np
+from bertglue.classifier import build_classifier
+from bertglue.encoder import EncoderConfig, build_encoder
+from bertglue.parameters import Parameters
+from bertglue.preprocessing import Preprocessor, tokenize
+from bertglue.prediction import predict_rest
+from bertglue.records import write_json, write_record
+from bertglue.saving import save_classifier
+from bertglue.sources.data import Data, Split
+from bertglue.tasks import TASKS
+from bertglue.training import train
+
+folder, kind, at = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+replace, done = os.replace, []
+
+
+def replace_or_die(*names):
+    done.append(names)
+    if len(done) == at:
+        os.kill(os.getpid(), kind)
+    replace(*names)
+
+
+os.replace = replace_or_die  # every file of a run gets its name by it
+words, rng = [f"w{i}" for i in range(45)], np.random.default_rng(0)
+texts = {s: [" ".join(rng.choice(words, 4)) for _ in range(24)] for s in ("train", "validation")}
+made = {s: Split({"sentence": rows}, rng.integers(0, 2, 24).astype("int32")) for s, rows in texts.items()}
+data = Data(TASKS["sst2"], "embedded", made)
+parameters = Parameters(task="sst2", epochs=2, batch_size=8, max_length=16, learning_rate=0.01, run_dir=folder)
+preprocessor = Preprocessor(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words], 16)
+tokens = {s: tokenize(split, preprocessor, folder + "/cache") for s, split in made.items()}
+classifier = build_classifier(build_encoder(EncoderConfig(50, 8, 16, (2,), 4, 16), seed=1), 2)
+training = train(classifier, data, tokens, parameters)
+save_classifier(classifier, preprocessor, folder)
+write_record(folder, {"metrics": training.history[-1]["validation"]}, data, training.logits)
+"""
+
+
+def test_a_run_that_is_killed_at_every_stage_ends_like_one_that_is_not(tmp_path):
+    """Killed again and again, by turns as hard and as softly as a system does it: each time a stage further."""
+    (tmp_path / "killed.py").write_text(KILLED)
+
+    def run(folder, kind=0, at=0):
+        command = [sys.executable, str(tmp_path / "killed.py"), str(tmp_path / folder), str(int(kind)), str(at)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    stages = [(signal.SIGKILL, 1), (signal.SIGTERM, 2), (signal.SIGKILL, 2), (signal.SIGKILL, 4), (signal.SIGTERM, 6)]
+    for kind, at in stages:
+        died = run("broken", kind, at)
+        assert died.returncode == -kind, died.stderr
+        assert not (tmp_path / "broken" / "record.json").exists()
+    assert run("broken").returncode == run("whole").returncode == 0
+    ends = [(tmp_path / name / "record.json", tmp_path / name / "logits.npz") for name in ("broken", "whole")]
+    assert ends[0][0].read_text() == ends[1][0].read_text()
+    broken, whole = (records.read_arrays(logits)["validation"] for _, logits in ends)
+    np.testing.assert_array_equal(broken, whole)
+    names = [{file.name for file in (tmp_path / name).iterdir()} for name in ("broken", "whole")]
+    assert names[0] == names[1]
+
+
+def test_two_makes_in_one_checkout(tmp_path):
+    """The second says who works there; when the first is killed the lock goes with it."""
+    command = [sys.executable, "-m", "bertglue.lock", str(tmp_path / "in-use")]
+    first = subprocess.Popen([*command, "sleep", "60"])
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "in-use").exists() or not (tmp_path / "in-use").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    second = subprocess.run([*command, "echo", "begun"], capture_output=True, text=True, check=False)
+    assert (second.returncode, second.stdout) == (2, "")
+    assert second.stderr.startswith(f"error: another make works in this checkout (process {first.pid}); wait until")
+    assert len(second.stderr.splitlines()) == 1
+    first.kill()
+    first.wait()
+    third = subprocess.run([*command, "echo", "begun"], capture_output=True, text=True, check=False)
+    assert (third.returncode, third.stdout) == (0, "begun\n")
+    assert "bertglue.lock" in (ROOT / "Makefile").read_text()
+
+
+def test_a_kernel_that_dies_is_one_line(tmp_path, monkeypatch):
+    cell = nbformat.v4.new_code_cell("import os; os.kill(os.getpid(), 9)")
+    cells = [nbformat.v4.new_code_cell("task = ''", metadata={"tags": ["parameters"]}), cell]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    path = tmp_path / "dies.ipynb"
+    nbformat.write(notebook, path)
+    monkeypatch.setattr(cli, "NOTEBOOK", path)
+    monkeypatch.chdir(ROOT)
+    shown = CliRunner().invoke(cli.app, ["run", "rte", "--output", str(tmp_path / "run")])
+    assert isinstance(shown.exception, InputError)
+    assert "the notebook's process was killed" in str(shown.exception)
+    assert not (tmp_path / "run" / "record.json").exists()
+
+
+@pytest.mark.parametrize("command", [["-m", "bertglue.cli", "doctor"], ["-m", "bertglue.cli", "run", "--help"]])
+def test_nothing_needs_a_home(command):
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, cwd=ROOT, env={**os.environ, "HOME": "/proc/none"}
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_clock_that_goes_backwards_makes_no_time_negative(monkeypatch):
+    times = iter(range(10**6, 0, -1000))
+    monkeypatch.setattr(time, "time", lambda: next(times))
+    for path in (ROOT / "lib/bertglue").rglob("*.py"):
+        assert "time.time(" not in path.read_text(), f"{path.name} measures by a clock that can be set"
+
+
+# ---------------------------------------------------------------- files that carry code
+
+
+class Evil:
+    def __reduce__(self):
+        return (os.mkdir, ("hacked",))
+
+
+def test_no_file_of_a_run_executes_code(tmp_path, classifier, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    save_classifier(classifier, Preprocessor(VOCABULARY, 16), run)
+    hostile = np.empty(1, dtype=object)
+    hostile[0] = Evil()
+    np.savez(run / "logits.npz", validation=hostile)
+    np.savez(run / "resume.npz", about=json.dumps({}), state0=hostile)
+    with pytest.raises(InputError, match=r"logits.npz cannot be read"):
+        records.read_arrays(run / "logits.npz")
+    with pytest.raises(InputError, match=r"resume.npz cannot be read"):
+        checkpoints.load_checkpoint(run / "resume.npz", "state")
+    inputs = keras.Input((4,))
+    keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(run / "model.keras")
+    with pytest.raises(InputError, match=r"run holds no saved classifier"):
+        load_classifier(run)
+    (run / "model.keras").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(InputError, match=r"run holds no saved classifier"):
+        load_classifier(run)
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_a_model_file_cannot_write_outside_of_its_place(tmp_path, classifier, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    path = save_classifier(classifier, Preprocessor(VOCABULARY, 16), run)
+    content = io.BytesIO(path.read_bytes())
+    with zipfile.ZipFile(content, "a") as archive:
+        archive.writestr("../../outside.txt", "written")
+    path.write_bytes(content.getvalue())
+    load_classifier(run)
+    assert not list(tmp_path.rglob("outside.txt"))
+    assert not (tmp_path.parent / "outside.txt").exists()
+
+
+@pytest.mark.parametrize("text", ["\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "a\rb", "\x9b2J"])
+def test_texts_are_inert_in_a_terminal(text):
+    shown = cli.printable(text)
+    assert not set(shown) & set("\x1b\x07\r\x9b\x08")
