@@ -25,10 +25,10 @@ def read_parameters(task):
 
 
 def to_compress():
-    """Name the tasks whose runs are made smaller: what COMPRESS lists, or else three that held a part of train out."""
+    """Name the tasks whose runs are made smaller: what COMPRESS lists, or else two that held a part of train out."""
     asked = config.get("compress")
     if asked in (None, ""):
-        return [task for task in ("cola", "sst2", "mrpc") if task in CHOSEN and PARAMETERS[task].hold_out]
+        return [task for task in ("sst2", "mrpc") if task in CHOSEN and PARAMETERS[task].hold_out]
     tasks = [] if asked == "none" else str(asked).split()
     for task in tasks:
         if task not in CHOSEN:

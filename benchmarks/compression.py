@@ -80,7 +80,9 @@ def files_gain(classifier: keras.Model, words: int, turns: int) -> dict[str, tup
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("encoders", nargs="*", default=["2x128", "4x256"], help="layers x hidden size; 12x768 takes 15 GB, and long")
+    parser.add_argument(
+        "encoders", nargs="*", default=["2x128", "4x256"], help="layers x hidden size (12x768 takes 15 GB, and long)"
+    )
     parser.add_argument("--turns", type=int, default=15)
     parser.add_argument("--words", type=int, default=30_522)
     options = parser.parse_args()

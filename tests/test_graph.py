@@ -87,7 +87,7 @@ def test_a_grid_has_one_run_for_each_task_rate_and_seed():
 @pytest.mark.parametrize(
     ("config", "smaller"),
     [
-        (["tasks=cola rte mrpc"], ["cola 0.0003 0", "mrpc 0.0003 0"]),
+        (["tasks=cola sst2 mrpc"], ["mrpc 0.0003 0", "sst2 0.0003 0"]),
         (["tasks=cola rte", "compress=rte", "seeds=1 2", "learning_rates=0.001 0.0005"], ["rte 0.001 1"]),
         (["tasks=cola rte", "compress=none"], []),
         (["profile=full", "tasks=cola"], []),

@@ -26,6 +26,13 @@ epochs: 2
 max_length: 32
 learning_rate: 3.0e-4
 encoder_dropout: 0.0
+hold_out: 0.25
+"""
+SMALLER = """sweep_seeds: 1
+sweep_rows: 16
+sweep_step: 4
+trials: 1
+trial_rows: 32
 """
 
 
@@ -63,6 +70,7 @@ def built(tmp_path_factory):
         )
     write_glue(folder / "glue")
     (folder / "params/profiles/tiny.yaml").write_text(PROFILE)
+    (folder / "params/compression/tiny.yaml").write_text(SMALLER)
     with (folder / "params/tasks/rte.yaml").open("a") as file:
         file.write("max_length: 999\n")
     given = ["PROFILE=tiny", "TASKS=mrpc rte", "GLUE_DIR=glue", "READY=", f"BIN={Path(sys.executable).parent}"]
@@ -74,7 +82,7 @@ def test_the_book_is_built_without_the_run_that_failed_and_make_names_it(built):
     folder, done = built
     assert (folder / "book/_build/html/index.html").exists(), done.stdout + done.stderr
     assert done.returncode != 0
-    assert "the book lacks 1 of its 2 runs: rte/lr0.0003-seed0: failed (InputError: max_length is 999" in done.stderr
+    assert "the book lacks 1 of its 3 runs and compressions: rte/lr0.0003-seed0: failed (InputError: max_length is 999" in done.stderr
     status = (folder / "book/_build/html/pages/status.html").read_text()
     assert "max_length is 999" in status
     results = (folder / "book/_build/html/pages/results.html").read_text()
@@ -82,6 +90,9 @@ def test_the_book_is_built_without_the_run_that_failed_and_make_names_it(built):
     assert "not run (82.4)" in results
     assert (folder / "book/_build/html/tasks/mrpc.html").exists()
     assert not (folder / "book/_build/html/tasks/rte.html").exists()
+    assert (folder / "book/_build/html/compressed/mrpc.html").exists()
+    assert "of 8 on MRPC" in (folder / "book/_build/html/pages/modifications.html").read_text()
+    assert "1 of 1 were made smaller" in status
 
 
 # ---------------------------------------------------------------- in a browser

@@ -160,7 +160,7 @@ class CompressionParameters(Checked):
     trial_rows: Positive | None = 2400  # None: all
     trial_epochs: Positive = 1
     retrain_epochs: Positive = 1
-    keras_kinds: list[Literal["float16", "bfloat16", "int8"]] = ["bfloat16", "int8"]
+    keras_kinds: list[Literal["float16", "bfloat16", "int8"]] = []
 
 
 def is_parameter(name: str, value) -> bool:

@@ -31,7 +31,7 @@ def check(path: Path) -> None:
     missing = [state for state in states if state["state"] != FINISHED]
     if missing:
         named = "; ".join(f"{run['run']}: {run['state']} ({run['reason'] or 'no log'})" for run in missing)
-        raise InputError(f"the book lacks {len(missing)} of its {len(states)} runs: {named}")
+        raise InputError(f"the book lacks {len(missing)} of its {len(states)} runs and compressions: {named}")
 
 
 def main(arguments: list[str] | None = None) -> int:
