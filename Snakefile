@@ -204,6 +204,7 @@ rule compress:
         run=lambda wildcards, input: os.path.dirname(input.record),
         given=f"-r glue_dir {shlex.quote(str(config['glue_dir']))}" if config.get("glue_dir") else "",
         files=lambda wildcards, input: " ".join(f"-f {name}" for name in input.parameters),
+    priority: 1  # the longest of all: as soon as its run is there
     threads: THREADS
     resources:
         run=1,

@@ -40,7 +40,7 @@ def invoke(*arguments, text=None):
     return CliRunner().invoke(cli.app, list(map(str, arguments)), input=text)
 
 
-@pytest.mark.parametrize("command", ["run", "predict", "export", "results", "submit", "doctor"])
+@pytest.mark.parametrize("command", ["run", "reproduce", "predict", "export", "results", "submit", "doctor"])
 def test_every_command_has_help(command):
     assert command in invoke("--help").output
     shown = invoke(command, "--help")

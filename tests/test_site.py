@@ -82,7 +82,8 @@ def test_the_book_is_built_without_the_run_that_failed_and_make_names_it(built):
     folder, done = built
     assert (folder / "book/_build/html/index.html").exists(), done.stdout + done.stderr
     assert done.returncode != 0
-    assert "the book lacks 1 of its 3 runs and compressions: rte/lr0.0003-seed0: failed (InputError: max_length is 999" in done.stderr
+    missing = "the book lacks 1 of its 3 runs and compressions: rte/lr0.0003-seed0: failed"
+    assert f"{missing} (InputError: max_length is 999" in done.stderr
     status = (folder / "book/_build/html/pages/status.html").read_text()
     assert "max_length is 999" in status
     results = (folder / "book/_build/html/pages/results.html").read_text()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from keras import ops
 
 from bertglue.errors import InputError, reason
-from bertglue.files import whole
+from bertglue.files import UNREADABLE, whole
 
 
 def save_checkpoint(path: Path, about: dict, **groups: list) -> None:
@@ -29,7 +28,7 @@ def load_checkpoint(path: Path, *names: str) -> tuple[dict, dict[str, list[np.nd
                 while f"{name}{len(values)}" in saved.files:
                     values.append(saved[f"{name}{len(values)}"])
             return json.loads(str(saved["about"])), groups
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path} cannot be read ({reason(error)}); remove it to start anew") from None
 
 

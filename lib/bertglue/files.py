@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from bertglue.errors import InputError, reason
+
+# what numpy raises of an archive that is cut short, changed, or something else
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, NotImplementedError)
+UNREADABLE += (zipfile.BadZipFile, zlib.error)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from bertglue import description, environment, metrics
 from bertglue.errors import InputError, reason
-from bertglue.files import whole
+from bertglue.files import UNREADABLE, whole
 from bertglue.parameters import Parameters
 from bertglue.sources.data import Data
 from bertglue.tasks import AX, TASKS
@@ -105,7 +104,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as saved:
             return {name: saved[name] for name in saved.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path} cannot be read ({reason(error)}); remove {path.parent} and run it again") from None
 
 
