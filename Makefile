@@ -70,8 +70,10 @@ reference: $(READY)
 	  $(SNAKEMAKE) $$smaller --config profile=reference $(CONFIG) && \
 	  $(BIN)/python -m bertglue.reference runs/reference/results.json runs/reference-fresh/results.json --compressions $$smaller
 
+# Two files of tests at a time; each takes about 2 GB.
+TEST_JOBS ?= 2
 test: $(READY)
-	GLUE_DIR="$(GLUE_DIR)" $(BIN)/python -m pytest
+	GLUE_DIR="$(GLUE_DIR)" $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile
 
 # What people would use instead, beside this project. The peers, PyTorch among them, have an environment of their own.
 VOCABULARY ?=

@@ -67,6 +67,14 @@ def test_seeds_have_their_mean_median_best_and_interval(runs):
     assert kept[1] - kept[0] == pytest.approx(high - low, rel=0.35)
 
 
+def test_runs_that_are_all_right_have_an_interval_all_the_same(runs, monkeypatch):
+    same = protocol.chosen(runs.records)[TASKS["rte"]]
+    monkeypatch.setattr(significance, "bootstrap", lambda *arguments: (1.0, 1.0, 1.0))
+    assert protocol.interval(same, "validation", "accuracy", runs) == tuple(
+        same[0]["interval"]["validation"]["accuracy"]
+    )
+
+
 def test_runs_that_learned_nothing_are_counted_and_named(runs):
     lost = [run for run in runs.records if protocol.failed(run)]
     assert {(run["learning_rate"], run["seed"]) for run in lost} >= {(1e-4, 2)}

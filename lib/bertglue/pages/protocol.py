@@ -145,7 +145,8 @@ def interval(same: list[dict], split: str, metric: str, runs: Runs | None) -> tu
         mean, error = grid.mean(same, split, metric)
         return mean - grid.SIGMAS / 2 * error, mean + grid.SIGMAS / 2 * error
     labels, predictions = answers(runs, same, split)
-    return significance.bootstrap(metric, labels, predictions)[1:]
+    _, low, high = significance.bootstrap(metric, labels, predictions)
+    return (low, high) if low < high else tuple(same[0]["interval"][split][metric])  # all right in every run
 
 
 def answers(runs: Runs, same: list[dict], split: str) -> tuple[np.ndarray, np.ndarray]:
