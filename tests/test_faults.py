@@ -19,7 +19,7 @@ import keras
 import nbformat
 import numpy as np
 import pytest
-from bertglue import checkpoints, cli, records, submission
+from bertglue import checkpoints, cli, errors, records, submission
 from bertglue.classifier import build_classifier
 from bertglue.encoder import EncoderConfig, build_encoder
 from bertglue.errors import InputError
@@ -248,5 +248,5 @@ def test_a_model_file_cannot_write_outside_of_its_place(tmp_path, classifier, mo
 
 @pytest.mark.parametrize("text", ["\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "a\rb", "\x9b2J"])
 def test_texts_are_inert_in_a_terminal(text):
-    shown = cli.printable(text)
+    shown = errors.printable(text) + str(InputError(f"the file has {text}"))
     assert not set(shown) & set("\x1b\x07\r\x9b\x08")

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bertglue.environment import NOTEBOOK, THREADS
-from bertglue.errors import InputError, exit_status
+from bertglue.errors import InputError, exit_status, printable
 
 app = typer.Typer(
     name="bertglue", help="Fine-tuning BERT on GLUE.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
@@ -31,10 +31,6 @@ def show(title: str, header: list[str], rows: list[list[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     Console().print(table)
-
-
-def printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "�" for character in str(text))
 
 
 @app.command()

@@ -7,11 +7,20 @@ from collections.abc import Callable
 class InputError(ValueError):
     """Say in one line which file, row or parameter is wrong and what to do about it.
 
-    In a notebook it shows as that one line, without a traceback.
+    In a notebook it shows as that one line, without a traceback. What it quotes of a file cannot break the line, nor
+    reach a terminal as a code.
     """
+
+    def __init__(self, said: object):
+        super().__init__(printable(said))
 
     def _render_traceback_(self):  # IPython asks an exception for its own rendering
         return [f"{type(self).__name__}: {self}"]
+
+
+def printable(text: object) -> str:
+    """Give a text with a mark in the place of each character that does not print."""
+    return "".join(character if character.isprintable() else "�" for character in str(text))
 
 
 def reason(error: Exception, length: int = 200) -> str:
