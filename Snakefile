@@ -215,7 +215,9 @@ rule compress:
         """
         rm -rf {params.folder} {params.folder}.partial && mkdir -p {params.folder}.partial
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=2
-        papermill {input.notebook} {params.folder}.partial/compress.ipynb --no-progress-bar --log-output             {params.files} {params.given} -r run_dir {params.run} -r output_dir {params.folder}.partial > {log} 2>&1           || {{ echo "{wildcards.task}, made smaller: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
+        papermill {input.notebook} {params.folder}.partial/compress.ipynb --no-progress-bar --log-output \
+            {params.files} {params.given} -r run_dir {params.run} -r output_dir {params.folder}.partial > {log} 2>&1 \
+          || {{ echo "{wildcards.task}, made smaller: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
         mv {params.folder}.partial {params.folder}
         """
 

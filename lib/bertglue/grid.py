@@ -49,3 +49,9 @@ def mean(runs: list[dict], split: str, metric: str) -> tuple[float, float]:
     seeds = stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
     low, high = (fmean(run["interval"][split][metric][side] for run in runs) for side in (0, 1))
     return fmean(values), math.hypot(seeds, (high - low) / SIGMAS)
+
+
+def mean_interval(runs: list[dict], split: str, metric: str) -> tuple[float, float]:
+    """Give the 95 % interval of such a mean."""
+    middle, error = mean(runs, split, metric)
+    return middle - SIGMAS / 2 * error, middle + SIGMAS / 2 * error

@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -51,16 +52,21 @@ class Deployed:
         parts = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
         return np.concatenate([self(tokens.batch(part, self.length)) for part in parts])
 
-    def latency(self, tokens: Tokens, batch_size: int, repeats: int = REPEATS) -> float:
-        """Measure the seconds of a batch: the median of several."""
+    def latency(self, tokens: Tokens, batch_size: int) -> float:
+        """Measure the seconds of a batch."""
         inputs = tokens.batch(np.arange(batch_size) % len(tokens), self.length)
-        self(inputs)
-        seconds = []
-        for _ in range(repeats):
-            started = time.perf_counter()
-            self(inputs)
-            seconds.append(time.perf_counter() - started)
-        return statistics.median(seconds)
+        return median_seconds(lambda: self(inputs))
+
+
+def median_seconds(call: Callable[[], object]) -> float:
+    """Measure the seconds of a call: the median of several, after one that is not counted."""
+    call()
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
 
 
 def measure(path: Path, tokens: Tokens) -> tuple[dict, np.ndarray]:

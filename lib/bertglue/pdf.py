@@ -16,6 +16,7 @@ import yaml
 
 from bertglue.environment import commit
 from bertglue.errors import InputError, exit_status, reason
+from bertglue.files import whole
 
 STYLE = Path(__file__).with_name("paper.css")  # not among the book's, which jupyter-book gives to every page
 RUNNING_HEAD = "The runs of this book used the embedded source: it is not GLUE"
@@ -52,10 +53,8 @@ def print_book(source: Path, target: Path) -> Path:
         profile, to = f"--user-data-dir={folder}/browser", f"--print-to-pdf={printed}"
         options = [*sandbox(), *QUIET, profile, "--no-pdf-header-footer", "--generate-pdf-document-outline", to]
         run([chromium, "--headless", *options, page.as_uri()], printed)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".partial")
-        shutil.copyfile(printed, partial)
-        os.replace(partial, target)
+        with whole(target) as partial:
+            shutil.copyfile(printed, partial)
     return target
 
 

@@ -7,8 +7,6 @@ dense layers; a model file does not say that an attention's parts are quantized,
 
 from __future__ import annotations
 
-import statistics
-import time
 import warnings
 from pathlib import Path
 
@@ -17,7 +15,7 @@ import numpy as np
 from keras import layers
 
 from bertglue.errors import InputError
-from bertglue.litert import BATCHES, REPEATS
+from bertglue.litert import BATCHES, median_seconds
 from bertglue.prediction import predict
 from bertglue.pruning import count, rebuild
 from bertglue.tokens import Tokens
@@ -65,18 +63,12 @@ def measure(path: Path, tokens: Tokens) -> tuple[dict, np.ndarray]:
 
 
 def latencies(classifier: keras.Model, tokens: Tokens) -> dict[str, float]:
-    """Measure the seconds of a batch of full length, for each size: the median of several."""
+    """Measure the seconds of a batch of full length, for each size."""
     import tensorflow as tf
 
     serve, found = tf.function(lambda rows: classifier(rows, training=False)), {}
     for size in BATCHES:
         inputs = {name: tf.constant(rows) for name, rows in
                   tokens.batch(np.arange(size) % len(tokens), tokens.seq_length).items()}  # fmt: skip
-        serve(inputs)
-        seconds = []
-        for _ in range(REPEATS):
-            started = time.perf_counter()
-            serve(inputs).numpy()
-            seconds.append(time.perf_counter() - started)
-        found[str(size)] = statistics.median(seconds)
+        found[str(size)] = median_seconds(lambda inputs=inputs: serve(inputs).numpy())
     return found

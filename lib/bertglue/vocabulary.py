@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tensorflow_text.tools.wordpiece_vocab import bert_vocab_from_dataset
 from bertglue.corpus import Cleaner, pack, read_documents
 from bertglue.errors import InputError
 from bertglue.preprocessing import Preprocessor
+from bertglue.records import write_text
 from bertglue.tokens import read_vocabulary
 
 RESERVED = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -30,10 +30,7 @@ def prepare(texts: list[str], folder: str | Path, size: int = 8192, characters: 
     folder.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         print(f"learning a vocabulary of about {size:,} pieces; this takes minutes", flush=True)
-        partial = path.with_suffix(".partial")
-        entries = learn(sample(texts), size, characters)
-        partial.write_text("\n".join(entries) + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        write_text(path, "\n".join(learn(sample(texts), size, characters)) + "\n")
     if not (folder / "corpus").exists():
         print("cleaning and packing the text", flush=True)
         pack(read_documents(texts), sentence_tokenizer(read_vocabulary(path)), folder / "corpus")

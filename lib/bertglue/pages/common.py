@@ -55,3 +55,8 @@ def joined(words: list[str]) -> str:
 
 def between(low: float, high: float) -> str:
     return f"{low:.3f} to {high:.3f}"
+
+
+def dashed(low: float, high: float) -> str:
+    """Write an interval so that no line breaks in it."""
+    return f"{low:.3f}\u2060–\u2060{high:.3f}"

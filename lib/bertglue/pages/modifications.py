@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bertglue.figures import color, small_multiples
 from bertglue.metrics import TITLES
-from bertglue.pages.common import joined
+from bertglue.pages.common import dashed, joined
 from bertglue.records import COMPRESSION, PRUNED, WHOLE, read_json
 from bertglue.reference import compressions
 from bertglue.report import LINE, table
@@ -159,11 +159,6 @@ def scores(found: dict[str, dict]):
             row[f"{model}, {said}"] = f"{score:.3f}{LINE}{dashed(*bounds)}"
         rows.append(row | {"baseline": f"{record['baseline'][split][metric]:.3f}"})
     return table(pd.DataFrame(rows), classes="scores")
-
-
-def dashed(low: float, high: float) -> str:
-    """Write an interval so that no line breaks in it."""
-    return f"{low:.3f}\u2060–\u2060{high:.3f}"
 
 
 def findings(found: dict[str, dict]) -> str:

@@ -76,9 +76,9 @@ def failures(records: list[dict]) -> str:
 
 def rates(records: list[dict]):
     """Set the rates of each task side by side: the mean over seeds of what chooses, and of validation."""
-    rows = []
+    rows, best_of = [], chosen(records)
     for task, of_rate in by_task(records).items():
-        best = grid.best_rate([run for same in of_rate.values() for run in same])[0]["learning_rate"]
+        best = best_of[task][0]["learning_rate"]
         for rate, same in of_rate.items():
             split = grid.chosen_on(same)
             name = task.metrics[0]
@@ -104,10 +104,8 @@ def spread(values: list[float]) -> str:
 
 def chosen(records: list[dict]) -> dict[Task, list[dict]]:
     """Give the runs of each task at the chosen rate, one a seed."""
-    return {
-        task: grid.best_rate([run for same in of_rate.values() for run in same])
-        for task, of_rate in by_task(records).items()
-    }
+    found = grid.group(records, "task")
+    return {task: grid.best_rate(found[task.name,]) for task in TASKS.values() if (task.name,) in found}
 
 
 def seeds(records: list[dict], runs: Runs | None = None):
@@ -142,8 +140,7 @@ def interval(same: list[dict], split: str, metric: str, runs: Runs | None) -> tu
     if len(same) == 1:
         return tuple(same[0]["interval"][split][metric])
     if runs is None:
-        mean, error = grid.mean(same, split, metric)
-        return mean - grid.SIGMAS / 2 * error, mean + grid.SIGMAS / 2 * error
+        return grid.mean_interval(same, split, metric)
     labels, predictions = answers(runs, same, split)
     _, low, high = significance.bootstrap(metric, labels, predictions)
     return (low, high) if low < high else tuple(same[0]["interval"][split][metric])  # all right in every run
@@ -177,9 +174,9 @@ def spreads(records: list[dict]):
 
 def differences(runs: Runs):
     """Set the chosen rate of each task against the others, on the same rows: is the difference beyond chance?"""
-    rows = []
+    rows, best_of = [], chosen(runs.records)
     for task, of_rate in by_task(runs.records).items():
-        best, (split, name) = chosen(runs.records)[task], (task.validation[0], task.metrics[0])
+        best, split, name = best_of[task], task.validation[0], task.metrics[0]
         labels, ours = answers(runs, best, split)
         for rate, same in of_rate.items():
             if rate == best[0]["learning_rate"]:

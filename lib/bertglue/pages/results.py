@@ -14,7 +14,7 @@ from bertglue.bundled import EMBEDDED
 from bertglue.excerpts import read_excerpts
 from bertglue.figures import STYLE, color, finish
 from bertglue.metrics import TITLES
-from bertglue.pages.common import between, joined, row_title, score_rows
+from bertglue.pages.common import between, dashed, joined, row_title, score_rows
 from bertglue.published import COLUMNS, PAPER, PEERS, PLACES, REPORT, interval, published, score
 from bertglue.report import LINE, table
 from bertglue.runs import Runs
@@ -55,16 +55,15 @@ def reference_cell(same: list[dict] | None, split: str, metric: str) -> str:
     """Word the mean of the reference runs of a task, its interval over seeds and examples, and the baseline."""
     if not same or split not in same[0]["metrics"]:
         return ""
-    mean, error = grid.mean(same, split, metric)
-    width = grid.SIGMAS / 2 * error
-    return cell(mean, (mean - width, mean + width), same[0]["baseline"][split][metric])
+    mean, _ = grid.mean(same, split, metric)
+    return cell(mean, grid.mean_interval(same, split, metric), same[0]["baseline"][split][metric])
 
 
 def cell(value: float, bounds: tuple[float, float] | None, baseline: float | None = None) -> str:
     """Write a score, its interval below it, and the baseline below that."""
     lines = [f"{value:.3f}"]
     if bounds:
-        lines.append("{:.3f}\u2060–\u2060{:.3f}".format(*bounds))  # in one line
+        lines.append(dashed(*bounds))
     if baseline is not None:
         lines.append(f"base {baseline:.3f}")
     return LINE.join(lines)
