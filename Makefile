@@ -38,7 +38,7 @@ WHERE := $(if $(CLUSTER),--profile params/clusters/$(CLUSTER) --jobs $(JOBS),--c
 
 # Our own lock, since Snakemake's outlives a killed make; its caches lie here where nobody may write at home.
 CACHE := $(shell [ -w "$${HOME:-/nowhere}" ] || echo XDG_CACHE_HOME="$(CURDIR)/.snakemake/cache")
-SNAKEMAKE = $(CACHE) PATH="$(abspath $(BIN)):$$PATH" $(abspath $(BIN))/python -m bertglue.lock .snakemake/in-use \
+SNAKEMAKE = $(CACHE) PATH="$(abspath $(BIN)):$$PATH" $(abspath $(BIN))/python -m bertglue.tools.lock .snakemake/in-use \
   snakemake $(WHERE) --nolock --quiet host progress reason --rerun-incomplete --keep-going
 CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEARNING_RATES)" glue_dir="$(GLUE_DIR)" \
   encoder="$(ENCODER)" compress="$(COMPRESS)"
@@ -48,7 +48,7 @@ BUILD = $(SNAKEMAKE) $@ --config profile="$(PROFILE)" $(CONFIG)
 book pdf: $(READY)
 	@$(BUILD) || { [ $$? -ne 2 ] && echo "some of it failed; building from what is there" && $(BUILD) partial=1; }
 	@echo "$(MADE_$@)"
-	@$(BIN)/python -m bertglue.states runs/$(PROFILE)/status.json
+	@$(BIN)/python -m bertglue.runs.status runs/$(PROFILE)/status.json
 MADE_book = the book: book/_build/html/index.html
 MADE_pdf = the book as a paper: book/_build/pdf/bertglue.pdf
 
@@ -66,9 +66,9 @@ reference: COMPRESS = none
 reference: $(READY)
 	@for profile in reference reference-fresh; do \
 	  $(SNAKEMAKE) runs/$$profile/results.json --config profile=$$profile $(CONFIG) || exit 1; done
-	@smaller=$$($(BIN)/python -m bertglue.reference runs/reference/results.json --to-compress) && \
+	@smaller=$$($(BIN)/python -m bertglue.report.reference_runs runs/reference/results.json --to-compress) && \
 	  $(SNAKEMAKE) $$smaller --config profile=reference $(CONFIG) && \
-	  $(BIN)/python -m bertglue.reference runs/reference/results.json runs/reference-fresh/results.json --compressions $$smaller
+	  $(BIN)/python -m bertglue.report.reference_runs runs/reference/results.json runs/reference-fresh/results.json --compressions $$smaller
 
 # Two files of tests at a time; each takes about 2 GB.
 TEST_JOBS ?= 2
@@ -93,13 +93,13 @@ bench:
 	.bench/bin/python -m pip install --quiet --disable-pip-version-check -r .bench/requirements.txt
 	@touch $@
 
-# The library's tests in the packages of Colab's two images (tests/colab), set up as the notebook does it there.
+# The library's tests in the packages of Colab's two images (tests/tools/colab_packages), set up as the notebook does it there.
 test-colab: .colab/tpu/ready .colab/gpu/ready
 	for image in tpu gpu; do echo "Colab's $$image image:"; \
 	  JAX_PLATFORMS=cpu .colab/$$image/bin/python -m pytest -q -p no:cacheprovider \
 	    --ignore tests/test_graph.py --ignore tests/test_repository.py --ignore tests/test_site.py || exit 1; done
 
-.colab/%/ready: tests/colab/%.txt pyproject.toml
+.colab/%/ready: tests/tools/colab_packages/%.txt pyproject.toml
 	rm -rf .colab/$*
 	$(PYTHON) -m venv .colab/$*
 	.colab/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
@@ -116,7 +116,7 @@ $(TPU_READY): $(READY)
 	@touch $@
 
 tpu-check: $(TPU_READY)
-	@PYTHONPATH=.tpu TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m bertglue.tpu --encoder $(or $(ENCODER),small)
+	@PYTHONPATH=.tpu TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m bertglue.tools.tpu_compile --encoder $(or $(ENCODER),small)
 
 lint: $(READY)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -130,7 +130,7 @@ lock: $(READY)
 	  --all-extras --group dev pyproject.toml --output-file requirements.lock --upgrade --quiet
 
 address: $(READY)
-	$(BIN)/python -m bertglue.address
+	$(BIN)/python -m bertglue.tools.sync_address
 
 clean:
 	rm -rf book/_build .snakemake .pytest_cache .ruff_cache

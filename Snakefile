@@ -4,12 +4,15 @@ import os
 import re
 import shlex
 import sys
+from pathlib import Path
 
 from bertglue.environment import has_accelerator
 from bertglue.errors import InputError
-from bertglue.fetch import is_here
+from bertglue.tools.fetch import is_here
+from bertglue.models.bundled import EMBEDDED as BUNDLED_FOLDER
 from bertglue.parameters import Parameters
-from bertglue.sources import check_source
+from bertglue.report.measured_files import REFERENCE_COMPRESSIONS, REFERENCE_RUNS
+from bertglue.data.loading import check_source
 from bertglue.tasks import TASKS
 
 
@@ -91,13 +94,15 @@ PAGES = [
     "intro", "data", "model", "design", "modifications", "results", "viability", "protocol", "errata", "hardware", "status",
     "contents",
 ]
-MEASURED = [f"lib/bertglue/{name}.json" for name in ("tpu", "speed", "growth")]
-DRAWN_BY = [
-    f"lib/bertglue/{name}"
-    for name in ("figures.py", "published.yaml", "published.py", "report.py", "runs.py", "speed.py", "tpu.py", "transfer.py")
-]
-DRAWN_BY += [f"lib/bertglue/pages/{name}" for name in sorted(os.listdir("lib/bertglue/pages")) if name.endswith(".py")]
-REFERENCE = [f"lib/bertglue/{name}" for name in ("reference.json", "compressions.jsonl", "embedded/pretraining.json")]
+MEASURED = sorted(str(path) for path in Path("lib/bertglue/report/measured").iterdir())
+# what pages are drawn by: everything above the runs, and the numbers that others printed
+DRAWN_BY = sorted(
+    str(path)
+    for folder in ("report", "runs", "evaluation")
+    for path in Path("lib/bertglue", folder).rglob("*")
+    if path.suffix in (".py", ".yaml", ".mplstyle")
+)
+REFERENCE = [str(path) for path in (REFERENCE_RUNS, REFERENCE_COMPRESSIONS, BUNDLED_FOLDER / "pretraining.json")]
 BOOK, PDF = "book/_build/html/index.html", "book/_build/pdf/bertglue.pdf"
 
 
@@ -143,7 +148,7 @@ rule fetch:
         "{wildcards.task}: fetching its data and encoder"
     shell:
         """
-        python -m bertglue.fetch {input.profile} {input.task} {params.encoder} \
+        python -m bertglue.tools.fetch {input.profile} {input.task} {params.encoder} \
           > {output}.partial 2> {log} || {{ tail -n 1 {log} >&2; exit 1; }}
         mv {output}.partial {output}
         """
@@ -237,7 +242,7 @@ rule results:
     run:
         from pathlib import Path
 
-        from bertglue.runs import gather
+        from bertglue.runs.collection import gather
 
         gather(params.runs, Path(output.results), Path(f"runs/{PROFILE}/logs"), params.compressions)
 
@@ -286,8 +291,8 @@ rule book:
     input:
         "_config.yml",
         "book/_toc.yml",
-        "lib/bertglue/book.py",
-        "lib/bertglue/theme.py",
+        "lib/bertglue/report/build_book.py",
+        "lib/bertglue/report/sphinx_theme.py",
         [f"book/{name}" for name in sorted(os.listdir("book")) if name.endswith((".md", ".bib"))],
         [f"book/_static/{name}" for name in sorted(os.listdir("book/_static"))],
         notebooks=expand("{run}/finetune.ipynb", run=[r for r in DONE if r.endswith(f"seed{SEEDS[0]}")]),
@@ -304,7 +309,7 @@ rule book:
         "building the book; log in {log}"
     shell:
         """
-        {{ python -m bertglue.book {params.source} --profile {params.profile} {input.notebooks} {input.compressions} {input.pages} \
+        {{ python -m bertglue.report.build_book {params.source} --profile {params.profile} {input.notebooks} {input.compressions} {input.pages} \
           && jupyter-book build {params.source} --config {params.source}/_config.yml --path-output book \
                -W -n --keep-going --all
         }} > {log} 2>&1 || {{ tail -n 20 {log} >&2; exit 1; }}
@@ -315,8 +320,8 @@ rule book:
 rule pdf:
     input:
         BOOK,
-        "lib/bertglue/pdf.py",
-        "lib/bertglue/paper.css",
+        "lib/bertglue/report/build_pdf.py",
+        "lib/bertglue/report/paper.css",
     output:
         PDF,
     log:
@@ -326,4 +331,4 @@ rule pdf:
     message:
         "printing {output}"
     shell:
-        "python -m bertglue.pdf {params.source} {output} > {log} 2>&1 || {{ tail -n 1 {log} >&2; exit 1; }}"
+        "python -m bertglue.report.build_pdf {params.source} {output} > {log} 2>&1 || {{ tail -n 1 {log} >&2; exit 1; }}"

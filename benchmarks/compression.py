@@ -13,11 +13,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from bertglue import deployment, litert, pruning
-from bertglue.attention import MultiHeadAttention
-from bertglue.classifier import build_classifier
-from bertglue.encoder import EncoderConfig, build_encoder
-from bertglue.tokens import Tokens
+
+from bertglue.data.token_ids import Tokens
+from bertglue.export import litert, litert_runtime
+from bertglue.models.attention import MultiHeadAttention
+from bertglue.models.bert import EncoderConfig, build_encoder
+from bertglue.models.classifier import build_classifier
+from bertglue.models.heads import count_heads, keep_heads
 
 LENGTH, BATCHES, HEAD_SIZES = 128, (1, 32), {128: 32}  # the embedded encoder's heads have 32 places, BERT's 64
 KINDS = ("float32", "float16", "int8 dynamic", "int8 static")
@@ -66,12 +68,12 @@ def files_gain(classifier: keras.Model, words: int, turns: int) -> dict[str, tup
     with tempfile.TemporaryDirectory() as folder:
         paths = {kind: Path(folder) / f"{kind}.tflite" for kind in KINDS}
         for kind, path in paths.items():
-            deployment.convert(classifier, path, kind, LENGTH, rows)
+            litert.convert(classifier, path, kind, LENGTH, rows)
         sizes = {kind: path.stat().st_size for kind, path in paths.items()}
         gains = {kind: {} for kind in KINDS}
         for batch in BATCHES:
             inputs = rows.batch(np.arange(batch), LENGTH)
-            models = {kind: litert.Deployed(path) for kind, path in paths.items()}
+            models = {kind: litert_runtime.Deployed(path) for kind, path in paths.items()}
             times = medians({kind: functools.partial(model, inputs) for kind, model in models.items()}, turns)
             for kind in KINDS:
                 gains[kind][batch] = times["float32"] / times[kind]
@@ -92,8 +94,8 @@ def main() -> None:
         said = ", ".join(f"{value:.2f} x at batch {batch}" for batch, value in gain.items())
         print(f"{name}: attention with half of the heads, length {LENGTH}: {said}", flush=True)
         classifier = made_classifier(layers, hidden, options.words)
-        half = [range(heads // 2) for heads in pruning.count(classifier)]
-        for title, model in (("all heads", classifier), ("half of the heads", pruning.keep(classifier, half))):
+        half = [range(heads // 2) for heads in count_heads(classifier)]
+        for title, model in (("all heads", classifier), ("half of the heads", keep_heads(classifier, half))):
             for kind, (size, gains) in files_gain(model, options.words, options.turns).items():
                 said = ", ".join(f"{value:.2f} x at batch {batch}" for batch, value in gains.items())
                 print(f"{name}, {title}, {kind}: {100 * size:.0f} % of float32's size; {said}", flush=True)

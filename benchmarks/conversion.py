@@ -29,7 +29,7 @@ def peak_gb() -> float:
 def convert(folder: str) -> None:
     """Run in a process of its own, so that its peak is that of the conversion."""
     import bertglue
-    from bertglue import hub  # noqa: F401  (TensorFlow's own memory and start-up are told apart)
+    from bertglue.models import tfhub  # noqa: F401  (TensorFlow's own memory and start-up are told apart)
 
     before = peak_gb()
     started = time.perf_counter()

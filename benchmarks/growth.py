@@ -21,8 +21,8 @@ STEPS, HIDDEN, HEADS = 20, 256, 4
 
 def write_rows(folder: Path, rows: int) -> None:
     """Write a GLUE folder of QQP's layout; questions have QQP's mean number of words, eleven."""
-    from bertglue.bundled import EMBEDDED
-    from bertglue.encoder_files import VOCABULARY
+    from bertglue.models.bundled import EMBEDDED
+    from bertglue.models.encoder_files import VOCABULARY
 
     words = [word for word in (EMBEDDED / VOCABULARY).read_text(encoding="utf-8").split("\n") if word.isalpha()]
     rng = random.Random(0)
@@ -36,9 +36,9 @@ def write_rows(folder: Path, rows: int) -> None:
 
 
 def measure_rows(rows: int) -> dict:
+    from bertglue.data.loading import load_data
     from bertglue.environment import peak_memory_mb
-    from bertglue.preprocessing import load_preprocessor, tokenize_data
-    from bertglue.sources import load_data
+    from bertglue.models.preprocessor import load_preprocessor, tokenize_data
     from bertglue.tasks import TASKS
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -51,8 +51,9 @@ def measure_rows(rows: int) -> dict:
 
 def measure_shape(length: int, layers: int) -> dict:
     import numpy as np
+
+    from bertglue.data.token_ids import Tokens
     from bertglue.environment import peak_memory_mb
-    from bertglue.tokens import Tokens
 
     rows = 32 * STEPS
     ids = np.random.default_rng(0).integers(5, 8192, rows * length).astype("int32")
@@ -63,14 +64,14 @@ def measure_shape(length: int, layers: int) -> dict:
 
 def train(tokens, labels, layers: int) -> float:
     """Train some steps twice; give the seconds of a step the second time."""
-    from bertglue.batches import Batches, stream
-    from bertglue.classifier import build_classifier
-    from bertglue.encoder import EncoderConfig, build_encoder
-    from bertglue.narrowing import Narrowed
+    from bertglue.data.batches import Batches, stream
+    from bertglue.devices import batch_lengths
+    from bertglue.models.bert import EncoderConfig, build_encoder
+    from bertglue.models.classifier import build_classifier
     from bertglue.parameters import Parameters
-    from bertglue.strategy import batch_lengths
     from bertglue.tasks import TASKS
-    from bertglue.training import prepare
+    from bertglue.training.finetune import prepare
+    from bertglue.training.used_embeddings import Narrowed
 
     config = EncoderConfig(8192, HIDDEN, 4 * HIDDEN, (HEADS,) * layers, HIDDEN // HEADS, max_positions=512)
     narrowed = Narrowed(build_classifier(build_encoder(config), 2), tokens)
@@ -110,7 +111,8 @@ def main() -> None:
         measure = measure_rows if "rows" in options.point else measure_shape
         print(json.dumps(measure(**options.point)))
     else:
-        from bertglue import speed
+        from bertglue.report import speed
+        from bertglue.report.measured_files import COST_GROWTH
 
         result = speed.describe(
             rows=[point(rows=rows) for rows in ROWS],
@@ -118,7 +120,7 @@ def main() -> None:
             layers=[point(length=32, layers=layers) for layers in LAYERS],
         )
         if options.keep:
-            speed.write(result, speed.GROWTH)
+            speed.write(result, COST_GROWTH)
 
 
 if __name__ == "__main__":

@@ -41,10 +41,11 @@ def main() -> None:
 
     import tensorflow as tf
     import tensorflow_text as text
-    from bertglue.preprocessing import load_preprocessor, tokenize
-    from bertglue.sources import load_data
-    from bertglue.tasks import TASKS
     from tokenizers import BertWordPieceTokenizer
+
+    from bertglue.data.loading import load_data
+    from bertglue.models.preprocessor import load_preprocessor, tokenize
+    from bertglue.tasks import TASKS
 
     preprocessor = load_preprocessor(str(options.vocabulary), 128)
     split = load_data(TASKS["sst2"], "folder", glue_dir=str(options.glue_dir))["train"]

@@ -60,13 +60,14 @@ def contestants() -> dict[str, list[str]]:
 
 def prepare(setting: Setting, glue_dir: Path, vocabulary: Path | None, folder: Path) -> Path:
     """Write the folder of a race: rows as JSON and as GLUE files, the weights, and the ids that all of train uses."""
-    from bertglue.bundled import EMBEDDED
-    from bertglue.preprocessing import load_preprocessor, tokenize
-    from bertglue.sources import load_data
-    from bertglue.sources.folder import LAYOUTS
-    from bertglue.tasks import TASKS
-    from bertglue.tokens import read_vocabulary
     from savedmodels import export_variables, shapes
+
+    from bertglue.data.glue_files import LAYOUTS
+    from bertglue.data.loading import load_data
+    from bertglue.data.token_ids import read_vocabulary
+    from bertglue.models.bundled import EMBEDDED
+    from bertglue.models.preprocessor import load_preprocessor, tokenize
+    from bertglue.tasks import TASKS
 
     pieces = read_vocabulary(EMBEDDED / "vocab.txt" if setting.pretrained or not vocabulary else vocabulary)
     if not setting.pretrained:
@@ -160,7 +161,7 @@ def main() -> None:
     )
     parser.add_argument("--keep", action="store_true", help="make the result the one that the README and the book show")
     options = parser.parse_args()
-    from bertglue import speed
+    from bertglue.report import speed
 
     settings = [setting for setting in SETTINGS if options.only in setting.name]
     measured = [found for setting in settings for found in race(setting, options)]

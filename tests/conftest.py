@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from paths import ROOT
 
 # the same examples on every machine; --hypothesis-profile=default draws new ones
 settings.register_profile("fixed", derandomize=True)
 settings.load_profile("fixed")
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-ROOT = Path(__file__).parent.parent
 
 
 def pytest_report_header():
@@ -43,7 +43,7 @@ def hub_dir() -> Path:
 
 @pytest.fixture
 def tiny_config():
-    from bertglue.encoder import EncoderConfig
+    from bertglue.models.bert import EncoderConfig
 
     return EncoderConfig(
         vocabulary_size=50, hidden_size=8, intermediate_size=16, heads=(2, 2), head_size=4, max_positions=16
@@ -54,8 +54,9 @@ def tiny_config():
 def classifier(tiny_config):
     """Build a classifier none of whose weights is zero, biases included."""
     import numpy as np
-    from bertglue.classifier import build_classifier
-    from bertglue.encoder import build_encoder
+
+    from bertglue.models.bert import build_encoder
+    from bertglue.models.classifier import build_classifier
 
     classifier = build_classifier(build_encoder(tiny_config), 2)
     rng = np.random.default_rng(0)

@@ -18,15 +18,16 @@ else:
 
 import keras
 import numpy as np
+
 from bertglue import Parameters
-from bertglue.classifier import build_classifier
-from bertglue.encoder import EncoderConfig, build_encoder
-from bertglue.prediction import predict
-from bertglue.sources.data import Data, Split
-from bertglue.strategy import select_strategy
+from bertglue.data.dataset import Data, Split
+from bertglue.data.token_ids import Tokens
+from bertglue.devices import select_strategy
+from bertglue.models.bert import EncoderConfig, build_encoder
+from bertglue.models.classifier import build_classifier
+from bertglue.models.predict import predict
 from bertglue.tasks import TASKS
-from bertglue.tokens import Tokens
-from bertglue.training import train
+from bertglue.training.finetune import train
 
 ROWS = {"train": 37, "validation": 19}
 

@@ -4,17 +4,20 @@ import functools
 
 import numpy as np
 import pytest
-from bertglue import metrics, records
-from bertglue.classifier import build_classifier
-from bertglue.encoder import EncoderConfig, build_encoder
-from bertglue.epochs import Training
-from bertglue.excerpts import excerpts, write_excerpts
+
+from bertglue.data.dataset import Data, Split
+from bertglue.data.token_ids import Tokens
+from bertglue.devices import Strategy
+from bertglue.evaluation import metrics
+from bertglue.evaluation.evaluate import evaluate
+from bertglue.models.bert import EncoderConfig, build_encoder
+from bertglue.models.classifier import build_classifier
 from bertglue.parameters import Parameters
-from bertglue.runs import gather
-from bertglue.sources.data import Data, Split
-from bertglue.strategy import Strategy
+from bertglue.runs import record as run_record
+from bertglue.runs.collection import gather
+from bertglue.runs.text_samples import excerpts, write_excerpts
 from bertglue.tasks import TASKS
-from bertglue.tokens import Tokens
+from bertglue.training.callbacks import Training
 
 ROWS = 40
 TEXT = "<script>alert(1)</script> & so on"
@@ -67,7 +70,7 @@ def write_run(folder, parameters: Parameters, right: float = 0.75):
     tokens = Packed({s: Tokens(np.zeros(offsets[-1], "int32"), offsets, lengths // 2, 16) for s in data.splits})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metrics, "RESAMPLES", 50)  # the intervals need be there, and not exact
-        scores = records.evaluate(data, logits)
+        scores = evaluate(data, logits)
     beside = {"loss": 0.5} if task.regression else {"loss": 0.5, "calibration_error": 0.1}
     trained = {"loss": 0.4} if task.regression else {"loss": 0.4, **dict.fromkeys(task.metrics, 0.8)}
     history = [
@@ -78,10 +81,10 @@ def write_run(folder, parameters: Parameters, right: float = 0.75):
     validation = {split: logits[split] for split in task.validation}
     training = Training(history, curve, [2.0, 1.0], 0.5, EPOCHS, validation, dict.fromkeys(task.test, 0.125))
     strategy = Strategy("tensorflow", "CPU", 1)
-    record = records.build_record(parameters, data, tokens, training, scores, strategy, classifier(task.outputs))
+    record = run_record.build_record(parameters, data, tokens, training, scores, strategy, classifier(task.outputs))
     samples = [[TEXT] * len(task.columns)] * 2
     write_excerpts(folder, excerpts(data, logits, samples, logits[task.validation[0]][:2]))
-    records.write_record(folder, record, data, logits)
+    run_record.write_record(folder, record, data, logits)
     return record
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
+
 from bertglue import load_encoder
-from bertglue.tokens import INPUTS
+from bertglue.data.token_ids import INPUTS
 
 
 def native_step(folder, values):

@@ -5,16 +5,18 @@ import sys
 
 import numpy as np
 import pytest
-from bertglue import cli, inference
-from bertglue.classifier import build_classifier
-from bertglue.encoder import build_encoder
-from bertglue.errors import InputError
-from bertglue.prediction import predict_texts
-from bertglue.preprocessing import Preprocessor
-from bertglue.records import write_json
-from bertglue.saving import save_classifier
-from bertglue.tasks import TASKS
 from typer.testing import CliRunner
+
+from bertglue import cli
+from bertglue.errors import InputError
+from bertglue.files import write_json
+from bertglue.models.bert import build_encoder
+from bertglue.models.classifier import build_classifier
+from bertglue.models.predict import predict_texts
+from bertglue.models.preprocessor import Preprocessor
+from bertglue.models.saved_classifier import save_classifier
+from bertglue.runs.predictor import CHUNK, Predictor
+from bertglue.tasks import TASKS
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]
 RECORD = {
@@ -74,7 +76,7 @@ def test_predict_streams_what_the_classifier_says(tiny_config, tmp_path, task):
     shown = invoke("predict", folder, text="\n".join("\t".join(row) for row in rows) + "\n")
     assert shown.exit_code == 0, shown.output
     header, *lines = shown.output.splitlines()
-    predictor = inference.Predictor(folder)
+    predictor = Predictor(folder)
     logits = predict_texts(predictor.classifier, predictor.preprocessor, rows)
     if task == "stsb":
         assert header == "prediction"
@@ -86,7 +88,7 @@ def test_predict_streams_what_the_classifier_says(tiny_config, tmp_path, task):
 
 
 def test_rows_are_asked_for_only_as_they_are_predicted(tiny_config, tmp_path):
-    predictor = inference.Predictor(write_run(tmp_path, tiny_config, "sst2"))
+    predictor = Predictor(write_run(tmp_path, tiny_config, "sst2"))
     served = []
 
     def rows():
@@ -95,7 +97,7 @@ def test_rows_are_asked_for_only_as_they_are_predicted(tiny_config, tmp_path):
             yield (f"w{i % 40}",)
 
     next(predictor(rows()))
-    assert len(served) == inference.CHUNK
+    assert len(served) == CHUNK
 
 
 def test_a_row_of_too_few_texts_is_named(tiny_config, tmp_path):

@@ -13,22 +13,26 @@ import subprocess
 import sys
 import time
 import zipfile
-from pathlib import Path
 
 import keras
 import nbformat
 import numpy as np
 import pytest
-from bertglue import checkpoints, cli, errors, records, submission
-from bertglue.classifier import build_classifier
-from bertglue.encoder import EncoderConfig, build_encoder
-from bertglue.errors import InputError
-from bertglue.preprocessing import Preprocessor, tokenize
-from bertglue.saving import load_classifier, save_classifier
-from bertglue.sources.data import Split
+from paths import ROOT
 from typer.testing import CliRunner
 
-ROOT = Path(__file__).parent.parent
+from bertglue import cli, errors
+from bertglue.data.dataset import Split
+from bertglue.errors import InputError
+from bertglue.files import write_json
+from bertglue.models.bert import EncoderConfig, build_encoder
+from bertglue.models.classifier import build_classifier
+from bertglue.models.preprocessor import Preprocessor, tokenize
+from bertglue.models.saved_classifier import load_classifier, save_classifier
+from bertglue.runs import leaderboard
+from bertglue.runs import record as run_record
+from bertglue.training import checkpoint
+
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]
 SPLIT = Split({"sentence": [f"w{i % 45} w{i % 7} w{i % 3}" for i in range(3000)]}, np.zeros(3000, "int32"))
 
@@ -48,11 +52,13 @@ def full_disk():
 
 
 WRITERS = {
-    "record.json": lambda folder, _: records.write_json(folder / "record.json", {"key": "x" * 500}),
-    "logits.npz": lambda folder, _: records.write_arrays(folder / "logits.npz", {"validation": np.ones(500)}),
-    "resume.npz": lambda folder, _: checkpoints.save_checkpoint(folder / "resume.npz", {}, state=[np.ones(500)]),
+    "record.json": lambda folder, _: write_json(folder / "record.json", {"key": "x" * 500}),
+    "logits.npz": lambda folder, _: run_record.write_arrays(folder / "logits.npz", {"validation": np.ones(500)}),
+    "resume.npz": lambda folder, _: checkpoint.save_checkpoint(folder / "resume.npz", {}, state=[np.ones(500)]),
     "vocab.txt": lambda folder, classifier: save_classifier(classifier, Preprocessor(VOCABULARY, 16), folder),
-    "submission.zip": lambda folder, _: submission.write_zip(folder / "submission.zip", {"RTE.tsv": "0123456789" * 50}),
+    "submission.zip": lambda folder, _: leaderboard.write_zip(
+        folder / "submission.zip", {"RTE.tsv": "0123456789" * 50}
+    ),
 }
 
 
@@ -148,7 +154,7 @@ def test_a_run_that_is_killed_at_every_stage_ends_like_one_that_is_not(tmp_path)
     assert run("broken").returncode == run("whole").returncode == 0
     ends = [(tmp_path / name / "record.json", tmp_path / name / "logits.npz") for name in ("broken", "whole")]
     assert ends[0][0].read_text() == ends[1][0].read_text()
-    broken, whole = (records.read_arrays(logits)["validation"] for _, logits in ends)
+    broken, whole = (run_record.read_arrays(logits)["validation"] for _, logits in ends)
     np.testing.assert_array_equal(broken, whole)
     names = [{file.name for file in (tmp_path / name).iterdir()} for name in ("broken", "whole")]
     assert names[0] == names[1]
@@ -156,7 +162,7 @@ def test_a_run_that_is_killed_at_every_stage_ends_like_one_that_is_not(tmp_path)
 
 def test_two_makes_in_one_checkout(tmp_path):
     """The second says who works there; when the first is killed the lock goes with it."""
-    command = [sys.executable, "-m", "bertglue.lock", str(tmp_path / "in-use")]
+    command = [sys.executable, "-m", "bertglue.tools.lock", str(tmp_path / "in-use")]
     first = subprocess.Popen([*command, "sleep", "60"])
     deadline = time.monotonic() + 30
     while not (tmp_path / "in-use").exists() or not (tmp_path / "in-use").read_text():
@@ -170,7 +176,7 @@ def test_two_makes_in_one_checkout(tmp_path):
     first.wait()
     third = subprocess.run([*command, "echo", "begun"], capture_output=True, text=True, check=False)
     assert (third.returncode, third.stdout) == (0, "begun\n")
-    assert "bertglue.lock" in (ROOT / "Makefile").read_text()
+    assert "bertglue.tools.lock" in (ROOT / "Makefile").read_text()
 
 
 def test_a_kernel_that_dies_is_one_line(tmp_path, monkeypatch):
@@ -218,9 +224,9 @@ def test_no_file_of_a_run_executes_code(tmp_path, classifier, monkeypatch):
     np.savez(run / "logits.npz", validation=hostile)
     np.savez(run / "resume.npz", about=json.dumps({}), state0=hostile)
     with pytest.raises(InputError, match=r"logits.npz cannot be read"):
-        records.read_arrays(run / "logits.npz")
+        run_record.read_arrays(run / "logits.npz")
     with pytest.raises(InputError, match=r"resume.npz cannot be read"):
-        checkpoints.load_checkpoint(run / "resume.npz", "state")
+        checkpoint.load_checkpoint(run / "resume.npz", "state")
     inputs = keras.Input((4,))
     keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(run / "model.keras")
     with pytest.raises(InputError, match=r"run holds no saved classifier"):

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-ROOT = Path(__file__).parent.parent
+from paths import ROOT
 
 
 def snakemake(*config, options=("--cores", "2")):

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from paths import ROOT
+
 from bertglue import InputError, Parameters
 from bertglue.tasks import TASKS
 
-PARAMS = Path(__file__).parent.parent / "params"
+PARAMS = ROOT / "params"
 
 
 @pytest.mark.parametrize("profile", sorted((PARAMS / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
@@ -22,7 +24,7 @@ def test_every_profile_goes_with_every_task(profile, task):
 
 
 def test_full_profile_is_the_published_recipe():
-    from bertglue.published import published
+    from bertglue.evaluation.published_scores import published
 
     recipe = published()["report"]["recipe"]
     full = yaml.safe_load((PARAMS / "profiles" / "full.yaml").read_text())

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bertglue import checkpoints, records, submission
-from bertglue.errors import InputError
-from bertglue.sources import load_data
-from bertglue.tasks import TASKS
-from bertglue.tokens import Tokens, load_tokens, read_vocabulary, save_tokens
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from bertglue.data.loading import load_data
+from bertglue.data.token_ids import Tokens, load_tokens, read_vocabulary, save_tokens
+from bertglue.errors import InputError
+from bertglue.files import write_json, write_text
+from bertglue.runs import leaderboard
+from bertglue.runs import record as run_record
+from bertglue.tasks import TASKS
+from bertglue.training import checkpoint
 
 SETTINGS = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 IDS = st.lists(st.integers(0, 30_521), min_size=2, max_size=40)
@@ -55,7 +59,7 @@ def test_packed_rows_come_back_whole(rows, chunk):
 @given(st.lists(st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), min_size=1), min_size=1))
 def test_a_vocabulary_comes_back(entries):
     with tempfile.TemporaryDirectory() as folder:
-        path = records.write_text(Path(folder) / "vocab.txt", "\n".join(entries) + "\n")
+        path = write_text(Path(folder) / "vocab.txt", "\n".join(entries) + "\n")
         assert read_vocabulary(path) == entries
 
 
@@ -63,8 +67,8 @@ def test_a_vocabulary_comes_back(entries):
 @given(st.dictionaries(st.text(max_size=5), VALUES))
 def test_a_record_comes_back(record):
     with tempfile.TemporaryDirectory() as folder:
-        path = records.write_json(Path(folder) / "record.json", record)
-        assert records.read_record(path) == record
+        path = write_json(Path(folder) / "record.json", record)
+        assert run_record.read_record(path) == record
 
 
 @SETTINGS
@@ -74,8 +78,8 @@ def test_a_checkpoint_comes_back(sizes, seed):
     values = [rng.normal(size=size).astype("float32") for size in sizes]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.npz"
-        checkpoints.save_checkpoint(path, {"of": sizes}, state=values)
-        about, groups = checkpoints.load_checkpoint(path, "state")
+        checkpoint.save_checkpoint(path, {"of": sizes}, state=values)
+        about, groups = checkpoint.load_checkpoint(path, "state")
         assert about == {"of": sizes}
         for found, expected in zip(groups["state"], values, strict=True):
             np.testing.assert_array_equal(found, expected)
@@ -86,7 +90,7 @@ def test_a_checkpoint_comes_back(sizes, seed):
 def test_answers_to_any_logits_fit_the_leaderboard(name, rows, seed):
     task = TASKS[name]
     logits = np.random.default_rng(seed).normal(0, 5, (rows, task.outputs))
-    submission.check_answers("here", task, submission.answers(task, logits), rows)
+    leaderboard.check_answers("here", task, leaderboard.answers(task, logits), rows)
 
 
 # ---------------------------------------------------------------- anything in a folder
@@ -154,10 +158,10 @@ def test_a_file_with_some_bytes_changed_loads_or_is_an_input_error(task, changes
 def test_an_archive_with_some_bytes_changed_is_read_or_refused(changes):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "resume.npz"
-        checkpoints.save_checkpoint(path, {"of": 1}, state=[np.arange(30.0)])
+        checkpoint.save_checkpoint(path, {"of": 1}, state=[np.arange(30.0)])
         path.write_bytes(changed(path.read_bytes(), changes))
-        read_or_refuse(checkpoints.load_checkpoint, path, "state")
-        read_or_refuse(records.read_arrays, path)
+        read_or_refuse(checkpoint.load_checkpoint, path, "state")
+        read_or_refuse(run_record.read_arrays, path)
 
 
 @SETTINGS
@@ -165,9 +169,9 @@ def test_an_archive_with_some_bytes_changed_is_read_or_refused(changes):
 def test_anything_in_place_of_what_a_run_left_is_an_input_error(content):
     with tempfile.TemporaryDirectory() as folder:
         for name, read in (
-            ("record.json", records.read_record),
-            ("logits.npz", records.read_arrays),
-            ("resume.npz", lambda path: checkpoints.load_checkpoint(path, "state")),
+            ("record.json", run_record.read_record),
+            ("logits.npz", run_record.read_arrays),
+            ("resume.npz", lambda path: checkpoint.load_checkpoint(path, "state")),
         ):
             path = Path(folder) / name
             path.write_bytes(content)

@@ -1,14 +1,14 @@
 """The repository: notebooks without outputs, one address, no registry's host in the lock."""
 
 import re
-from pathlib import Path
 
 import nbformat
 import pytest
-from bertglue import address
-from bertglue.parameters import CompressionParameters, Parameters, PretrainingParameters
+from paths import ROOT
 
-ROOT = Path(__file__).parent.parent
+from bertglue.parameters import CompressionParameters, Parameters, PretrainingParameters
+from bertglue.tools import sync_address
+
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -71,15 +71,15 @@ def test_setup_installs_in_colab_only_and_only_once(monkeypatch, colab, installe
         monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
     exec(finetune_cell("setup"), {})
     assert len(calls) == (colab and not installed)
-    assert all(address.repository(ROOT) in call[-1] for call in calls)
+    assert all(sync_address.repository(ROOT) in call[-1] for call in calls)
 
 
-@pytest.mark.parametrize("name", address.files(ROOT))
+@pytest.mark.parametrize("name", sync_address.files(ROOT))
 def test_the_address_is_the_one_of_pyproject(name):
     text = (ROOT / name).read_text(encoding="utf-8")
-    assert address.repository(ROOT) in text
-    assert address.carry(text, address.repository(ROOT)) == text
-    assert address.repository(ROOT) not in address.carry(text, "someone/else").replace("bertglue @", "")
+    assert sync_address.repository(ROOT) in text
+    assert sync_address.carry(text, sync_address.repository(ROOT)) == text
+    assert sync_address.repository(ROOT) not in sync_address.carry(text, "someone/else").replace("bertglue @", "")
 
 
 def test_the_lock_holds_exact_versions_hashes_and_no_address():

@@ -1,6 +1,7 @@
 """The registry agrees with tensorflow-datasets' own description of GLUE."""
 
 import pytest
+
 from bertglue.errors import InputError
 from bertglue.tasks import AX, TASKS, get_task
 

@@ -21,15 +21,16 @@ def main() -> None:
     )  # fmt: skip
     environment.configure(parameters)
     import tensorflow as tf
-    from bertglue.batches import Batches
-    from bertglue.classifier import build_classifier
-    from bertglue.encoders import load_encoder
-    from bertglue.metrics import decide
-    from bertglue.preprocessing import load_preprocessor, tokenize_data
-    from bertglue.sources import load_data
-    from bertglue.strategy import batch_lengths, select_strategy
+
+    from bertglue.data.batches import Batches
+    from bertglue.data.loading import load_data
+    from bertglue.devices import batch_lengths, select_strategy
+    from bertglue.evaluation.metrics import decide
+    from bertglue.models.classifier import build_classifier
+    from bertglue.models.loading import load_encoder
+    from bertglue.models.preprocessor import load_preprocessor, tokenize_data
     from bertglue.tasks import TASKS
-    from bertglue.training import train
+    from bertglue.training.finetune import train
 
     select_strategy(parameters)
     task = TASKS[race.task]

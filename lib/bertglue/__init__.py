@@ -13,11 +13,13 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 _HOMES = {
     "InputError": "errors",
     "Parameters": "parameters",
-    "Preprocessor": "preprocessing",
+    "Preprocessor": "models.preprocessor",
+    "evaluate": "evaluation.evaluate",
     "get_task": "tasks",
-    "load_data": "sources",
-    "load_encoder": "encoders",
-    "load_preprocessor": "preprocessing",
+    "load_data": "data.loading",
+    "load_encoder": "models.loading",
+    "load_preprocessor": "models.preprocessor",
+    "train": "training.finetune",
 }
 __all__ = list(_HOMES)
 

@@ -101,7 +101,7 @@ def reproduce(
     ] = None,
 ) -> None:
     """Repeat a finished run from its record, and compare; ends with an error where a score differs."""
-    from bertglue import reproduction
+    from bertglue.runs import reproduction
 
     check_checkout()
     output = output or Path("runs/reproduced", *run.resolve().parts[-2:])
@@ -124,7 +124,7 @@ def predict(
     ] = "-",
 ) -> None:
     """Print the label of each row and the probability of every label, with tabs between them."""
-    from bertglue.inference import Predictor, split_rows
+    from bertglue.runs.predictor import Predictor, split_rows
 
     predictor = Predictor(run)
     labels = [f"p({label})" for label in predictor.task.labels]
@@ -146,8 +146,8 @@ def export(
     ] = "savedmodel",
 ) -> None:
     """Write a classifier for use elsewhere: as a SavedModel, as a LiteRT file with its tokenizer, or in fewer bits."""
-    from bertglue.export import export_keras, export_litert, export_savedmodel
-    from bertglue.inference import Predictor
+    from bertglue.export.export import export_keras, export_litert, export_savedmodel
+    from bertglue.runs.predictor import Predictor
 
     if kind.startswith("keras-"):
         written = export_keras(run, folder, kind.removeprefix("keras-"))
@@ -168,9 +168,9 @@ def results(
 
 
 def show_results(folders: list[Path]) -> None:
-    from bertglue.metrics import TITLES
-    from bertglue.pages.common import row_title
-    from bertglue.records import RECORD, read_record
+    from bertglue.evaluation.metrics import TITLES
+    from bertglue.report.pages.common import row_title
+    from bertglue.runs.record import RECORD, read_record
     from bertglue.tasks import TASKS
 
     paths = sorted(path for folder in folders for path in folder.rglob(RECORD))
@@ -207,17 +207,17 @@ def submit(
     fill: Annotated[bool, typer.Option("--fill", help="answer missing tasks with their first label")] = False,
 ) -> None:
     """Write the answers of finished runs to GLUE's test splits as the zip that the leaderboard takes."""
-    from bertglue import submission
+    from bertglue.runs import leaderboard
 
-    sources = submission.submit(folder, output, fill=fill)
-    submission.check(output)
+    sources = leaderboard.submit(folder, output, fill=fill)
+    leaderboard.check(output)
     show(str(output), ["file", "answered by"], [[f"{name}.tsv", source] for name, source in sources.items()])
 
 
 @app.command()
 def doctor() -> None:
     """Print the device that a run would take, the versions, and where things are kept."""
-    from bertglue.doctor import examine
+    from bertglue.tools.doctor import examine
 
     show("bertglue", ["what", "found"], [[what, found] for what, found in examine().items()])
 

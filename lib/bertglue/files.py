@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import zipfile
 import zlib
@@ -37,3 +38,14 @@ def whole(path: Path) -> Iterator[Path]:
 def unwritten(path: Path, error: OSError) -> InputError:
     said = error.strerror or reason(error)
     return InputError(f"{path} cannot be written ({said}); free space there, or name another folder")
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a file whole or not at all."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return path
+
+
+def write_json(path: Path, value) -> Path:
+    return write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")

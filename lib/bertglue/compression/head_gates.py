@@ -1,0 +1,123 @@
+"""The number of heads, learned: a gate on each head, trained with the task and pushed to be exactly zero.
+
+Hard-concrete gates with an L0 penalty (Louizos et al., 2018, arXiv:1712.01312; on heads: Voita et al., 2019,
+arXiv:1905.09418).
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from bertglue.models.attention import MultiHeadAttention
+from bertglue.models.heads import OUTPUT, attention_of, count_heads, keep_heads, rebuild
+from bertglue.training.optimizer import FAST
+
+TEMPERATURE, LOW, HIGH = 2 / 3, -0.1, 1.1  # of the hard-concrete distribution, as in the papers
+OPEN = 2.0  # log alpha of a gate at the start: open with a probability of 0.98
+
+
+class HeadGates(layers.Layer):
+    """Give a gate in 0..1 for each head [heads]: drawn in training, settled elsewhere.
+
+    Its loss is `strength` times the expected number of gates that are not zero.
+    """
+
+    def __init__(self, heads: int, strength: float, **kwargs):
+        super().__init__(**kwargs)
+        self.heads, self.strength = heads, strength
+        self.generator = keras.random.SeedGenerator()  # another one in each layer, as dropout's
+
+    def build(self, shape):
+        constant = keras.initializers.Constant
+        self.log_alpha = self.add_weight(shape=(self.heads,), initializer=constant(OPEN), name=FAST, dtype="float32")
+        self.push = self.add_weight(
+            shape=(), initializer=constant(self.strength), trainable=False, name="strength", dtype="float32"
+        )
+
+    def call(self, inputs, training=None):
+        self.add_loss(self.push * ops.sum(self.open_probability()))
+        if not training:
+            return ops.cast(self.settled(), self.compute_dtype)
+        uniform = keras.random.uniform((self.heads,), 1e-6, 1 - 1e-6, seed=self.generator)
+        noise = ops.log(uniform) - ops.log(1 - uniform)
+        return ops.cast(stretch(ops.sigmoid((noise + self.log_alpha) / TEMPERATURE)), self.compute_dtype)
+
+    def settled(self):
+        """Give the gates without chance."""
+        return stretch(ops.sigmoid(self.log_alpha))
+
+    def open_probability(self):
+        return ops.sigmoid(self.log_alpha - TEMPERATURE * float(np.log(-LOW / HIGH)))
+
+
+def stretch(sample):
+    return ops.clip(sample * (HIGH - LOW) + LOW, 0.0, 1.0)
+
+
+@keras.saving.register_keras_serializable("bertglue")
+class GatedAttention(MultiHeadAttention):
+    """Self-attention whose heads are each multiplied by a gate."""
+
+    def __init__(self, *args, strength: float = 0.0, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.strength = strength
+        self.gates = HeadGates(self.num_heads, strength, name="gates", dtype=self.dtype_policy)
+
+    def build(self, query_shape, value_shape):
+        self.gates.build(None)
+        super().build(query_shape, value_shape)
+
+    def gate(self, context, training):
+        return context * ops.reshape(self.gates(context, training=training), (-1, 1))
+
+    def get_config(self):
+        return {**super().get_config(), "strength": self.strength}
+
+
+def add_gates(classifier: keras.Model, strength: float) -> keras.Model:
+    """Build the same classifier with a gate on each head; all weights are copied."""
+
+    def gated(layer):
+        if isinstance(layer, MultiHeadAttention):
+            return GatedAttention.from_config({**layer.get_config(), "strength": strength})
+        return layer.__class__.from_config(layer.get_config())
+
+    model = keras.models.clone_model(classifier, clone_function=gated, recursive=True)
+    values = {variable.path: variable for variable in classifier.trainable_variables}
+    for variable in model.trainable_variables:
+        if variable.path in values:
+            variable.assign(np.array(values[variable.path]))  # a copy: JAX gives the memory of what it trains away
+    return model
+
+
+def set_strength(model: keras.Model, strength: float) -> None:
+    """Change what an open gate costs; nothing is compiled anew."""
+    for layer in model.get_layer("encoder").layers:
+        if isinstance(layer, GatedAttention):
+            layer.gates.push.assign(strength)
+
+
+def open_heads(model: keras.Model) -> list[list[int]]:
+    """Give the heads of each layer whose gate is not zero."""
+    return [np.flatnonzero(gate > 0).tolist() for gate in settled_gates(model)]
+
+
+def settled_gates(model: keras.Model) -> list[np.ndarray]:
+    """Give the gates of each layer, without chance; a layer without heads has none."""
+    return [
+        ops.convert_to_numpy(layer.gates.settled()) if isinstance(layer, GatedAttention) else np.zeros(0, "float32")
+        for layer in model.get_layer("encoder").layers
+        if layer.name.endswith("_self_attention")
+    ]
+
+
+def without_gates(model: keras.Model) -> keras.Model:
+    """Build the classifier that a gated one has become: closed heads are gone, half-open ones scaled for good."""
+    whole, gates = rebuild(model, [range(heads) for heads in count_heads(model)]), settled_gates(model)
+    for variable in whole.get_layer("encoder").trainable_variables:
+        if variable.path.endswith(OUTPUT):
+            gate = gates[attention_of(variable.path)]
+            variable.assign(np.array(variable) * gate[:, None, None])
+    return keep_heads(whole, open_heads(model))

@@ -1,0 +1,138 @@
+"""Select the heads that a task needs, and their number, automatically.
+
+Gates on the heads (`head_gates`) are trained with the task. The strength of the penalty that closes them is found by
+bisection: the greatest that leaves the score on held-out rows of train within one standard error.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import fmean
+
+import keras
+import numpy as np
+
+from bertglue.compression.head_gates import add_gates, open_heads, set_strength
+from bertglue.data.batches import Batches
+from bertglue.data.dataset import HELD_OUT, Data
+from bertglue.data.token_ids import Tokens
+from bertglue.devices import batch_lengths
+from bertglue.errors import InputError
+from bertglue.evaluation import metrics
+from bertglue.evaluation.aggregate import SIGMAS
+from bertglue.models.predict import predict_splits
+from bertglue.parameters import Parameters
+from bertglue.tasks import Task
+from bertglue.training.checkpoint import assign
+from bertglue.training.finetune import fit, prepare
+from bertglue.training.used_embeddings import Narrowed
+
+WEAKEST, STRONGEST = 1e-3, 1.0  # strengths to search between; at the latter every gate closes
+TRAVEL = 24.0  # how far a gate's log alpha may move in a trial, of any length; from open to closed it is 4.4
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One strength, the heads that it left open, and the mean metric on the held-out rows without the others."""
+
+    strength: float
+    kept: list[list[int]]
+    score: float
+
+    @property
+    def heads(self) -> int:
+        return sum(map(len, self.kept))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The trials in the order of the search; `reference` is the score after the same training without a push, and
+    `error` its standard error."""
+
+    trials: list[Trial]
+    reference: float
+    error: float
+    whole: list[list[int]]
+
+    def enough(self, trial: Trial) -> bool:
+        return trial.score >= self.reference - self.error
+
+    @property
+    def kept(self) -> list[list[int]]:
+        """Give the fewest heads that were enough; all of them where none were."""
+        good = [trial for trial in self.trials if self.enough(trial)]
+        return min(good, key=lambda trial: (trial.heads, -trial.score)).kept if good else self.whole
+
+
+class Gated:
+    """A classifier with gates, which is trained from the same start again and again."""
+
+    def __init__(self, classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters):
+        self.model, self.data, self.tokens, self.parameters = add_gates(classifier, 0.0), data, tokens, parameters
+        self.whole = open_heads(self.model)
+        self.narrowed = Narrowed(self.model, tokens["train"])
+        lengths = batch_lengths(parameters)
+        self.batches = Batches(
+            tokens["train"],
+            data["train"].labels,
+            batch_size=parameters.batch_size,
+            seed=parameters.seed,
+            lengths=lengths,
+        )
+        trained = self.narrowed.model
+        steps = len(self.batches) * parameters.epochs
+        prepare(trained, data.task, parameters, steps)
+        trained.optimizer.faster = TRAVEL / trained.optimizer.rates(steps).sum()
+        self.variables = [*trained.variables, *trained.optimizer.variables]
+        self.start = [np.array(v) for v in self.variables]  # copies: JAX gives the memory of what it trains away
+
+    def train(self, strength: float) -> Trial:
+        """Train from the start with a strength; score without the heads whose gates closed."""
+        assign(self.variables, self.start)
+        set_strength(self.model, strength)
+        fit(self.narrowed.model, self.batches, epochs=self.parameters.epochs)
+        self.narrowed.publish()
+        scores = metrics.scores(*self.answers())
+        return Trial(strength, open_heads(self.model), fmean(scores.values()))
+
+    def answers(self) -> tuple[Task, np.ndarray, np.ndarray]:
+        """Give the task, and the labels and predictions [rows] of the held-out rows, without the closed heads."""
+        logits = predict_splits(self.model, self.tokens, [HELD_OUT], self.parameters)[HELD_OUT]
+        return self.data.task, self.data[HELD_OUT].labels, metrics.decide(self.data.task, logits)
+
+    def error(self) -> float:
+        """Give the standard error of the mean metric on the held-out rows, downwards.
+
+        A resampled metric has none where every row is right; the accuracy beside it has.
+        """
+        answers = self.answers()
+        scores, intervals = metrics.scores(*answers), metrics.intervals(*answers)
+        below = [2 * (scores[name] - low) / SIGMAS for name, (low, _) in intervals.items()]
+        return fmean([error for error in below if error > 0] or [0.0])
+
+
+def choose_heads(
+    classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters, trials: int = 5
+) -> Choice:
+    """Search the strength that closes most gates at no loss; `parameters.epochs` is the length of each trial.
+
+    `classifier` must have been trained without the held-out rows. Validation is not looked at.
+    """
+    if HELD_OUT not in data.splits:
+        raise InputError("hold_out is 0; give the share of train by which the number of heads is chosen, such as 0.1")
+    gated = Gated(classifier, data, tokens, parameters)
+    reference, error = gated.train(0.0).score, gated.error()  # after the same training, with every gate open
+    choice = Choice([], reference, error, gated.whole)
+    weak, strong = math.log(WEAKEST), math.log(STRONGEST)
+    for _ in range(trials):
+        strength = math.exp((weak + strong) / 2)
+        trial = gated.train(strength)
+        choice.trials.append(trial)
+        against = f"all heads {reference:.4f} ± {error:.4f}"
+        print(f"strength {strength:.4f}: {trial.heads} heads, {trial.score:.4f} ({against})", flush=True)
+        if choice.enough(trial):
+            weak = math.log(strength)
+        else:
+            strong = math.log(strength)
+    return choice

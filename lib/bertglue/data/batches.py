@@ -1,0 +1,101 @@
+"""Batches of packed tokens, padded to a few lengths so that little of a batch is padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from bertglue.data.token_ids import Tokens
+
+POOL = 64  # batches whose rows are sorted together; the rows of a pool are drawn at random
+
+
+class Batches(keras.utils.PyDataset):
+    """Serve (inputs, labels, weights) of `batch_size` rows, shuffled anew each epoch from the seed.
+
+    With `lengths`, rows of like length share a batch, and each batch is padded to the smallest of `lengths` that its
+    rows fit into; without, to `seq_length`. Which rows share a batch does not depend on which lengths are given.
+
+    The last batch is filled up with rows of weight zero, so that every step has as many rows; nothing is dropped and
+    nothing is counted twice. The weights of its other rows make up for it: the mean over the whole batch, on however
+    many devices, is the mean over the rows that count. `part` (index, count) serves one machine's part of each batch.
+    """
+
+    def __init__(
+        self, tokens: Tokens, labels=None, *, batch_size: int, seed: int | None = None, part=(0, 1), lengths=()
+    ):
+        super().__init__()
+        self.tokens, self.batch_size, self.seed = tokens, batch_size, seed
+        self.part = slice(batch_size * part[0] // part[1], batch_size * (part[0] + 1) // part[1])
+        self.labels = np.zeros(len(tokens), "int32") if labels is None else labels
+        self.lengths, self.grouped = np.array(padded_lengths(tokens, lengths)), len(lengths) > 0
+        self.start(0)
+
+    def start(self, epoch: int) -> None:
+        """Put the rows in the order of an epoch."""
+        self.order, rng = np.arange(len(self.tokens)), None
+        if self.seed is not None:
+            rng = np.random.default_rng((self.seed, epoch))
+            rng.shuffle(self.order)
+        if self.grouped:
+            pool = len(self.order) if self.seed is None else POOL * self.batch_size
+            self.order = group(self.order, self.tokens.lengths, self.batch_size, pool, rng)
+        longest = np.maximum.reduceat(self.tokens.lengths[self.order], np.arange(0, len(self.order), self.batch_size))
+        self.widths = self.lengths[np.searchsorted(self.lengths, longest)]
+
+    def __len__(self):
+        return -(-len(self.tokens) // self.batch_size)
+
+    def __getitem__(self, index):
+        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        weights = np.zeros(self.batch_size, "float32")
+        weights[: len(rows)] = self.batch_size / len(rows)
+        rows = np.resize(rows, self.batch_size)[self.part]
+        return self.tokens.batch(rows, self.widths[index]), self.labels[rows], weights[self.part]
+
+
+def stream(batches: Batches):
+    """Give what Keras iterates over: on TensorFlow a tf.data pipeline of any length, on JAX the batches themselves.
+
+    Keras makes such a pipeline by itself, with two faults: it takes a length in which the first two batches agree for
+    fixed; and it leaves tf.data's autotuner on, whose thread sleeps for seconds, and the end of an epoch waits for it.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf
+
+    signature = keras.tree.map_structure(
+        lambda array: tf.TensorSpec((len(array), *[None] * (array.ndim - 1)), array.dtype), batches[0]
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    dataset = tf.data.Dataset.from_generator(
+        lambda: map(batches.__getitem__, range(len(batches))), output_signature=signature
+    )
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    return dataset.prefetch(2).with_options(options)
+
+
+def padded_lengths(tokens: Tokens, lengths: Sequence[int]) -> list[int]:
+    """Choose the lengths of batches: those that are asked for up to the longest row, and one that it fits into."""
+    if not lengths:
+        return [tokens.seq_length]
+    longest = tokens.lengths.max()
+    shorter = sorted({length for length in lengths if length < longest})
+    return [*shorter, min([tokens.width, *(length for length in lengths if length >= longest)])]
+
+
+def group(order: np.ndarray, lengths: np.ndarray, batch_size: int, pool: int, rng=None) -> np.ndarray:
+    """Put rows of like length side by side within each pool of rows; with `rng`, then draw the order of the batches.
+
+    What does not fill a last batch stays at the end.
+    """
+    whole = len(order) // batch_size * batch_size if rng is not None else len(order)
+    pools = [order[start : min(start + pool, whole)] for start in range(0, whole, pool)]
+    grouped = [rows[np.argsort(lengths[rows], kind="stable")] for rows in pools]
+    if rng is not None and whole:
+        batches = np.concatenate(grouped).reshape(-1, batch_size)
+        grouped = [batches[rng.permutation(len(batches))].ravel()]
+    return np.concatenate([*grouped, order[whole:]])

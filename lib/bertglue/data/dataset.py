@@ -1,0 +1,102 @@
+"""What every source gives: the splits of a task as columns of text and an array of labels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bertglue.data.text_columns import encoded, taken
+from bertglue.errors import InputError
+from bertglue.tasks import Task
+
+UNLABELLED = -1
+HELD_OUT = "held_out"  # the split that `hold_out_rows` takes from train
+CHUNK = 4096  # rows of text in memory at a time
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows of one split: `columns` of strings and `labels` (int32, or float32 scores; -1 unknown)."""
+
+    columns: dict[str, Sequence[str]]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def labelled(self) -> bool:
+        return len(self) > 0 and bool((self.labels != UNLABELLED).all())
+
+    @property
+    def segments(self) -> list[Sequence[str]]:
+        return list(self.columns.values())
+
+    def take(self, rows: np.ndarray) -> Split:
+        """Give some of the rows."""
+        return Split({name: taken(column, rows) for name, column in self.columns.items()}, self.labels[rows])
+
+    def fingerprint(self) -> str:
+        """Hash the texts (not the labels): what the token cache depends on."""
+        digest = hashlib.sha256()
+        for column in self.segments:
+            for texts in encoded(column, CHUNK):
+                digest.update(b"".join(len(text).to_bytes(4, "little") + text for text in texts))
+        return digest.hexdigest()
+
+    def chunks(self) -> Iterator[list[list[bytes]]]:
+        """Give the segments as UTF-8, some thousand rows at a time."""
+        for chunk in zip(*(encoded(column, CHUNK) for column in self.segments), strict=True):
+            yield list(chunk)
+
+
+@dataclass(frozen=True)
+class Data:
+    """The splits of a task and where they came from; AX stands beside MNLI's own as `ax`."""
+
+    task: Task
+    source: str
+    splits: dict[str, Split] = field(repr=False)
+
+    def __getitem__(self, name: str) -> Split:
+        return self.splits[name]
+
+    @property
+    def examples(self) -> dict[str, int]:
+        return {name: len(split) for name, split in self.splits.items()}
+
+
+def split_of(task: Task, segments: Sequence[Sequence[str]], labels: Sequence[float], where: str) -> Split:
+    """Put columns and labels together; a split without rows is an InputError naming `where`."""
+    if not len(labels):
+        raise InputError(f"{where} holds no examples; give it at least one row")
+    dtype = "float32" if task.regression else "int32"
+    return Split(dict(zip(task.columns, segments, strict=True)), np.array(labels, dtype))
+
+
+def hold_out_rows(data: Data, share: float) -> Data:
+    """Move a share of train to a split of its own, `held_out`; the same rows whatever the seed of the run."""
+    if not share:
+        return data
+    order = np.random.default_rng(0).permutation(len(data["train"]))
+    count = round(share * len(order))
+    if not 0 < count < len(order):
+        raise InputError(f"hold_out is {share}, which leaves {len(order) - count} of {len(order)} rows to train on and "
+                         f"{count} to choose by; give another share")  # fmt: skip
+    parts = {"train": np.sort(order[count:]), HELD_OUT: np.sort(order[:count])}
+    return Data(data.task, data.source, {**data.splits, **{n: data["train"].take(rows) for n, rows in parts.items()}})
+
+
+def check_labels(data: Data) -> Data:
+    """Hold every train and validation label known; scores cannot be computed otherwise."""
+    for name in ("train", *data.task.validation):
+        unknown = np.flatnonzero(data[name].labels == UNLABELLED)
+        if unknown.size:
+            raise InputError(
+                f"{data.task.title}, {data.source}: {name} lacks {unknown.size} of {len(data[name])} labels, "
+                f"the first in row {unknown[0] + 1}; training and scores need every one"
+            )
+    return data

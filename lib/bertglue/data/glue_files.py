@@ -1,0 +1,161 @@
+"""The folder source: the files of the GLUE benchmark in their official layout (`CoLA/train.tsv`, ...)."""
+
+from __future__ import annotations
+
+import mmap
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertglue.data.dataset import UNLABELLED, Split, split_of
+from bertglue.data.text_columns import Texts
+from bertglue.errors import InputError
+from bertglue.tasks import AX, Task
+
+# Labels are read by number or by text, whichever the official files have.
+BINARY = ("0", "1")
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the files of one task are laid out: folder, header names of the segments and of the label."""
+
+    folder: str
+    segments: tuple[str, ...]
+    label: str
+    labels: tuple[str, ...] = ()  # label texts in label order; none: a score
+    header: bool = True  # whether train and dev have one; test always has
+    test_segments: tuple[str, ...] = ()  # where test's header differs
+    drop_short: bool = False  # official QQP has broken rows; they are dropped, as tensorflow-datasets does
+
+
+PAIR = ("sentence1", "sentence2")
+NLI = ("entailment", "neutral", "contradiction")
+LAYOUTS = {
+    "cola": Layout("CoLA", ("3",), "1", BINARY, header=False, test_segments=("sentence",)),
+    "sst2": Layout("SST-2", ("sentence",), "label", BINARY),
+    "mrpc": Layout("MRPC", ("#1 String", "#2 String"), "Quality", BINARY),
+    "stsb": Layout("STS-B", PAIR, "score"),
+    "qqp": Layout("QQP", ("question1", "question2"), "is_duplicate", BINARY, drop_short=True),
+    "mnli": Layout("MNLI", PAIR, "gold_label", NLI),
+    "qnli": Layout("QNLI", ("question", "sentence"), "label", ("entailment", "not_entailment")),
+    "rte": Layout("RTE", PAIR, "label", ("entailment", "not_entailment")),
+    "wnli": Layout("WNLI", PAIR, "label", BINARY),
+}
+AX_LAYOUTS = {  # the full file, where somebody has it, brings the labels
+    "diagnostic/diagnostic-full.tsv": Layout("", ("Premise", "Hypothesis"), "Label", NLI),
+    "diagnostic/diagnostic.tsv": Layout("", PAIR, ""),
+}
+
+
+def load(task: Task, folder: str | None) -> dict[str, Split]:
+    """Read train, validation and, where its file is there, test; MNLI with the diagnostic set."""
+    splits = {
+        name: read_split(task, LAYOUTS[task.name], path, test=name.startswith("test"))
+        for name, path in find_files(task, folder).items()
+    }
+    return {**splits, **read_ax(Path(folder).expanduser())} if task.name == "mnli" else splits
+
+
+def find_files(task: Task, folder: str | None) -> dict[str, Path]:
+    """Find the file of each split; a missing train or validation file is an InputError that names it."""
+    if not folder:
+        raise InputError("glue_dir is not given; name the folder that holds CoLA/, MRPC/, ... (GLUE_DIR=...)")
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise InputError(f"glue_dir is {folder}, and there is no such folder")
+    files = {}
+    for name in task.splits:
+        path = root / LAYOUTS[task.name].folder / (name.replace("validation", "dev") + ".tsv")
+        if path.exists():
+            files[name] = path
+        elif not name.startswith("test"):
+            raise InputError(f"{path} is missing; the archive of {task.title} from the GLUE benchmark has it")
+    return files
+
+
+def read_ax(root: Path) -> dict[str, Split]:
+    for name, layout in AX_LAYOUTS.items():
+        if (root / name).exists():
+            return {"ax": read_split(AX, layout, root / name, test=not layout.label)}
+    return {}
+
+
+def read_split(task: Task, layout: Layout, path: Path, test: bool) -> Split:
+    """Read one file into a split whose texts stay in the file; a test split has labels of -1."""
+    names = (layout.test_segments or layout.segments) if test else layout.segments
+    has_header = layout.header or test
+    buffer = map_file(path)
+    lines = read_lines(path, buffer)
+    header = next(lines, (1, 0, []))[2] if has_header else None
+    wanted = [find_column(path, header, name) for name in names]
+    label_at = None if test else find_column(path, header, layout.label)
+    width = max([*wanted, label_at or 0]) + 1
+    starts, ends = [[array("q") for _ in wanted] for _ in "se"]
+    labels = array("d")
+    for number, offset, fields in lines:
+        if len(fields) < width:
+            if layout.drop_short:
+                continue
+            raise InputError(f"{path}, row {number}: {len(fields)} fields, {width} needed; mend or remove it")
+        for at, start, end in zip(wanted, starts, ends, strict=True):
+            start.append(offset + sum(map(len, fields[:at])) + at)
+            end.append(start[-1] + len(fields[at]))
+        labels.append(UNLABELLED if test else read_label(layout, fields[label_at].decode(), path, number))
+    segments = [Texts(buffer, start, end) for start, end in zip(starts, ends, strict=True)]
+    return split_of(task, segments, labels, str(path))
+
+
+def map_file(path: Path) -> mmap.mmap | bytes:
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def read_lines(path: Path, buffer: mmap.mmap | bytes) -> Iterator[tuple[int, int, list[bytes]]]:
+    """Give (row number, offset in the file, fields) of each line; quotes are text in GLUE's files, not quoting."""
+    end = 0
+    number = 0
+    while end < len(buffer):
+        number, start = number + 1, end
+        end = buffer.find(b"\n", start) + 1 or len(buffer)
+        line = buffer[start:end].rstrip(b"\r\n")
+        if number == 1 and line.startswith(BOM):  # MRPC's files begin with it
+            start, line = start + len(BOM), line[len(BOM) :]
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}, row {number}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+        if line:
+            yield number, start, line.split(b"\t")
+
+
+def find_column(path: Path, header: list[bytes] | None, name: str) -> int:
+    """Find a column by its header name, or by its number in a file without header."""
+    if header is None:
+        return int(name)
+    titles = [title.decode() for title in header]
+    if name not in titles:
+        raise InputError(f"{path} has no column {name!r} in its header; it has {', '.join(titles) or 'none'}")
+    return titles.index(name)
+
+
+def read_label(layout: Layout, text: str, path: Path, number: int) -> float:
+    if not text:
+        return UNLABELLED
+    if layout.labels:
+        if text in layout.labels:
+            return layout.labels.index(text)
+        known = ", ".join(layout.labels)
+        raise InputError(f"{path}, row {number}: unknown label {text!r}; it must be one of {known}")
+    try:
+        score = float(text)
+    except ValueError:
+        score = -1.0
+    if not 0 <= score <= 5:
+        raise InputError(f"{path}, row {number}: score {text!r} is not a number from 0 to 5")
+    return score

@@ -1,0 +1,57 @@
+"""Several runs of a task: the learning rate that is chosen among them, and their mean with its standard error."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from statistics import fmean, stdev
+
+from bertglue.data.dataset import HELD_OUT
+
+SIGMAS = 2 * 1.959964  # a 95 % interval is so many standard errors wide
+
+
+def group(runs: Iterable[dict], *keys: str) -> dict[tuple, list[dict]]:
+    """Sort records by what they have in common."""
+    groups = defaultdict(list)
+    for run in runs:
+        groups[tuple(run[key] for key in keys)].append(run)
+    return dict(groups)
+
+
+def chosen_on(runs: list[dict]) -> str:
+    """Say what rates are chosen on: a held-out part of train, or, as the BERT paper did, validation."""
+    if all(HELD_OUT in run["metrics"] for run in runs):
+        return HELD_OUT
+    return next(split for split in runs[0]["metrics"] if split.startswith("validation"))
+
+
+def rate_score(runs: list[dict], split: str) -> float:
+    """Score the runs of one rate: the mean over the task's metrics and over seeds."""
+    return fmean(fmean(run["metrics"][split].values()) for run in runs)
+
+
+def best_rate(runs: list[dict]) -> list[dict]:
+    """Give the runs, of one task and encoder, with the rate that scores best; validation is not looked at unless
+    nothing was held out."""
+    split = chosen_on(runs)
+    return max(group(runs, "learning_rate").values(), key=lambda same: rate_score(same, split))
+
+
+def mean(runs: list[dict], split: str, metric: str) -> tuple[float, float]:
+    """Give the mean of a metric over seeds and its standard error.
+
+    Two parts are added: the spread of the seeds over the root of their number, and the sampling of the examples
+    (from each run's interval), which more seeds do not make smaller.
+    """
+    values = [run["metrics"][split][metric] for run in runs]
+    seeds = stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+    low, high = (fmean(run["interval"][split][metric][side] for run in runs) for side in (0, 1))
+    return fmean(values), math.hypot(seeds, (high - low) / SIGMAS)
+
+
+def mean_interval(runs: list[dict], split: str, metric: str) -> tuple[float, float]:
+    """Give the 95 % interval of such a mean."""
+    middle, error = mean(runs, split, metric)
+    return middle - SIGMAS / 2 * error, middle + SIGMAS / 2 * error

@@ -1,0 +1,71 @@
+"""Whether two classifiers differ by more than chance, judged on the same rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+from bertglue.evaluation.metrics import COUNTED, FUNCTIONS, RESAMPLES
+
+
+def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
+    """Give the two-sided p-value of McNemar's exact test: of the rows that one alone answers rightly, is it half each?
+
+    `labels`, `first` and `second` are [rows]; Dietterich (1998), doi:10.1162/089976698300017197.
+    """
+    only_first = int(((first == labels) & (second != labels)).sum())
+    only_second = int(((first != labels) & (second == labels)).sum())
+    if not only_first + only_second:
+        return 1.0
+    return float(stats.binomtest(only_first, only_first + only_second).pvalue)
+
+
+def bootstrap(metric: str, labels: np.ndarray, predictions: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
+    """Give the mean of a metric over runs and its 95 % interval, over the examples and over the seeds.
+
+    `predictions` are [rows], or [seeds, rows] of several runs on the same rows; both are resampled.
+    """
+    ((means, mean),) = resampled(metric, labels, [predictions], np.random.default_rng(seed))
+    return mean, *percentiles(means)
+
+
+def paired_bootstrap(
+    metric: str, labels: np.ndarray, first: np.ndarray, second: np.ndarray, seed: int = 0
+) -> tuple[float, float, float]:
+    """Give the gain of `second` over `first` and its 95 % interval, both scored on the same resampled rows.
+
+    `first` and `second` are predictions [rows], or [seeds, rows] of several runs, whose seeds are resampled as well.
+    """
+    (means, mean), (others, other) = resampled(metric, labels, [first, second], np.random.default_rng(seed))
+    return other - mean, *percentiles(others - means)
+
+
+def percentiles(draws: np.ndarray) -> tuple[float, float]:
+    low, high = np.percentile(draws, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def resampled(metric: str, labels: np.ndarray, groups: list[np.ndarray], rng) -> list[tuple[np.ndarray, float]]:
+    """Resample rows, the same for all, and the seeds of each group of runs.
+
+    Gives for each group the mean of the metric over its runs, of each resample [draws] and as it is.
+    """
+    groups = [np.atleast_2d(predictions) for predictions in groups]
+    drawn = rng.multinomial(len(labels), np.full(len(labels), 1 / len(labels)), size=RESAMPLES)
+    found = []
+    for runs in groups:
+        scores = np.stack([weighted(metric, labels, predictions, drawn) for predictions in runs], axis=1)
+        seeds = rng.integers(len(runs), size=scores.shape)
+        exact = np.mean([FUNCTIONS[metric](labels, predictions) for predictions in runs])
+        found.append((np.take_along_axis(scores, seeds, axis=1).mean(axis=1), float(exact)))
+    return found
+
+
+def weighted(metric: str, labels: np.ndarray, predictions: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Score rows of which each was drawn so many times, `drawn` [draws, rows]; give [draws]."""
+    if metric not in COUNTED:  # of scores, not of labels
+        rows = np.arange(len(labels))
+        return np.array([FUNCTIONS[metric](labels[r], predictions[r]) for r in (np.repeat(rows, d) for d in drawn)])
+    number = 1 + int(max(1, labels.max(), predictions.max()))
+    cells = np.eye(number**2, dtype="int32")[labels * number + predictions]
+    return COUNTED[metric]((drawn @ cells).reshape(-1, number, number))

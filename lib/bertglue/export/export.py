@@ -1,0 +1,114 @@
+"""A fine-tuned classifier for use elsewhere: a SavedModel that takes texts, a LiteRT file with its tokenizer, or the
+folder of a run with weights in fewer bits."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import keras
+
+from bertglue.data.token_ids import Tokens
+from bertglue.errors import InputError
+from bertglue.export.keras_quantization import store
+from bertglue.export.litert import convert
+from bertglue.models.preprocessor import Preprocessor
+from bertglue.models.saved_classifier import VOCABULARY, load_classifier, save_classifier
+from bertglue.runs.record import RECORD
+from bertglue.tasks import Task
+
+LITERT, ABOUT, EXAMPLE = "model.tflite", "model.json", "example.py"
+# what travels with a LiteRT file; ten lines that need neither TensorFlow nor this project
+USE = '''\
+"""Predict with model.tflite: pip install ai-edge-litert tokenizers numpy, then python example.py TEXT [TEXT]"""
+import json, sys
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from tokenizers import BertWordPieceTokenizer
+about, words = json.load(open("model.json")), BertWordPieceTokenizer("vocab.txt", lowercase={lower_case})
+words.enable_truncation(about["length"]); words.enable_padding(length=about["length"])
+row, model = words.encode(*sys.argv[1:3]), Interpreter("model.tflite")
+model.allocate_tensors()
+rows = {{"input_word_ids": row.ids, "input_mask": row.attention_mask, "input_type_ids": row.type_ids}}
+for place in model.get_input_details():
+    model.set_tensor(place["index"], np.array([next(rows[name] for name in rows if name in place["name"])], "int32"))
+model.invoke()
+logits = model.get_tensor(model.get_output_details()[0]["index"])[0]
+print(about["labels"][logits.argmax()] if about["labels"] else logits[0])
+'''
+
+
+def export_savedmodel(classifier: keras.Model, preprocessor: Preprocessor, task: Task, folder: str | Path) -> Path:
+    """Write a SavedModel whose `serve` takes one tensor of strings [rows] for each text of the task.
+
+    It gives `label` (string) and `probabilities` [rows, labels] in the order of `labels`, or `score` for STS-B. Loading
+    it needs `import tensorflow_text`, which brings the tokenizer's operations. The folder appears whole or not at all.
+    """
+    import tensorflow as tf
+
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            f"Keras runs on {keras.backend.backend()}, and a SavedModel is TensorFlow's; export in a process with "
+            "KERAS_BACKEND=tensorflow"
+        )
+    labels = tf.constant(task.labels or [""])
+
+    def serve(*segments):
+        logits = tf.cast(classifier(preprocessor(segments), training=False), tf.float32)
+        if task.regression:
+            return {"score": logits[:, 0]}
+        return {"label": tf.gather(labels, tf.argmax(logits, axis=-1)), "probabilities": tf.nn.softmax(logits)}
+
+    folder = Path(folder)
+    partial = empty(folder)
+    archive = keras.export.ExportArchive()
+    archive.track(classifier)
+    archive.add_endpoint("serve", serve, [tf.TensorSpec([None], tf.string, name=name) for name in task.columns])
+    archive.write_out(partial, verbose=False)
+    return partial.rename(folder)
+
+
+def export_litert(
+    classifier: keras.Model, preprocessor: Preprocessor, task: Task, folder: str | Path, kind: str = "int8 dynamic",
+    calibration: Tokens | None = None,
+) -> Path:  # fmt: skip
+    """Write a LiteRT file with its vocabulary, its labels, and ten lines that use it; all of it or nothing.
+
+    `kind` and `calibration` are those of `deployment.convert`.
+    """
+    folder = Path(folder)
+    partial = empty(folder)
+    try:
+        convert(classifier, partial / LITERT, kind, preprocessor.seq_length, calibration)
+    except InputError:
+        shutil.rmtree(partial)
+        raise
+    about = {"task": task.name, "labels": list(task.labels), "length": preprocessor.seq_length, "kind": kind}
+    (partial / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
+    (partial / VOCABULARY).write_text("\n".join(preprocessor.vocabulary) + "\n", encoding="utf-8")
+    (partial / EXAMPLE).write_text(USE.format(lower_case=preprocessor.lower_case))
+    return partial.rename(folder)
+
+
+def export_keras(run_dir: str | Path, folder: str | Path, kind: str) -> Path:
+    """Write a finished run's classifier with weights in fewer bits; `predict` reads the folder as it does the run's.
+
+    `kind` is one of `quantization.STORED`.
+    """
+    classifier, preprocessor = load_classifier(run_dir)
+    stored, folder = store(classifier, kind), Path(folder)
+    partial = empty(folder)
+    shutil.copy(Path(run_dir) / RECORD, partial / RECORD)
+    save_classifier(stored, preprocessor, partial)
+    return partial.rename(folder)
+
+
+def empty(folder: Path) -> Path:
+    """Make an empty folder beside the one to write; what is there already is not written over."""
+    if folder.exists():
+        raise InputError(f"{folder} is there already; name another folder, or remove it")
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    return partial

@@ -1,0 +1,65 @@
+"""Self-attention of the encoder (Vaswani et al., 2017, arXiv:1706.03762)."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers, ops
+
+from bertglue.devices import jit_compile
+from bertglue.models.fast_layers import Dropout
+
+NEVER = -1e9  # added to the score of a padded key
+HARDLY = -20.0  # the same where scores are stored in 8 bits, whose range NEVER would use up; e^-20 is 2e-9
+
+
+@keras.saving.register_keras_serializable("bertglue")
+class MultiHeadAttention(layers.MultiHeadAttention):
+    """Keras's attention, with its name and its weights in files, computed for a sequence that attends to itself.
+
+    On TensorFlow's CPU queries, keys and values come from one matrix product over all places, where Keras's einsum has
+    one for each row of the batch. The softmax is computed in float32.
+    """
+
+    padded = NEVER
+
+    def build(self, query_shape, value_shape):  # Keras holds the names of these to those of `call`
+        super().build(query_shape, value_shape)
+
+    def _build_attention(self, rank):  # all that is left of what Keras makes for its own `call`
+        self._dropout_layer = Dropout(self.dropout, dtype=self.dtype_policy, seed=self.seed)
+
+    def call(self, query, value, attention_mask=None, training=None):
+        _, length, hidden = ops.shape(query)
+        queries, keys, values = self.project(query, length)
+        scores = ops.einsum("bhqd,bhkd->bhqk", queries * self.key_dim**-0.5, keys)
+        weights = self.weigh(scores, attention_mask, training)
+        context = self.gate(ops.einsum("bhqk,bhkd->bqhd", weights, values), training)
+        output = self._output_dense
+        if jit_compile():
+            return ops.einsum("bqhd,hdc->bqc", context, output.kernel) + output.bias
+        kernel = ops.reshape(output.kernel, (-1, hidden))
+        mixed = ops.matmul(ops.reshape(context, (-1, kernel.shape[0])), kernel)
+        return ops.reshape(mixed + output.bias, (-1, length, hidden))
+
+    def gate(self, context, training):
+        """Weigh what each head gives [batch, length, heads, size]; here, leave it as it is."""
+        return context
+
+    def project(self, x, length):
+        """Give queries, keys and values, each [batch, heads, length, size]."""
+        parts = (self._query_dense, self._key_dense, self._value_dense)
+        if jit_compile():  # XLA writes each product in the order in which it is read
+            return [ops.einsum("blc,chd->bhld", x, part.kernel) + ops.expand_dims(part.bias, 1) for part in parts]
+        width = self.num_heads * self.key_dim
+        kernel = ops.concatenate([ops.reshape(part.kernel, (-1, width)) for part in parts], axis=1)
+        bias = ops.concatenate([ops.reshape(part.bias, (width,)) for part in parts], axis=0)
+        projected = ops.matmul(ops.reshape(x, (-1, kernel.shape[0])), kernel) + bias
+        split = ops.reshape(projected, (-1, length, len(parts), self.num_heads, self.key_dim))
+        return ops.unstack(ops.transpose(split, (2, 0, 3, 1, 4)))
+
+    def weigh(self, scores, mask, training):
+        scores = ops.cast(scores, "float32")
+        if mask is not None:  # [batch, 1, length]
+            scores += ops.expand_dims((1.0 - ops.cast(mask, "float32")) * self.padded, 1)
+        weights = ops.cast(ops.softmax(scores), self.compute_dtype)
+        return self._dropout_layer(weights, training=training) if self.dropout else weights

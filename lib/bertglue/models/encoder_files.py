@@ -1,0 +1,70 @@
+"""A native encoder as files: sizes, weights in half precision, and the vocabulary that belongs to it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import keras
+
+from bertglue.data.token_ids import read_vocabulary
+from bertglue.models.bert import EncoderConfig, build_encoder
+from bertglue.models.bundled import BUNDLED, EMBEDDED, STORY, not_whole
+
+SIZES, WEIGHTS, VOCABULARY = "encoder.json", "encoder.weights.h5", "vocab.txt"
+
+
+def save_encoder(
+    encoder: keras.Model, config: EncoderConfig, entries: list[str], folder: str | Path, story: dict
+) -> Path:
+    """Write an encoder as `encoder.json`, `encoder.weights.h5` (float16) and `vocab.txt`; all of it or nothing.
+
+    `story` says where it comes from; it is kept beside it as `pretraining.json`.
+    """
+    folder = Path(folder)
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    policy = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("float16")
+        half = build_encoder(config)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    half.set_weights([weight.astype("float16") for weight in encoder.get_weights()])
+    half.save_weights(partial / WEIGHTS)
+    (partial / SIZES).write_text(json.dumps(asdict(config), indent=1) + "\n")
+    (partial / STORY).write_text(json.dumps(story, indent=1) + "\n")
+    (partial / VOCABULARY).write_text("\n".join(entries) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    return partial.rename(folder)
+
+
+def saved_encoder(source: str) -> Path | None:
+    """Find the folder of a saved encoder, be it the embedded one; None where `source` is something else."""
+    folder = EMBEDDED if source in BUNDLED else Path(source).expanduser()
+    return folder if (folder / SIZES).is_file() else None
+
+
+def read_sizes(folder: Path, dropout: float) -> EncoderConfig:
+    try:
+        sizes = json.loads((folder / SIZES).read_text(encoding="utf-8"))
+        return EncoderConfig(**{**sizes, "heads": tuple(sizes["heads"]), "dropout": dropout})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise not_whole(folder, error) from None
+
+
+def load_saved_encoder(folder: Path, dropout: float) -> keras.Model:
+    """Read what `save_encoder` wrote, in the precision of this process. Runs no code from the files."""
+    encoder = build_encoder(read_sizes(folder, dropout))
+    try:
+        encoder.load_weights(folder / WEIGHTS)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise not_whole(folder, error) from None
+    return encoder
+
+
+def saved_vocabulary(folder: Path) -> list[str]:
+    return read_vocabulary(folder / VOCABULARY)

@@ -1,0 +1,39 @@
+"""Save a fine-tuned classifier with its vocabulary, and load it in another process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import keras
+
+import bertglue.models.bert  # noqa: F401  (registers the layers that a saved model names)
+from bertglue.data.token_ids import read_vocabulary
+from bertglue.errors import InputError
+from bertglue.files import whole, write_text
+from bertglue.models.heads import widen
+from bertglue.models.preprocessor import Preprocessor
+
+MODEL, VOCABULARY, CONFIG = "model.keras", "vocab.txt", "preprocessing.json"
+
+
+def save_classifier(classifier: keras.Model, preprocessor: Preprocessor, run_dir: str | Path) -> Path:
+    """Write `model.keras` with the vocabulary and the length that belong to it; the model appears last."""
+    folder = Path(run_dir)
+    config = {"seq_length": preprocessor.seq_length, "lower_case": preprocessor.lower_case}
+    write_text(folder / VOCABULARY, "\n".join(preprocessor.vocabulary) + "\n")
+    write_text(folder / CONFIG, json.dumps(config) + "\n")
+    with whole(folder / MODEL) as partial:
+        classifier.save(partial)
+    return folder / MODEL
+
+
+def load_classifier(run_dir: str | Path) -> tuple[keras.Model, Preprocessor]:
+    """Load what `save_classifier` wrote, weights of 16 bits widened. Runs no code from the file."""
+    folder = Path(run_dir)
+    try:
+        config = json.loads((folder / CONFIG).read_text())
+        preprocessor = Preprocessor(read_vocabulary(folder / VOCABULARY), **config)
+        return widen(keras.saving.load_model(folder / MODEL, safe_mode=True)), preprocessor
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{folder} holds no saved classifier ({error}); run its notebook again") from None

@@ -1,0 +1,71 @@
+"""Learn a WordPiece vocabulary with tensorflow-text's tool, and pack a corpus with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_text.tools.wordpiece_vocab import bert_vocab_from_dataset
+
+from bertglue.data.token_ids import read_vocabulary
+from bertglue.errors import InputError
+from bertglue.files import write_text
+from bertglue.models.preprocessor import Preprocessor
+from bertglue.pretraining.corpus import Cleaner, pack, read_documents
+
+RESERVED = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+SAMPLE = 6  # the vocabulary is learned from one paragraph in so many
+
+
+def prepare(texts: list[str], folder: str | Path, size: int = 8192, characters: int = 120) -> None:
+    """Learn `vocab.txt` and pack the text beside it, each once."""
+    folder = Path(folder)
+    path = folder / "vocab.txt"
+    done = path.exists() and (folder / "corpus").exists()
+    if not texts and not done:
+        raise InputError("texts is empty; name files with one paragraph a line and a blank line between documents")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        print(f"learning a vocabulary of about {size:,} pieces; this takes minutes", flush=True)
+        write_text(path, "\n".join(learn(sample(texts), size, characters)) + "\n")
+    if not (folder / "corpus").exists():
+        print("cleaning and packing the text", flush=True)
+        pack(read_documents(texts), sentence_tokenizer(read_vocabulary(path)), folder / "corpus")
+
+
+def counts(folder: str | Path) -> dict[str, int]:
+    """Give what was packed, and what was dropped."""
+    return json.loads((Path(folder) / "corpus" / "counts.json").read_text())
+
+
+def sample(texts: list[str]) -> list[str]:
+    """Give one cleaned paragraph in `SAMPLE`."""
+    cleaner = Cleaner()
+    paragraphs = (paragraph for document in read_documents(texts) for paragraph in cleaner(document))
+    return [paragraph for index, paragraph in enumerate(paragraphs) if index % SAMPLE == 0]
+
+
+def learn(paragraphs: Iterable[str], size: int, characters: int) -> list[str]:
+    """Learn about `size` uncased pieces; only the most frequent characters become pieces of their own."""
+    dataset = tf.data.Dataset.from_tensor_slices(list(paragraphs)).batch(1000)
+    return bert_vocab_from_dataset.bert_vocab_from_dataset(
+        dataset,
+        vocab_size=size,
+        reserved_tokens=RESERVED,
+        bert_tokenizer_params={"lower_case": True},
+        learn_params={"max_unique_chars": characters},
+    )
+
+
+def sentence_tokenizer(entries: list[str]):
+    """Give the function that turns sentences into arrays of ids."""
+    preprocessor = Preprocessor(entries)
+
+    def tokenize(sentences: list[str]) -> list[np.ndarray]:
+        ids = preprocessor.tokenize(sentences)
+        return np.split(ids.flat_values.numpy(), ids.row_splits.numpy()[1:-1])
+
+    return tokenize

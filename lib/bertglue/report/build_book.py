@@ -1,0 +1,92 @@
+"""Lay the sources of the book out: the chapters, and the notebooks as they ran."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from bertglue.tasks import TASKS
+
+CHAPTERS = Path("book")
+FRONT = "intro"  # the page that the book opens with
+NOT_GLUE = (
+    "The runs of this book used the embedded source, a generated small world in the format of GLUE's tasks. "
+    "<strong>It is not GLUE</strong>; a page that shows GLUE says so."
+)
+
+
+def assemble(source: Path, profile: str, notebooks: list[Path]) -> None:
+    """Write the sources of the book into a fresh folder: chapters, notebooks, table of contents, settings."""
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(CHAPTERS, source, ignore=shutil.ignore_patterns("_build"))
+    for notebook in notebooks:
+        if notebook.parent.name == "pages":
+            target = source / ("" if notebook.stem == FRONT else "pages") / notebook.name
+            page = tag_parameters(nbformat.read(notebook, as_version=4), "remove-cell")
+        elif notebook.stem == "compress":  # runs/<profile>/compressed/<task>/<run>/compress.ipynb
+            task = notebook.parent.parent.name
+            target = source / "compressed" / f"{task}.ipynb"
+            page = tag_parameters(nbformat.read(notebook, as_version=4), "hide-input")
+            page.cells[0].source = f"# {TASKS[task].title}, made smaller\n" + page.cells[0].source.partition("\n")[2]
+        else:  # runs/<profile>/<task>/<run>/finetune.ipynb
+            task = notebook.parent.parent.name
+            target = source / "tasks" / f"{task}.ipynb"
+            page = task_page(tag_parameters(nbformat.read(notebook, as_version=4), "hide-input"), task)
+        target.parent.mkdir(exist_ok=True)
+        nbformat.write(page, target)
+    write_toc(source)
+    write_config(source, profile)
+
+
+def task_page(notebook, task: str):
+    """Title an executed notebook with its task, all of them were the same notebook; the page has a button for Colab."""
+    _, *lines = notebook.cells[0].source.splitlines()
+    kept = [line for line in lines if "colab-badge" not in line]
+    notebook.cells[0].source = "\n".join([f"# {TASKS[task].title}", *kept]).replace("\n\n\n", "\n\n")
+    return notebook
+
+
+def tag_parameters(notebook, tag: str):
+    """Fold or remove the cells of parameters; the table behind them says the same."""
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if "injected-parameters" in tags or "parameters" in tags:
+            cell.metadata["tags"] = [*tags, tag]
+    return notebook
+
+
+def write_toc(source: Path) -> None:
+    """Keep of the table of contents what was run."""
+    path = source / "_toc.yml"
+    toc = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for part in toc["parts"]:
+        part["chapters"] = [c for c in part["chapters"] if any(source.glob(c["file"] + ".*"))]
+    toc["parts"] = [part for part in toc["parts"] if part["chapters"]]
+    path.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
+
+
+def write_config(source: Path, profile: str) -> None:
+    """Take the settings of the repository; what is not GLUE says so on every page."""
+    config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
+    if profile == "embedded":
+        config["html"]["announcement"] = NOT_GLUE
+    (source / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bertglue.report.build_book", description=assemble.__doc__)
+    parser.add_argument("source", type=Path, help="the folder to write")
+    parser.add_argument("notebooks", type=Path, nargs="+", help="executed notebooks")
+    parser.add_argument("--profile", default="embedded")
+    options = parser.parse_args(arguments)
+    assemble(options.source, options.profile, options.notebooks)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Print the book as one PDF that reads like a paper: jupyter-book's single page, through a headless Chromium."""
+
+from __future__ import annotations
+
+import argparse
+import html
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from bertglue.environment import commit
+from bertglue.errors import InputError, exit_status, reason
+from bertglue.files import whole
+
+STYLE = Path(__file__).with_name("paper.css")  # not among the book's, which jupyter-book gives to every page
+RUNNING_HEAD = "The runs of this book used the embedded source: it is not GLUE"
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+QUIET = (
+    "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+)  # fmt: skip
+
+
+def browser() -> str:
+    """Find a Chromium; the variable CHROMIUM may name it."""
+    for name in filter(None, (os.environ.get("CHROMIUM"), *BROWSERS)):
+        if found := shutil.which(name):
+            return found
+    raise InputError("no Chromium is here to print with; install one (apt install chromium), or name it: CHROMIUM=...")
+
+
+def print_book(source: Path, target: Path) -> Path:
+    """Print the assembled sources of a book; the PDF appears whole or not at all."""
+    chromium = browser()
+    config = yaml.safe_load((source / "_config.yml").read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory(prefix="bertglue-pdf-") as folder:
+        page = single_page(source, Path(folder))
+        page.write_text(as_paper(page.read_text(encoding="utf-8"), config), encoding="utf-8")
+        printed = Path(folder) / "book.pdf"
+        profile, to = f"--user-data-dir={folder}/browser", f"--print-to-pdf={printed}"
+        options = [*sandbox(), *QUIET, profile, "--no-pdf-header-footer", "--generate-pdf-document-outline", to]
+        run([chromium, "--headless", *options, page.as_uri()], printed)
+        with whole(target) as partial:
+            shutil.copyfile(printed, partial)
+    return target
+
+
+def sandbox() -> tuple[str, ...]:
+    """Chromium's sandbox refuses to start for root, as in containers."""
+    return ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()
+
+
+def single_page(source: Path, folder: Path) -> Path:
+    """Build the whole book as one page of HTML."""
+    page = folder / "_build" / "singlehtml" / "intro.html"
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source)]
+    places = ["--config", str(source / "_config.yml"), "--path-output", str(folder)]
+    run([*command, *places, "--builder", "singlehtml", "-W", "-n", "--keep-going", "--all"], page)
+    return page
+
+
+def run(command: list[str], made: Path) -> None:
+    """Run a command that has to make a file; what it complains of is the error otherwise."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode or not made.exists():
+        complaint = reason(Exception(done.stderr[-200:]))
+        raise InputError(f"{Path(command[0]).name} made no {made.name} ({complaint})")
+
+
+def as_paper(page: str, config: dict) -> str:
+    """Turn the single page of the theme into a paper: a title, a list of chapters, running heads, no scripts."""
+    title, author = html.escape(config["title"]), html.escape(config["author"])
+    note = RUNNING_HEAD if "announcement" in config["html"] else ""
+    page = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)
+    page = re.sub(r'href="[\w./-]*?([\w-]+)\.html(#[\w-]+)?"', local_link, page)
+    heads = (
+        f'@page {{ @top-center {{ content: "{note}"; }} @bottom-center {{ content: counter(page); }} }}'
+        "@page :first { @top-center { content: none; } @bottom-center { content: none; } }"
+    )
+    page = page.replace("</head>", f"<style>{STYLE.read_text(encoding='utf-8')}{heads}</style></head>", 1)
+    chapters = "".join(f'<li><a href="#{anchor}">{name}</a></li>' for anchor, name in chapters_of(page))
+    made = html.escape(commit() or "")
+    front = (
+        f'<div class="paper-title"><p class="title">{title}</p><p class="author">{author}</p>'
+        f'<p class="made">{"commit " + made if made else ""}</p><p class="note">{html.escape(note)}</p>'
+        f"<ol>{chapters}</ol></div>"
+    )
+    return re.sub(r"(<article\b[^>]*>)", lambda found: found[1] + front, page, count=1)
+
+
+def local_link(found: re.Match) -> str:
+    """Let a link to another page of the book lead to the place on this one page."""
+    if found[0].startswith(('href="http', 'href="_static')):
+        return found[0]
+    return f'href="{found[2] or "#document-pages/" + found[1]}"'
+
+
+def chapters_of(page: str) -> list[tuple[str, str]]:
+    """List (anchor, title) of the chapters; a section that was a page of its own has a class of its own."""
+    section = r'<section class="[^"]*mathjax_ignore[^"]*" id="([\w-]+)">\s*<h2>(.*?)<a class="headerlink'
+    return re.findall(section, page, flags=re.DOTALL)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bertglue.report.build_pdf", description=__doc__)
+    parser.add_argument("source", type=Path, help="the assembled sources of a book, runs/<profile>/book")
+    parser.add_argument("target", type=Path, help="the PDF to write")
+    options = parser.parse_args(arguments)
+    return exit_status(lambda: print(print_book(options.source, options.target)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

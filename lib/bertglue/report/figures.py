@@ -1,0 +1,201 @@
+"""The figures of a run, in one style (`figures.mplstyle`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.ticker import MaxNLocator
+from sklearn import metrics as sk
+
+from bertglue.data.dataset import Data
+from bertglue.evaluation import metrics
+from bertglue.evaluation.metrics import TITLES
+from bertglue.tasks import Task
+
+STYLE = Path(__file__).with_name("figures.mplstyle")
+
+
+def draw_vectors() -> None:
+    """Let notebooks show figures as SVG, sharp on any screen and in print."""
+    try:
+        from IPython import get_ipython
+        from matplotlib_inline.config import InlineBackend
+    except ImportError:
+        return
+    if shell := get_ipython():
+        InlineBackend.instance(parent=shell).figure_formats = {"svg"}
+
+
+draw_vectors()
+
+
+def split_title(split: str) -> str:
+    return split.replace("_", " ")
+
+
+def label_balance(data: Data):
+    """Draw the share of each label (or the distribution of the score) in train and validation."""
+    names = ["train", *data.task.validation]
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots()
+        if data.task.regression:
+            frame = pd.concat([pd.DataFrame({"score": data[n].labels, "split": n}) for n in names])
+            sns.histplot(frame, x="score", hue="split", stat="density", common_norm=False, bins=10, ax=axes)
+        else:
+            frame = pd.DataFrame(
+                {"split": split_title(n), "label": label, "share": float(np.mean(data[n].labels == i))}
+                for n in names
+                for i, label in enumerate(data.task.labels)
+            )
+            sns.barplot(frame, x="share", y="label", hue="split", ax=axes)
+            axes.set(xlabel="share of the split", ylabel="", xlim=(0, 1))
+        axes.set_title(f"{data.task.title}: labels")
+    return finish(figure)
+
+
+def token_lengths(tokens: dict, max_length: int):
+    """Draw how many tokens the rows of train have; the rest of each row is padding."""
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(figsize=(7, 2.4))
+        sns.histplot(x=tokens["train"].lengths, discrete=True, ax=axes)
+        axes.axvline(max_length, color="0.3", linestyle="--", label=f"max_length {max_length}")
+        axes.set(xlabel="tokens in a row of train", ylabel="rows")
+        axes.legend()
+    return finish(figure)
+
+
+def learning_curves(task: Task, history: list[dict], baseline: dict):
+    """Draw loss and main metric of train and validation over the epochs, the baseline as a dashed line."""
+    name = task.metrics[0]
+    with plt.style.context(STYLE):
+        figure, panels = plt.subplots(1, 2)
+        epochs = [row["epoch"] for row in history]
+        for axes, metric in zip(panels, ("loss", name), strict=True):
+            for split in ("train", *task.validation):
+                if metric in history[0][split]:
+                    axes.plot(epochs, [row[split][metric] for row in history], "o-", label=split_title(split))
+            axes.set(xlabel="epoch", ylabel=TITLES[metric])
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panels[1].axhline(baseline[task.validation[0]][name], color="0.4", linestyle="--", label="baseline")
+        panels[1].legend()
+        figure.tight_layout()
+    return finish(figure)
+
+
+def confusion(task: Task, labels: np.ndarray, logits: np.ndarray, axes=None):
+    """Draw how the rows of each label were answered, as shares of the label."""
+    counts = sk.confusion_matrix(labels, metrics.decide(task, logits), labels=range(task.outputs))
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    with plt.style.context([STYLE, {"axes.grid": False}]):
+        figure, axes = plt.subplots(figsize=(4.2, 2.8)) if axes is None else (axes.figure, axes)
+        names = [label.replace("_", " ") for label in task.labels]
+        sns.heatmap(
+            shares, annot=counts, fmt=",d", vmin=0, vmax=1, cmap="Blues", cbar=False, ax=axes,
+            xticklabels=names, yticklabels=names, linewidths=1,
+        )  # fmt: skip
+        axes.set(xlabel="answer", ylabel="label")
+        axes.tick_params(length=0)
+        axes.tick_params(axis="x", rotation=0)
+        axes.tick_params(axis="y", rotation=0)
+    return finish(figure)
+
+
+def errors(task: Task, labels: np.ndarray, logits: np.ndarray):
+    """Draw a confusion matrix; for a score, the predicted against the true ones."""
+    if not task.regression:
+        return confusion(task, labels, logits)
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(figsize=(4, 3.4))
+        axes.plot([0, 5], [0, 5], color="0.4", linestyle="--")
+        axes.plot(labels, logits[:, 0], ".", alpha=0.4)
+        axes.set(xlabel="score", ylabel="prediction")
+    return finish(figure)
+
+
+def reliability(labels: np.ndarray, logits: np.ndarray, axes) -> None:
+    """Draw, of rows of like confidence, the share that is answered rightly; on the diagonal a model is calibrated."""
+    number, confidence, right = metrics.reliability(labels, logits).T
+    least = 1 / logits.shape[1]
+    axes.plot([least, 1], [least, 1], color="0.4", linestyle="--")
+    axes.plot(confidence, right, color=color(0), linewidth=1)
+    axes.scatter(confidence, right, s=6 + 150 * number / number.sum(), color=color(0), alpha=0.8, clip_on=False)
+    axes.set(xlabel="confidence", ylabel="share right", xlim=(least - 0.02, 1.02), ylim=(-0.03, 1.03))
+    said = f"ECE {metrics.calibration_error(labels, logits):.3f}"
+    axes.text(0.97, 0.06, said, transform=axes.transAxes, ha="right")
+
+
+def training_curve(task: Task, curve: list[dict], history: list[dict]):
+    """Draw the loss of the training steps within the epochs, with the validation loss at their ends."""
+    steps = curve[-1]["step"] // len(history)
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(figsize=(7, 2.6))
+        axes.plot(
+            [point["step"] / steps for point in curve],
+            [point["loss"] for point in curve],
+            label="train, a tenth of an epoch",
+        )
+        for split in task.validation:
+            axes.plot(
+                [row["epoch"] for row in history],
+                [row[split]["loss"] for row in history],
+                "o--",
+                label=split_title(split),
+            )
+        axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+        axes.legend()
+    return finish(figure)
+
+
+def small_multiples(shown: list[tuple], draw, *, columns: int = 3, size=(2.4, 2.0), grid: bool = True):
+    """Draw a small panel for each of `shown`, (title, what to draw), and one legend for all of them.
+
+    `draw` is called with the axes and what is to be drawn on them; `size` is that of a panel, in inches.
+    """
+    columns = min(columns, max(1, len(shown)))
+    rows = max(1, -(-len(shown) // columns))
+    with plt.style.context([STYLE, {"font.size": 8, "axes.grid": grid}]):
+        figure, axes = plt.subplots(rows, columns, figsize=(size[0] * columns, size[1] * rows), squeeze=False)
+        for axis in axes.flat[len(shown) :]:
+            axis.set_axis_off()
+        for axis, (title, *what) in zip(axes.flat, shown, strict=False):
+            draw(axis, *what)
+            axis.set_title(title)
+        figure.tight_layout()
+        handles, labels = axes.flat[0].get_legend_handles_labels()
+        if handles:
+            figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=len(handles))
+    return finish(figure)
+
+
+def pretraining_curves(history: list[dict]):
+    """Draw the loss in training and on held-out text, and how many masked words and next sentences are found."""
+    steps = [row["step"] for row in history]
+    with plt.style.context(STYLE):
+        figure, (loss, found) = plt.subplots(1, 2, figsize=(7, 4))
+        for part, title in (("train", "train"), ("held_out", "held out")):
+            loss.plot(steps, [row[part]["loss"] for row in history], label=title)
+        for name, title in (("words_accuracy", "masked words"), ("follows_accuracy", "next sentences")):
+            found.plot(steps, [row["held_out"][name] for row in history], label=title)
+        found.axhline(0.5, color="0.4", linestyle="--", label="next sentences by chance")
+        loss.set(xlabel="step", ylabel="loss", title="Loss of both tasks")
+        found.set(xlabel="step", ylabel="share found", title="Held-out text", ylim=(0, 1))
+        for axes in (loss, found):
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+        figure.tight_layout()
+    return finish(figure)
+
+
+def color(index: int) -> str:
+    """Give a color of the style in use; "C0" would be looked up when the figure is drawn, without the style."""
+    return plt.rcParams["axes.prop_cycle"].by_key()["color"][index]
+
+
+def finish(figure):
+    """Hand a figure to the notebook once: as the value of its cell."""
+    plt.close(figure)
+    return figure

@@ -1,0 +1,62 @@
+"""What several pages share: the banner, a row for each score, and the words for what is not there."""
+
+from __future__ import annotations
+
+import html
+
+from IPython.display import HTML
+
+from bertglue.data.dataset import HELD_OUT
+from bertglue.report.figures import split_title
+from bertglue.runs.collection import Runs
+from bertglue.tasks import AX, TASKS, Task
+
+
+def banner(runs: Runs) -> HTML:
+    """Say what data these results are of."""
+    if not runs:
+        return admonition("What was run", "No run has finished, so the tables say of each task what became of it.")
+    sources = sorted({run["source"] for run in runs.values()})
+    encoders = ", ".join(sorted({html.escape(run["encoder"]) for run in runs.values()}))
+    said = f"Source of the examples: {', '.join(sources)}."
+    if "embedded" in sources:
+        said += (
+            " The embedded source is a generated small world in the format of GLUE. It is <strong>not GLUE</strong>:"
+            " a score here says nothing about the benchmark, and a published value beside it is there for the shape."
+        )
+    return admonition("What was run", f"{said} Encoder: {encoders}.")
+
+
+def admonition(title: str, body: str) -> HTML:
+    """Box a paragraph of HTML."""
+    return HTML(f'<div class="admonition important"><p class="admonition-title">{title}</p><p>{body}</p></div>')
+
+
+def score_rows(runs: Runs):
+    """Give (task, split, metric, record) of every score, AX behind MNLI."""
+    for task in TASKS.values():
+        run = runs.get(task.name)
+        splits = [split for split in run["metrics"] if split != HELD_OUT] if run else task.validation
+        for split in splits:
+            for metric in (AX if split == "ax" else task).metrics:
+                yield task, split, metric, run
+
+
+def row_title(task: Task, split: str) -> str:
+    if split == "ax":
+        return AX.title
+    return f"{task.title}, {split_title(split).removeprefix('validation ')}" if "_" in split else task.title
+
+
+def joined(words: list[str]) -> str:
+    """Join words as a sentence does: a, b and c."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def between(low: float, high: float) -> str:
+    return f"{low:.3f} to {high:.3f}"
+
+
+def dashed(low: float, high: float) -> str:
+    """Write an interval so that no line breaks in it."""
+    return f"{low:.3f}\u2060–\u2060{high:.3f}"

@@ -1,0 +1,154 @@
+"""What pre-training is worth: the embedded encoder beside the same with fresh weights, on real GLUE."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from bertglue.evaluation import aggregate
+from bertglue.evaluation.metrics import TITLES
+from bertglue.evaluation.published_scores import PLACES, published
+from bertglue.models.bundled import EMBEDDED, FRESH
+from bertglue.report.figures import STYLE, color, finish
+from bertglue.report.pages.common import row_title
+from bertglue.tasks import TASKS
+
+ENCODERS = {FRESH: "fresh weights", EMBEDDED.name: "pre-trained"}
+PEERS = {"BERT-Tiny, test": "tiny_2x128", "BERT-Mini, test": "mini_4x256"}
+
+
+def comparison(runs: list[dict]) -> pd.DataFrame:
+    """Compare both encoders, each with its best rate, on every validation metric; one row a metric.
+
+    Columns: task, split, metric, baseline, for each encoder (mean, standard error), gain and its standard error.
+    """
+    rows = []
+    best = {key: aggregate.best_rate(same) for key, same in aggregate.group(runs, "task", "encoder").items()}
+    for name, task in TASKS.items():
+        if any((name, encoder) not in best for encoder in ENCODERS):
+            continue
+        for split in task.validation:
+            for metric in task.metrics:
+                means = [aggregate.mean(best[name, encoder], split, metric) for encoder in ENCODERS]
+                (fresh, fresh_error), (trained, trained_error) = means
+                baseline = best[name, FRESH][0]["baseline"][split][metric]
+                error = (fresh_error**2 + trained_error**2) ** 0.5
+                rows.append((name, split, metric, baseline, *means, trained - fresh, error))
+    columns = ["task", "split", "metric", "baseline", *ENCODERS, "gain", "error"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def scores_frame(runs: list[dict]) -> pd.DataFrame:
+    """Word the comparison, with the published test scores of the smallest BERTs beside the metric that GLUE reports."""
+    rows = []
+    for row in comparison(runs).itertuples(index=False, name=None):
+        name, split, metric, baseline, fresh, trained, gain, error = row
+        main = metric == TASKS[name].metrics[0]
+        peers = published()["small_bert_test"]
+        rows.append(
+            {
+                "task": row_title(TASKS[name], split),
+                "metric": TITLES[metric],
+                "baseline": f"{baseline:.3f}",
+                ENCODERS[FRESH]: "{:.3f} ± {:.3f}".format(*fresh),
+                ENCODERS[EMBEDDED.name]: "{:.3f} ± {:.3f}".format(*trained),
+                "gain (in errors)": f"{gain:+.3f} ({gain / error:.1f})",
+                **{t: f"{peers[peer][PLACES[name, split]] / 100:.3f}" if main else "" for t, peer in PEERS.items()},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def findings(runs: list[dict]) -> str:
+    """Say where pre-training is ahead by more than two standard errors, and where it is not."""
+    frame = comparison(runs)
+    frame = frame[[row.metric == TASKS[row.task].metrics[0] for row in frame.itertuples()]]
+    titles = [row_title(TASKS[row.task], row.split) for row in frame.itertuples()]
+    clear = [gain > 2 * error for gain, error in zip(frame["gain"], frame["error"], strict=True)]
+    ahead, others = (
+        [title for title, is_clear in zip(titles, clear, strict=True) if is_clear == kind] for kind in (True, False)
+    )
+    return (
+        f"By the metric that GLUE reports, the pre-trained weights are ahead by more than two standard errors on "
+        f"{'; '.join(ahead) or 'no task'}. They are not on {'; '.join(others) or 'no task'}."
+    )
+
+
+def rates_frame(runs: list[dict]) -> pd.DataFrame:
+    """List what the rates were chosen by: the mean score on the held-out part of train, the best one marked."""
+    rows = []
+    for (name, encoder), same in aggregate.group(runs, "task", "encoder").items():
+        split = aggregate.chosen_on(same)
+        chosen = aggregate.best_rate(same)[0]["learning_rate"]
+        scores = {
+            rate: f"{aggregate.rate_score(alike, split):.3f}{' (chosen)' if rate == chosen else ''}"
+            for (rate,), alike in sorted(aggregate.group(same, "learning_rate").items())
+        }
+        row = {"task": TASKS[name].title, "encoder": ENCODERS.get(encoder, encoder), "seeds": len(same) // len(scores)}
+        rows.append({**row, **{f"{rate:g}": score for rate, score in scores.items()}})
+    return pd.DataFrame(rows)
+
+
+def data_frame(runs: list[dict]) -> pd.DataFrame:
+    """Count the examples that the reference run had, beside those that GLUE has."""
+    official = published()["glue_examples"]
+    rows = []
+    for (name,), same in aggregate.group(runs, "task").items():
+        examples = same[0]["examples"]
+        for split in TASKS[name].validation:
+            train, validation, _ = official[PLACES[name, split]]
+            rows.append(
+                {
+                    "task": row_title(TASKS[name], split),
+                    "trained on": f"{examples['train']:,}",
+                    "held out": f"{examples.get('held_out', 0):,}",
+                    "GLUE's train": f"{train:,}",
+                    "validation": f"{examples[split]:,}",
+                    "GLUE's validation": f"{validation:,}",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def gains_figure(runs: list[dict]):
+    """Draw, for the metric that GLUE reports, both encoders with their standard errors, and the baseline as a tick."""
+    frame = comparison(runs)
+    frame = frame[[row.metric == TASKS[row.task].metrics[0] for row in frame.itertuples()]].reset_index(drop=True)
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(figsize=(7, 0.42 * len(frame) + 1.1))
+        axes.barh(frame.index, frame["gain"], left=[mean for mean, _ in frame[FRESH]], height=0.08, color="0.8")
+        for at, (encoder, title) in enumerate(ENCODERS.items()):
+            means, errors = zip(*frame[encoder], strict=True)
+            axes.errorbar(means, frame.index, xerr=errors, fmt="so"[at], color=color(at), label=title)
+        axes.plot(frame["baseline"], frame.index, "|", color="0.2", markersize=14, mew=2, label="baseline")
+        axes.set_yticks(frame.index, [row_title(TASKS[row.task], row.split) for row in frame.itertuples()])
+        axes.invert_yaxis()
+        axes.set(xlabel="main metric on the validation split, with its standard error")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.9 / (0.42 * len(frame) + 1.1)), ncols=3)
+    return finish(figure)
+
+
+def story_frame(story: dict) -> pd.DataFrame:
+    """Sum a pre-training up: text, steps, tokens, time, and what it reached on held-out text."""
+    parameters, history = story["parameters"], story["history"]
+    last, batch = history[-1], parameters["batch_size"]
+    seen = sum(length * steps for length, steps in parameters["stages"]) * batch
+    starts = [0, *(row["step"] for row in history)]
+    seconds = sum(
+        (row["step"] - start) * batch / row["sequences_per_second"] for row, start in zip(history, starts, strict=False)
+    )
+    environment, train = story["environment"], story["text"]["train"]
+    facts = {
+        "text": f"{train['documents']:,} documents, {train['tokens'] / 1e6:.1f} million tokens",
+        "held out": f"{story['text']['held_out']['documents']:,} documents",
+        "stages": ", then ".join(f"{steps:,} steps of {batch} x {length}" for length, steps in parameters["stages"]),
+        "places read": f"{seen / 1e6:.0f} million, {seen / train['tokens']:.1f} times the text",
+        "learning rate": f"{parameters['learning_rate']:g}, warm-up {parameters['warmup_fraction']:.0%}, AdamW",
+        "precision": parameters["precision"],
+        "machine": f"{environment['device']}, {environment['machine']}",
+        "hours of training": f"{seconds / 3600:.1f}",
+        "held-out loss": f"{last['held_out']['loss']:.3f}",
+        "masked words found": f"{last['held_out']['words_accuracy']:.1%}",
+        "next sentences told": f"{last['held_out']['follows_accuracy']:.1%}",
+    }
+    return pd.DataFrame({"": facts.keys(), "value": facts.values()})

@@ -1,0 +1,116 @@
+"""The page on viability: Table 2, the training logs of figures 10, 12 and 14, the samples of 11, 13 and 15."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bertglue.evaluation.published_scores import published
+from bertglue.report.pages.results import LOGS
+from bertglue.report.tables import rows_table, table
+from bertglue.runs.collection import Runs
+from bertglue.runs.text_samples import read_excerpts
+from bertglue.tasks import TASKS
+
+SHOWN = ("QNLI", "SST-2", "QQP")  # in the order of the report's Table 2
+NAMES = {task.title: name for name, task in TASKS.items()}
+
+
+def table_2(runs: Runs):
+    """Rebuild the report's Table 2 (seconds), the published value in parentheses."""
+    rows = []
+    for title in SHOWN:
+        printed, run = published()["report"]["table_2"][title], runs.get(NAMES[title])
+        ours = dict.fromkeys(printed, runs.missing(NAMES[title])) if run is None else our_times(run)
+        rows.append({"task": title, **{heading(key): f"{ours[key]} ({printed[key]:,})" for key in printed}})
+    return table(pd.DataFrame(rows))
+
+
+def our_times(run: dict) -> dict[str, str]:
+    """Give a run's entries of Table 2."""
+    seconds = run["timing"]["predict"].get("test")
+    return {
+        "train_examples": f"{run['examples']['train']:,}",
+        "first_epoch": f"{run['timing']['first_epoch']:.1f}",
+        "test_inference": "no test split" if seconds is None else f"{seconds:.1f}",
+        "test_examples": f"{run['examples'].get('test', 0):,}",
+    }
+
+
+def heading(key: str) -> str:
+    units = {"first_epoch": "first epoch, s", "test_inference": "test inference, s"}
+    return units.get(key, key.replace("_", " "))
+
+
+def times(runs: Runs):
+    """List the times of every task: tokenization, first and steady epoch, validation, test, and the rates."""
+    rows = []
+    for task in TASKS.values():
+        run = runs.get(task.name)
+        if run is None:
+            rows.append({"task": task.title, "tokenize, s": runs.missing(task.name)})
+            continue
+        time = run["timing"]
+        rows.append(
+            {
+                "task": task.title,
+                "tokenize, s": f"{time['tokenize']:.2f}",
+                "first epoch, s": f"{time['first_epoch']:.1f}",
+                "steady epoch, s": f"{time['steady_epoch']:.1f}",
+                "trained/s": f"{time['train_examples_per_second']:,.0f}",
+                "validation, s": f"{time['evaluate']:.1f}",
+                "predicted/s": f"{time['evaluate_examples_per_second']:,.0f}",
+                "test, s": ", ".join(
+                    f"{time['predict'][split]:.1f}" for split in task.test if split in time["predict"]
+                ),
+            }
+        )
+    return table(pd.DataFrame(rows), classes="scores")
+
+
+def first_epochs(runs: Runs) -> str:
+    """Say by how much a first epoch is longer than a steady one, here and in the report."""
+    said = []
+    for title in LOGS:
+        first, *later = (epoch["seconds"] for epoch in published()["report"]["logs"][LOGS[title]]["epochs"])
+        said.append(f"{title} {first / (sum(later) / len(later)):.2f}")
+    ratios = [run["timing"]["first_epoch"] / run["timing"]["steady_epoch"] for run in runs.values()]
+    ours = f" Here it is {min(ratios):.2f} to {max(ratios):.2f} times." if ratios else ""
+    return f"In the report's logs the first epoch took so many times as long as a later one: {', '.join(said)}.{ours}"
+
+
+def log(runs: Runs, title: str):
+    """Show a run's training log in the columns of the report's figure, and below it the published log, if any."""
+    rows = []
+    run = runs.get(NAMES[title])
+    if run is None:
+        rows.append({"": "this build", "epoch": runs.missing(NAMES[title])})
+    else:
+        steps = run["curve"][-1]["step"] // len(run["history"])
+        split = TASKS[NAMES[title]].validation[0]
+        for row, seconds in zip(run["history"], run["timing"]["epochs"], strict=True):
+            values = {"loss": row["train"]["loss"], "accuracy": row["train"]["accuracy"],
+                      "val_loss": row[split]["loss"], "val_accuracy": row[split]["accuracy"]}  # fmt: skip
+            rows.append(log_row("this build", row["epoch"], steps, seconds, 1000 * seconds / steps, values))
+    if title in LOGS:
+        printed = published()["report"]["logs"][LOGS[title]]
+        for number, epoch in enumerate(printed["epochs"], 1):
+            rows.append(
+                log_row("published", number, printed["steps_per_epoch"], epoch["seconds"], epoch["ms_per_step"], epoch)
+            )
+    return table(pd.DataFrame(rows), classes="scores")
+
+
+def log_row(who: str, epoch: int, steps: int, seconds: float, milliseconds: float, values: dict) -> dict:
+    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    scores = {name: "illegible" if values[name] is None else f"{values[name]:.4f}" for name in names}
+    times = {"s": f"{seconds:.0f}" if seconds > 100 else f"{seconds:.1f}", "ms/step": f"{milliseconds:.0f}"}
+    return {"": who, "epoch": epoch, "steps": f"{steps:,}", **times, **scores}
+
+
+def samples(runs: Runs, title: str):
+    """Show the sentences that were tried on the fine-tuned model, with its answers."""
+    name = NAMES[title]
+    if name not in runs:
+        return rows_table([{"samples": runs.missing(name)}])
+    rows = read_excerpts(runs.folder(name)).get("samples", [])
+    return rows_table(rows or [{"samples": "this run kept none"}])

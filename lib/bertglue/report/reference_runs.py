@@ -1,0 +1,80 @@
+"""The reference run: the bundled encoder, pre-trained and randomly initialized, fine-tuned on real GLUE files.
+
+`measured/reference_runs.json` holds its records, `measured/reference_compressions.jsonl` three of its runs, compressed;
+`make reference GLUE_DIR=...` makes them again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from bertglue.errors import exit_status
+from bertglue.evaluation.aggregate import best_rate, group
+from bertglue.files import write_text
+from bertglue.models.bundled import EMBEDDED
+from bertglue.report.measured_files import REFERENCE_COMPRESSIONS, REFERENCE_RUNS
+from bertglue.runs.record import COMPRESSION, read_json, read_results
+
+SMALLER = ("cola", "sst2", "mrpc")  # whose runs are made smaller
+UNTOLD = {"glue_dir"}  # where the files lay is nobody's business
+
+
+def records() -> list[dict]:
+    """Read the records of the reference run."""
+    return read_results(REFERENCE_RUNS)
+
+
+def compressions() -> list[dict]:
+    """Read what became of runs of the reference run that were made smaller."""
+    return [json.loads(line) for line in REFERENCE_COMPRESSIONS.read_text(encoding="utf-8").splitlines()]
+
+
+def to_compress(results: Path) -> list[Path]:
+    """Name the compression of the best rate's first seed, for each task that is made smaller."""
+    runs = group((run for run in read_results(results) if run["task"] in SMALLER), "task").values()
+    return [results.parent / "compressed" / best_rate(same)[0]["run"] / COMPRESSION for same in runs]
+
+
+def keep_compressions(paths: list[Path], target: Path = REFERENCE_COMPRESSIONS) -> Path:
+    """Gather compressions into one file, one a line."""
+    found = [read_json(path, "compression") for path in paths]
+    return write_text(target, "".join(json.dumps(record, allow_nan=False) + "\n" for record in found))
+
+
+def keep(paths: list[Path], target: Path = REFERENCE_RUNS) -> Path:
+    """Gather the records of several `results.json` into one file, one record a line."""
+    runs = [run for path in paths for run in read_results(path)]
+    for run in runs:
+        run["parameters"] = {name: value for name, value in run["parameters"].items() if name not in UNTOLD}
+    return write_text(target, "[\n" + ",\n".join(json.dumps(run, allow_nan=False) for run in runs) + "\n]\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    from bertglue.report.encoder_card import write_card
+
+    parser = argparse.ArgumentParser(
+        prog="python -m bertglue.report.reference_runs",
+        description="Keep the records of finished runs as the reference run, and write the encoder's card anew.",
+    )
+    parser.add_argument("results", type=Path, nargs="+", help="the results.json of each profile")
+    parser.add_argument("--compressions", type=Path, nargs="*", default=[], help="the runs that were made smaller")
+    parser.add_argument("--to-compress", action="store_true", help="keep nothing; name the compressions to make")
+    options = parser.parse_args(arguments)
+
+    def work():
+        if options.to_compress:
+            print(*to_compress(options.results[0]))
+            return
+        print(keep(options.results))
+        if options.compressions:
+            print(keep_compressions(options.compressions))
+        print(write_card(EMBEDDED))
+
+    return exit_status(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Predict with a finished run's classifier: rows stream through, however many there are."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bertglue.errors import InputError
+from bertglue.evaluation import metrics
+from bertglue.models.predict import predict_texts
+from bertglue.models.saved_classifier import load_classifier
+from bertglue.runs.record import RECORD, read_record
+from bertglue.tasks import Task, get_task
+
+CHUNK = 128  # rows in memory at a time
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The label, or score, of a row, and the probability of each label (none for a score)."""
+
+    answer: str
+    probabilities: tuple[float, ...]
+
+
+class Predictor:
+    """The classifier of a finished run, with the vocabulary and the labels that belong to it."""
+
+    def __init__(self, run: str | Path):
+        self.run = Path(run)
+        self.task: Task = get_task(read_record(self.run / RECORD)["task"])
+        self.classifier, self.preprocessor = load_classifier(self.run)
+
+    def __call__(self, rows: Iterable[tuple[str, ...]]) -> Iterator[Prediction]:
+        """Predict rows of as many texts as the task has columns; each is given as soon as its chunk is done."""
+        rows = iter(rows)
+        while chunk := list(itertools.islice(rows, CHUNK)):
+            logits = predict_texts(self.classifier, self.preprocessor, chunk)
+            yield from self.read(logits)
+
+    def read(self, logits: np.ndarray) -> Iterator[Prediction]:
+        answers = metrics.decide(self.task, logits)
+        if self.task.regression:
+            yield from (Prediction(f"{score:.3f}", ()) for score in answers)
+            return
+        for label, probabilities in zip(answers, metrics.probabilities(logits), strict=True):
+            yield Prediction(self.task.labels[label], tuple(probabilities.tolist()))
+
+
+def split_rows(lines: Iterable[str], task: Task, where: str) -> Iterator[tuple[str, ...]]:
+    """Split lines at tabs into the texts of each row; a row with another number of texts is an InputError."""
+    for number, line in enumerate(lines, 1):
+        texts = tuple(line.rstrip("\r\n").split("\t"))
+        if len(texts) != len(task.columns):
+            wanted = " and ".join(task.columns)
+            raise InputError(
+                f"{where}, row {number}: {len(texts)} texts, and {task.title} takes {len(task.columns)} ({wanted}), "
+                "with a tab between them"
+            )
+        yield texts

@@ -1,0 +1,72 @@
+"""A finished run, repeated from what its record says, and held to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bertglue.errors import InputError
+from bertglue.parameters import Parameters
+from bertglue.runs.record import LOGITS, RECORD, read_arrays, read_record
+
+MACHINE = ("machine", "device", "devices", "precision", "threads", "commit")  # of the environment
+
+
+def recipe(run: Path, output: Path) -> Parameters:
+    """Read the parameters of a finished run, to repeat it in another folder."""
+    if output.exists():
+        raise InputError(f"{output} is there already; remove it, or name another folder with --output")
+    return Parameters.check({**read_record(run / RECORD)["parameters"], "run_dir": str(output)})
+
+
+def threads(run: Path) -> int | None:
+    """Give how many threads a run computed on; another number rounds sums differently."""
+    return read_record(run / RECORD)["environment"].get("threads")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a repetition differs: {split: largest difference of logits}, scores that are not equal, and circumstances."""
+
+    logits: dict[str, float]
+    scores: dict[str, tuple[float, float]]
+    circumstances: dict[str, tuple[str, str]]
+
+    @property
+    def identical(self) -> bool:
+        return not self.scores and not any(self.logits.values())
+
+    def lines(self) -> list[list[str]]:
+        """Word the comparison as rows of a table: what, before, now."""
+        rows = [[f"logits of {split}", "", "the same to the bit" if not gap else f"differ by up to {gap:.2g}"]
+                for split, gap in self.logits.items()]  # fmt: skip
+        rows += [[name, f"{before:.6f}", f"{now:.6f}"] for name, (before, now) in self.scores.items()]
+        return rows + [[name, before, now] for name, (before, now) in self.circumstances.items()]
+
+
+def compare(run: Path, again: Path) -> Comparison:
+    """Hold a repetition to the run: its logits, its scores, and under what circumstances each was made."""
+    first, second = (read_record(folder / RECORD) for folder in (run, again))
+    before, now = (read_arrays(folder / LOGITS) for folder in (run, again))
+    if {name: array.shape for name, array in before.items()} != {name: array.shape for name, array in now.items()}:
+        raise InputError(f"{run} and {again} predict different rows; are the data the same? (source, glue_dir)")
+    scores = {
+        f"{split}, {name}": (value, second["metrics"][split][name])
+        for split, values in first["metrics"].items()
+        for name, value in values.items()
+        if value != second["metrics"][split][name]
+    }
+    made = [circumstances(record["environment"]) for record in (first, second)]
+    changed = {name: (made[0].get(name, ""), made[1].get(name, "")) for name in made[0] | made[1]}
+    return Comparison(
+        {split: float(np.abs(before[split] - now[split]).max(initial=0)) for split in before},
+        scores,
+        {name: pair for name, pair in changed.items() if pair[0] != pair[1]},
+    )
+
+
+def circumstances(found: dict) -> dict[str, str]:
+    """Pick of a record's environment what may change a result."""
+    return {name: str(found.get(name)) for name in MACHINE} | found.get("versions", {})

@@ -1,0 +1,69 @@
+"""A run's data and model in numbers, as its record keeps them; no text of a data set is in it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+
+from bertglue.data.dataset import Data, Split
+from bertglue.data.token_ids import Tokens
+from bertglue.tasks import Task
+
+BIN = 4  # tokens to a bar of a distribution of lengths
+
+
+def label_counts(data: Data) -> dict[str, dict[str, int]]:
+    """Count the rows of each label of each labelled split, {split: {label: rows}}; scores are counted by unit."""
+    return {name: counts(data.task, split) for name, split in data.splits.items() if split.labelled}
+
+
+def counts(task: Task, split: Split) -> dict[str, int]:
+    if task.regression:
+        names = [f"{low} to {low + 1}" for low in range(5)]
+        found = np.histogram(split.labels, bins=range(6))[0]
+    else:
+        names, found = task.labels, np.bincount(split.labels, minlength=len(task.labels))
+    return dict(zip(names, found.tolist(), strict=True))
+
+
+def length_counts(tokens: dict[str, Tokens]) -> dict[str, dict]:
+    """Sum up how many tokens the rows of each split have, `[CLS]` and `[SEP]` included.
+
+    `histogram[i]` counts the rows of `i * width` tokens or more, and less than `(i + 1) * width`; `at_limit` those as
+    long as a row may be, which may have been trimmed.
+    """
+    return {name: lengths(split) for name, split in tokens.items()}
+
+
+def lengths(tokens: Tokens) -> dict:
+    found = tokens.lengths
+    return {
+        "mean": float(found.mean()),
+        "median": float(np.median(found)),
+        "p95": float(np.percentile(found, 95)),
+        "longest": int(found.max()),
+        "at_limit": int((found >= tokens.seq_length).sum()),
+        "width": BIN,
+        "histogram": np.bincount(found // BIN).tolist(),
+    }
+
+
+def model_sizes(classifier) -> dict:
+    """Give the sizes of a classifier's encoder, and how many parameters each of its parts has."""
+    from bertglue.models.bert import config_of
+
+    return {"sizes": asdict(config_of(classifier.get_layer("encoder"))), "parameters": parameter_counts(classifier)}
+
+
+def parameter_counts(model) -> dict[str, int]:
+    """Count the parameters of a model by part: embeddings, each layer, pooler, head."""
+    found: dict[str, int] = {}
+    for weight in model.trainable_weights:
+        part = weight.path.removeprefix("encoder/").split("/")[0]
+        if part.startswith("layer_"):
+            part = "_".join(part.split("_")[:2])
+        elif "embedding" in part:
+            part = "embeddings"
+        found[part] = found.get(part, 0) + int(np.prod(weight.shape))
+    return found

@@ -1,0 +1,39 @@
+"""What a run would find on this machine: device, backend, versions, folders."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from bertglue.environment import NOTEBOOK, configure, processor, versions
+from bertglue.models.bundled import EMBEDDED
+from bertglue.models.encoder_files import WEIGHTS
+from bertglue.parameters import Parameters
+
+
+def examine() -> dict[str, str]:
+    """Give what was found, by what it is."""
+    configure(Parameters())
+    from bertglue.devices import has_bfloat16, select_strategy
+
+    return {
+        "device": str(select_strategy()),
+        "precision auto": "mixed_bfloat16" if has_bfloat16() else "float32",
+        "processor": processor(),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+        "embedded encoder": here(EMBEDDED / WEIGHTS),
+        "checkout": here(NOTEBOOK.resolve()),
+        "GLUE folder (GLUE_DIR)": here(Path(os.environ["GLUE_DIR"])) if "GLUE_DIR" in os.environ else "not set",
+        "TF Hub's downloads": here(folder("TFHUB_CACHE_DIR", Path(tempfile.gettempdir()) / "tfhub_modules")),
+        "tensorflow-datasets": here(folder("TFDS_DATA_DIR", Path.home() / "tensorflow_datasets")),
+        "token cache": here(Path(Parameters().cache_dir).resolve()),
+    }
+
+
+def folder(variable: str, usual: Path) -> Path:
+    return Path(os.environ.get(variable) or usual)
+
+
+def here(path: Path) -> str:
+    return f"{path}" if path.exists() else f"{path} (not there yet)"

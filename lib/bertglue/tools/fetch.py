@@ -1,0 +1,45 @@
+"""Download and prepare what runs need from elsewhere, once, before they start side by side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bertglue.errors import exit_status
+from bertglue.models.bundled import BUNDLED
+from bertglue.parameters import Parameters
+from bertglue.tasks import get_task
+
+
+def is_here(encoder: str) -> bool:
+    """Tell whether an encoder needs no download: it comes with the library, or is a file or folder."""
+    return encoder in BUNDLED or Path(encoder).expanduser().exists()
+
+
+def fetch(parameters: Parameters) -> list[str]:
+    """Prepare a run's data and find its encoder; give a line for each that says where it lies."""
+    task = get_task(parameters.task)
+    found = []
+    if parameters.source == "tfds":
+        from bertglue.data.tfds import prepare
+
+        found.append(f"glue/{task.name}: {prepare(task)}")
+    if parameters.encoder not in BUNDLED:
+        from bertglue.models.tfhub import resolve
+
+        found.append(f"{parameters.encoder}: {resolve(parameters.encoder)}")
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bertglue.tools.fetch", description=__doc__)
+    parser.add_argument("files", type=Path, nargs="+", help="parameter files, later ones over earlier ones")
+    parser.add_argument("--encoder", help="another encoder than the files name")
+    options = parser.parse_args(arguments)
+    given = {"encoder": options.encoder} if options.encoder else {}
+    return exit_status(lambda: print("\n".join(fetch(Parameters.from_files(*options.files, **given)))))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""What is done after each epoch: score, keep the best weights, stop early, and leave a state to go on from."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import fmean
+
+import keras
+import numpy as np
+from keras import ops
+
+from bertglue.data.dataset import HELD_OUT, Data
+from bertglue.data.token_ids import Tokens
+from bertglue.devices import process
+from bertglue.environment import commit
+from bertglue.errors import InputError
+from bertglue.evaluation import metrics
+from bertglue.models.predict import predict_splits
+from bertglue.parameters import Parameters
+from bertglue.runs.record import RESUME
+from bertglue.training.checkpoint import assign, load_checkpoint, save_checkpoint
+from bertglue.training.running_metrics import ConfusionMatrix
+from bertglue.training.tracking import scalars, trackers
+
+POINTS = 10  # of the curve within an epoch
+PLACES = {"run_dir", "cache_dir", "glue_dir", "samples", "profile", "tracking"}  # may differ when a run goes on
+
+
+@dataclass
+class Training:
+    """What a training leaves: one dict an epoch (loss and metrics of train and validation), times, and logits."""
+
+    history: list[dict] = field(default_factory=list)
+    curve: list[dict] = field(default_factory=list)  # within the epochs: step, and the training rows since the last
+    seconds: list[float] = field(default_factory=list)  # of each epoch's training, without validation
+    evaluate_seconds: float = 0.0
+    kept: int = 0  # the epoch whose weights were kept, counted from 1
+    logits: dict[str, np.ndarray] = field(default_factory=dict)  # of the splits that are scored, kept epoch
+    predict_seconds: dict[str, float] = field(default_factory=dict)  # of each split that was predicted afterwards
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How far an epoch is: its steps and rows so far, and their mean loss and share of right answers."""
+
+    steps: int = 0
+    rows: int = 0
+    loss: float = 0.0
+    accuracy: float = 0.0
+
+    def since(self, before: Seen, name: str) -> float:
+        """Give the mean over the rows that came after `before`."""
+        total = getattr(self, name) * self.rows - getattr(before, name) * before.rows
+        return total / (self.rows - before.rows)
+
+
+class EpochRecorder(keras.callbacks.Callback):
+    """Score each epoch, print a line, and write what a killed run needs to go on as if it had not been."""
+
+    def __init__(self, data: Data, tokens: dict[str, Tokens], parameters: Parameters, running, classifier, publish):
+        super().__init__()
+        self.data, self.task, self.tokens = data, data.task, tokens
+        self.parameters, self.running = parameters, running
+        self.classifier, self.publish = classifier, publish  # what predicts, and what brings its weights up to date
+        self.splits = [split for split in (HELD_OUT, *self.task.validation) if split in tokens]
+        self.steps = -(-len(tokens["train"]) // parameters.batch_size)  # of an epoch
+        self.training = Training()
+        self.best: list[np.ndarray] = []  # the weights of the kept epoch, where that is the best one
+        self.trackers = trackers(parameters) if process()[0] == 0 else []
+        # several machines would have to agree on how far they were
+        self.path = Path(parameters.run_dir) / RESUME if parameters.machines == 1 else None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.done = epoch * self.steps
+        self.seen = Seen()
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Keep the loss, and the share of right answers, of the rows since the last point; ten points an epoch."""
+        if batch + 1 >= self.seen.steps + self.steps / POINTS or batch + 1 == self.steps:
+            rows = min((batch + 1) * self.parameters.batch_size, len(self.tokens["train"]))
+            seen = Seen(batch + 1, rows, float(logs["running_loss"]), float(logs.get("confusion", 0.0)))
+            point = {"step": self.done + batch + 1, "loss": seen.since(self.seen, "loss")}
+            if not self.task.regression:
+                point["accuracy"] = seen.since(self.seen, "accuracy")
+            self.training.curve.append(point)
+            self.seen = seen
+
+    def on_epoch_end(self, epoch, logs=None):
+        training = self.training
+        training.seconds.append(time.perf_counter() - self.started)
+        row = {"epoch": epoch + 1, "train": self.train_scores(logs)}
+        started = time.perf_counter()
+        logits = self.predict()
+        training.evaluate_seconds = time.perf_counter() - started
+        training.history.append(row | {split: self.scores(split, logits[split]) for split in self.splits})
+        print(epoch_line(training.history[-1], self.parameters.epochs, training.seconds[-1]), flush=True)
+        for tracker in self.trackers:
+            tracker.log(scalars(training.history[-1]), epoch + 1)
+        if self.parameters.keep == "last" or best_epoch(training.history, self.splits[0]) == epoch + 1:
+            training.kept, training.logits = epoch + 1, logits
+            self.best = [ops.convert_to_numpy(v) for v in self.kept_variables()]
+        self.model.stop_training = self.finished
+        if self.path:
+            self.save()
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether all epochs are done, or the last `patience` of them brought nothing better."""
+        history, patience = self.training.history, self.parameters.patience
+        if len(history) == self.parameters.epochs:
+            return True
+        return bool(history and patience) and len(history) - best_epoch(history, self.splits[0]) >= patience
+
+    def finish(self) -> Training:
+        """Put the kept weights in place, and hand over what the training left."""
+        for tracker in self.trackers:
+            tracker.close()
+        assign(self.kept_variables(), self.best)
+        self.publish()
+        self.training.logits = self.training.logits or self.predict()
+        return self.training
+
+    def kept_variables(self) -> list:
+        kept = [*self.model.trainable_variables, self.model.optimizer.iterations]
+        return kept if self.parameters.keep == "best" else []
+
+    def predict(self) -> dict[str, np.ndarray]:
+        self.publish()
+        return predict_splits(self.classifier, self.tokens, self.splits, self.parameters)
+
+    def scores(self, split: str, logits: np.ndarray) -> dict[str, float]:
+        labels, predictions = self.data[split].labels, metrics.decide(self.task, logits)
+        scores = {"loss": metrics.loss(self.task, labels, logits), **metrics.scores(self.task, labels, predictions)}
+        if not self.task.regression:
+            scores["calibration_error"] = metrics.calibration_error(labels, logits)
+        return scores
+
+    def train_scores(self, logs) -> dict[str, float]:
+        """Score the steps of the epoch as they ran, with dropout on; ranks need all rows and are left out."""
+        scores = {"loss": float(logs["running_loss"])}
+        for metric in self.running:
+            if isinstance(metric, ConfusionMatrix):
+                scores |= metric.scores(self.task)
+        return scores
+
+    def save(self) -> None:
+        training = asdict(self.training)
+        training.pop("logits")
+        save_checkpoint(self.path, {"of": self.identity(), "training": training}, state=self.state(), best=self.best)
+
+    def resume(self) -> int:
+        """Go on from where the same run was killed; give the epochs that are done."""
+        if not self.path or not self.path.exists():
+            return 0
+        try:
+            about, groups = load_checkpoint(self.path, "state", "best")
+            same = about["of"] == self.identity()
+        except (InputError, KeyError):
+            same = False
+        if not same:
+            print(f"{self.path} is not of this run; starting from the first epoch", flush=True)
+            return 0
+        assign(self.state(), groups["state"])
+        self.training, self.best = Training(**about["training"]), groups["best"]
+        if self.parameters.keep == "best":  # whose logits belong to other weights than the last
+            last = [ops.convert_to_numpy(v) for v in self.kept_variables()]
+            assign(self.kept_variables(), self.best)
+            self.training.logits = self.predict()
+            assign(self.kept_variables(), last)
+        print(f"going on after epoch {len(self.training.history)}, from {self.path}", flush=True)
+        return len(self.training.history)
+
+    def state(self) -> list:
+        """List the variables that a run continues with: weights, optimizer, and the state of the random numbers."""
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def identity(self) -> dict:
+        """Describe the run that a state belongs to: what it was asked, on what rows, by which version of the code."""
+        train = self.tokens["train"]
+        digest = hashlib.sha256()
+        for part in (train.ids, train.offsets, self.data["train"].labels):
+            digest.update(np.ascontiguousarray(part))
+        return {
+            "parameters": self.parameters.model_dump(exclude=PLACES),
+            "rows": digest.hexdigest(),
+            "backend": keras.backend.backend(),
+            "commit": commit(),
+        }
+
+
+def best_epoch(history: list[dict], split: str) -> int:
+    """Give the epoch, counted from 1, whose metrics on a split have the best mean; the first of several."""
+    means = [fmean(value for name, value in row[split].items() if name not in metrics.BESIDE) for row in history]
+    return 1 + int(np.argmax(means))
+
+
+def epoch_line(row: dict, epochs: int, seconds: float) -> str:
+    parts = [f"epoch {row['epoch']}/{epochs}", f"{seconds:5.1f} s"]
+    for split, values in row.items():
+        if split != "epoch":
+            parts.append(
+                split
+                + " "
+                + ", ".join(f"{name} {value:.4f}" for name, value in values.items() if name != "calibration_error")
+            )
+    return " | ".join(parts)

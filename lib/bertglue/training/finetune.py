@@ -1,0 +1,78 @@
+"""Train a classifier on packed tokens, on either backend of Keras."""
+
+from __future__ import annotations
+
+import keras
+
+from bertglue.data.batches import Batches, stream
+from bertglue.data.dataset import Data
+from bertglue.data.token_ids import Tokens
+from bertglue.devices import batch_lengths, jit_compile, process
+from bertglue.parameters import Parameters
+from bertglue.tasks import Task
+from bertglue.training.callbacks import EpochRecorder, Training
+from bertglue.training.optimizer import build_optimizer
+from bertglue.training.progress import Progress
+from bertglue.training.running_metrics import ConfusionMatrix, RunningLoss
+from bertglue.training.used_embeddings import Narrowed
+
+
+def compile_classifier(classifier: keras.Model, task: Task, optimizer, steps_per_execution: int = 1):
+    """Give a classifier its optimizer and loss; return the running metrics of its training steps."""
+    if task.regression:
+        loss = keras.losses.MeanSquaredError()
+        running = [RunningLoss(keras.losses.mean_squared_error, name="running_loss")]
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        entropy = keras.losses.sparse_categorical_crossentropy
+        running = [RunningLoss(entropy, name="running_loss", from_logits=True), ConfusionMatrix(task.outputs)]
+    classifier.compile(
+        optimizer,
+        loss,
+        weighted_metrics=running,
+        steps_per_execution=steps_per_execution,
+        jit_compile=jit_compile(),
+    )
+    return running
+
+
+def prepare(classifier: keras.Model, task: Task, parameters: Parameters, steps: int):
+    """Compile a classifier for a run of `steps` steps; return the running metrics of its training steps."""
+    optimizer = build_optimizer(
+        parameters.learning_rate,
+        steps=steps,
+        warmup_fraction=parameters.warmup_fraction,
+        weight_decay=parameters.weight_decay,
+        bias_correction=parameters.bias_correction,
+    )
+    optimizer.build(classifier.trainable_variables)
+    return compile_classifier(classifier, task, optimizer, parameters.steps_per_execution)
+
+
+def fit(model: keras.Model, batches: Batches, *, epochs: int = 1, initial_epoch: int = 0, callbacks=()) -> None:
+    """Train a compiled model, each epoch in its own order."""
+    start = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.start(epoch))
+    model.fit(
+        stream(batches), epochs=epochs, initial_epoch=initial_epoch, callbacks=[start, *callbacks], shuffle=False,
+        verbose=0,
+    )  # fmt: skip
+
+
+def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters) -> Training:
+    """Fine-tune on `train` and score every validation split after each epoch, whole and in one piece.
+
+    A run that was killed goes on after its last whole epoch, from `resume.npz` in its `run_dir`.
+    """
+    batches = Batches(
+        tokens["train"], data["train"].labels, batch_size=parameters.batch_size, seed=parameters.seed, part=process(),
+        lengths=batch_lengths(parameters),
+    )  # fmt: skip
+    narrowed = Narrowed(classifier, tokens["train"])
+    running = prepare(narrowed.model, data.task, parameters, steps=len(batches) * parameters.epochs)
+    recorder = EpochRecorder(data, tokens, parameters, running, classifier, narrowed.publish)
+    recorder.set_model(narrowed.model)
+    done = recorder.resume()
+    if not recorder.finished:
+        callbacks = [recorder, Progress(len(batches), parameters.epochs)]
+        fit(narrowed.model, batches, initial_epoch=done, epochs=parameters.epochs, callbacks=callbacks)
+    return recorder.finish()

@@ -1,0 +1,149 @@
+"""A finished run made smaller, whole: the steps fit together, their record says what they found, pages show it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from bertglue import InputError
+from bertglue.compression import pipeline
+from bertglue.data.dataset import HELD_OUT, Data, Split
+from bertglue.files import write_json
+from bertglue.models.bert import EncoderConfig, build_encoder
+from bertglue.models.classifier import build_classifier
+from bertglue.models.heads import count_heads
+from bertglue.models.preprocessor import Preprocessor
+from bertglue.models.saved_classifier import save_classifier
+from bertglue.parameters import CompressionParameters, Parameters
+from bertglue.report.pages import modifications
+from bertglue.runs.collection import Runs
+from bertglue.runs.record import PRUNED
+from bertglue.tasks import TASKS
+
+pytest.importorskip("ai_edge_litert", reason="it runs the files; Colab's images have none")
+
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]
+TASK = TASKS["mrpc"]
+ROWS = 40
+
+
+def made_data():
+    rng = np.random.default_rng(0)
+    columns = {c: [" ".join(f"w{i}" for i in rng.integers(0, 45, 4)) for _ in range(ROWS)] for c in TASK.columns}
+    split = Split(columns, rng.integers(0, 2, ROWS).astype("int32"))
+    return Data(TASK, "embedded", dict.fromkeys(("train", "validation", HELD_OUT), split))
+
+
+@pytest.fixture
+def finished(tmp_path, monkeypatch):
+    """Write a finished run of a small classifier; give the parameters to compress it, and a way to write another."""
+    monkeypatch.setattr(pipeline, "load_data", lambda *arguments, **options: made_data())
+    folder = tmp_path / "run"
+
+    def write(heads=(2, 2), hold_out=0.1):
+        classifier = build_classifier(build_encoder(EncoderConfig(50, 8, 16, heads, 4, 16)), TASK.outputs)
+        rng = np.random.default_rng(0)
+        for variable in classifier.trainable_variables:
+            variable.assign(rng.normal(0, 0.3, variable.shape))
+        save_classifier(classifier, Preprocessor(VOCABULARY, 16), folder)
+        recipe = Parameters(task="mrpc", hold_out=hold_out, max_length=16, batch_size=8)
+        write_json(folder / "record.json", {
+            "task": "mrpc", "source": "embedded", "encoder": "embedded", "seed": 0, "learning_rate": 2e-5,
+            "examples": {}, "baseline": {"validation": {"f1": 0.125, "accuracy": 0.5}},
+            "parameters": recipe.model_dump(exclude={"run_dir", "cache_dir"}),
+        })  # fmt: skip
+
+    write()
+    parameters = CompressionParameters(
+        run_dir=str(folder), output_dir=str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"),
+        sweep_seeds=1, sweep_rows=16, trials=2, trial_rows=16, trial_epochs=1,
+        keras_kinds=["bfloat16", "int8"],
+    )  # fmt: skip
+    return parameters, write
+
+
+def test_a_run_is_made_smaller_and_every_step_is_recorded(finished):
+    parameters, _ = finished
+    run = pipeline.open_run(parameters)
+    points, choice = pipeline.remove_heads(run, parameters), pipeline.choose(run, parameters)
+    kept = [[1], []]  # whatever was chosen, these are shown
+    again = {
+        pipeline.PRUNED: pipeline.fine_tune_again(run, kept, parameters),
+        pipeline.WHOLE: pipeline.fine_tune_again(run, run.whole, parameters),
+    }
+    assert count_heads(run.classifier) == [2, 2]  # the run's own is left as it was
+    assert count_heads(again[pipeline.PRUNED].classifier) == [1, 0]
+    models = {pipeline.WHOLE: run.classifier, pipeline.PRUNED: again[pipeline.PRUNED].classifier}
+    files = pipeline.write_files(run, models, parameters)
+    path = pipeline.write_compression(run, parameters, points, choice, again, files)
+
+    record = json.loads(path.read_text())
+    assert record["heads"] == [2, 2]
+    assert {point["heads"] for point in record["sweep"]} == set(range(5))
+    assert len(record["choice"]["trials"]) == 2
+    whole = again[pipeline.WHOLE].before.metrics["validation"]
+    assert next(p for p in record["sweep"] if p["heads"] == 4)["scores"]["validation"] == whole
+    exact = next(f for f in record["files"] if (f["model"], f["kind"]) == (pipeline.WHOLE, "float32"))
+    assert exact["metrics"]["validation"] == whole
+    sizes = {(file["model"], file["kind"]): file["bytes"] for file in record["files"]}
+    assert sizes[pipeline.PRUNED, "float32"] < sizes[pipeline.WHOLE, "float32"]
+
+    assert record["files"][-1]["kind"] == "int8, Keras"
+    assert record["files"][-1]["peak_memory_mb"] is None
+    for one in record["again"].values():
+        assert [row["epoch"] for row in one["history"]] == [0, 1]
+        assert one["history"][0]["validation"]["loss"] > 0
+
+    found = modifications.read([path])
+    assert list(found) == ["mrpc"]
+    states = [
+        {"task": "mrpc", "run": path.parent.name, "state": state, "reason": ""} for state in ("failed", "finished")
+    ]
+    assert modifications.load(Runs(place=path.parent.parent, compressions=states)) == found
+    assert modifications.load(Runs(place=path.parent.parent, compressions=states[:1])) == {}
+    for show in (modifications.sweeps, modifications.head_maps, modifications.losses):
+        assert show(found).axes
+    shown = modifications.scores(found).data
+    assert f"{whole['f1']:.3f}" in shown
+    assert "0.125" in shown  # the baseline
+    assert f"{choice.reference:.3f} ± {choice.error:.3f}" in modifications.choices(found).data
+    assert "int8 static" in modifications.files(found).data
+    assert "of 4 on MRPC" in modifications.findings(found)
+    assert "MRPC (" in modifications.loss_findings(found)
+    assert modifications.sweeps({}) is None
+    low = record["again"][pipeline.WHOLE]["before"]["interval"]["validation"]["f1"][0]
+    above = "above the baseline on MRPC." in modifications.strength_findings(found)
+    assert above == (low > 0.125)
+    record["again"][PRUNED]["history"][-1]["validation"]["loss"] = 0.01
+    assert "ends lower with the chosen heads on MRPC (0.01 against" in modifications.loss_findings({"mrpc": record})
+    assert 0 <= modifications.optimum(record) <= 4
+    assert "No run was made smaller" in modifications.findings({})
+
+
+def test_fine_tuning_again_does_not_go_on_from_other_heads(finished):
+    """As many heads, but others, in the same folder: each training begins with its own."""
+    parameters, _ = finished
+    run = pipeline.open_run(parameters)
+    first, other = (pipeline.fine_tune_again(run, kept, parameters) for kept in ([[0], [1]], [[1], [0]]))
+    assert first.training.history != other.training.history
+    again = pipeline.fine_tune_again(run, [[0], [1]], parameters)
+    assert again.training.history == first.training.history
+
+
+def test_a_run_that_held_nothing_out_is_refused(finished):
+    parameters, write = finished
+    write(hold_out=0.0)
+    with pytest.raises(InputError, match=r"run was trained with hold_out 0; run it with a share .* such as 0.1"):
+        pipeline.open_run(parameters)
+
+
+def test_a_classifier_without_heads_is_refused(finished):
+    parameters, write = finished
+    write(heads=(0, 0))
+    with pytest.raises(InputError, match=r"holds a classifier without heads; there is none to remove"):
+        pipeline.open_run(parameters)
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"record.json is no run record"):
+        pipeline.open_run(CompressionParameters(run_dir=str(tmp_path / "nowhere")))

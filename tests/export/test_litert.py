@@ -1,0 +1,128 @@
+"""LiteRT files: the same logits as the classifier, smaller where they promise to be, whatever the batch."""
+
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from bertglue import InputError
+from bertglue.data.token_ids import Tokens
+from bertglue.export import litert, litert_runtime
+from bertglue.models import attention
+from bertglue.models.bert import EncoderConfig, build_encoder
+from bertglue.models.classifier import build_classifier
+from bertglue.models.heads import keep_heads
+
+pytest.importorskip("ai_edge_litert", reason="it runs the files; Colab's images have none")
+
+LENGTH = 16
+
+
+@pytest.fixture(scope="module")
+def packed():
+    lengths = np.arange(40) % 9 + 6
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return Tokens(np.arange(offsets[-1], dtype="int32") % 45 + 4, offsets, lengths // 2, LENGTH)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    config = EncoderConfig(
+        vocabulary_size=400, hidden_size=64, intermediate_size=256, heads=(2, 2), head_size=32, max_positions=LENGTH
+    )
+    classifier = build_classifier(build_encoder(config), 2)
+    rng = np.random.default_rng(0)
+    for variable in classifier.trainable_variables:
+        if variable.path.endswith(("kernel", "embeddings")):
+            variable.assign(rng.normal(0, 0.12, variable.shape))
+    return classifier
+
+
+@pytest.fixture(scope="module")
+def files(classifier, packed, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    return {kind: litert.convert(classifier, folder / f"{kind}.tflite", kind, LENGTH, packed) for kind in litert.KINDS}
+
+
+@pytest.mark.parametrize(
+    ("kind", "tolerance"), [("float32", 1e-5), ("float16", 5e-3), ("int8 dynamic", 0.2), ("int8 static", 0.5)]
+)
+@pytest.mark.parametrize("batch_size", [1, 7, 40])
+def test_a_file_gives_the_classifiers_logits(classifier, packed, files, kind, tolerance, batch_size):
+    expected = classifier.predict(packed.batch(np.arange(40), LENGTH), verbose=0)
+    assert np.ptp(expected, axis=0).min() > 0.5  # there is something to tell apart
+    found = litert_runtime.Deployed(files[kind]).predict(packed, batch_size)
+    np.testing.assert_allclose(found, expected, atol=tolerance)
+
+
+def test_padding_does_not_use_up_the_range_of_eight_bits():
+    """Attention that finds one word among others and padding; before, every row had the answer of no attention."""
+    config = EncoderConfig(60, 32, 64, (2,), 16, LENGTH, dropout=0.0)
+    classifier = build_classifier(build_encoder(config), 2)
+    rng = np.random.default_rng(1)
+    for variable in classifier.trainable_variables:
+        if variable.path.endswith(("kernel", "embeddings")):
+            variable.assign(rng.normal(0, 0.5 if "attention" in variable.path else 0.25, variable.shape))
+    lengths = np.arange(200) % 4 + 3  # most of each row is padding
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    rows = Tokens(rng.integers(4, 60, offsets[-1]).astype("int32"), offsets, lengths, LENGTH)
+    expected = classifier.predict(rows.batch(np.arange(200), LENGTH), verbose=0)
+    content = {}
+    for score in (attention.HARDLY, attention.NEVER):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(litert, "HARDLY", score)
+            content[score] = quantized(classifier, rows, expected)
+    assert content[attention.HARDLY] < 0.5 * content[attention.NEVER]
+
+
+def quantized(classifier, rows, expected):
+    """Give the mean error of a static file's logits."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = litert.convert(classifier, Path(folder) / "static.tflite", "int8 static", LENGTH, rows)
+        return np.abs(litert_runtime.Deployed(path).predict(rows) - expected).mean()
+
+
+def test_fewer_bits_take_less_room(files):
+    size = {kind: path.stat().st_size for kind, path in files.items()}
+    assert size["float16"] < 0.6 * size["float32"]
+    assert size["int8 dynamic"] < 0.4 * size["float32"]
+    assert size["int8 static"] < 0.4 * size["float32"]
+
+
+def test_a_file_is_measured_in_a_process_of_its_own(packed, files):
+    path = files["int8 dynamic"]
+    facts, logits = litert_runtime.measure(path, packed)
+    np.testing.assert_allclose(logits, litert_runtime.Deployed(path).predict(packed), atol=1e-6)
+    assert facts["bytes"] == path.stat().st_size
+    assert set(facts["latency"]) == {"1", "32"}
+    assert 0 < facts["latency"]["1"] < facts["latency"]["32"] < 10
+    assert 20 < facts["peak_memory_mb"] < 2000
+    assert {file.name for file in path.parent.iterdir()} == {file.name for file in files.values()}
+
+
+def test_a_file_that_is_none_is_named(packed, tmp_path):
+    (tmp_path / "model.tflite").write_bytes(b"nonsense")
+    with pytest.raises(InputError, match="model.tflite does not run .*convert it again"):
+        litert_runtime.measure(tmp_path / "model.tflite", packed)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.tflite"]
+
+
+def test_a_smaller_classifier_becomes_a_smaller_file(classifier, packed, files, tmp_path):
+    smaller = keep_heads(classifier, [[1], []])
+    path = litert.convert(smaller, tmp_path / "smaller.tflite", "int8 dynamic", LENGTH)
+    assert path.stat().st_size < files["int8 dynamic"].stat().st_size
+    expected = smaller.predict(packed.batch(np.arange(40), LENGTH), verbose=0)
+    np.testing.assert_allclose(litert_runtime.Deployed(path).predict(packed), expected, atol=0.2)
+
+
+def test_what_cannot_be_converted_is_refused(classifier, packed, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="calibration has 5 rows; give 32 or more"):
+        litert.convert(classifier, tmp_path / "a.tflite", "int8 static", LENGTH, packed.take(np.arange(5)))
+    with pytest.raises(InputError, match="kind is 'int4'; choose from float32"):
+        litert.convert(classifier, tmp_path / "a.tflite", "int4", LENGTH)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(InputError, match="Keras runs on jax, .* KERAS_BACKEND=tensorflow"):
+        litert.convert(classifier, tmp_path / "a.tflite", "float32", LENGTH)
+    assert not list(tmp_path.iterdir())

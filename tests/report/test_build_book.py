@@ -1,0 +1,39 @@
+"""The sources of the book: what was run is in it, and each task's page has its title."""
+
+import nbformat
+import yaml
+
+from bertglue.report import build_book
+
+
+def write_notebook(path, text="# A title\n\n[![Open in Colab](https://x/assets/colab-badge.svg)](https://x)\n\ntext"):
+    path.parent.mkdir(parents=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), path)
+    return path
+
+
+def test_the_book_holds_what_was_run(tmp_path):
+    run = write_notebook(tmp_path / "runs/embedded/rte/lr0.001-seed0/finetune.ipynb")
+    smaller = write_notebook(tmp_path / "runs/embedded/compressed/rte/lr0.001-seed0/compress.ipynb")
+    pages = [
+        write_notebook(tmp_path / f"runs/embedded/pages{i}/pages/{n}.ipynb") for i, n in enumerate(("intro", "data"))
+    ]
+    source = tmp_path / "source"
+    build_book.assemble(source, "embedded", [run, smaller, *pages])
+    toc = yaml.safe_load((source / "_toc.yml").read_text())
+    chapters = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    assert chapters == ["pages/data", "tasks/rte", "compressed/rte", "references"]
+    assert (source / "intro.ipynb").exists()
+    assert nbformat.read(source / "tasks/rte.ipynb", as_version=4).cells[0].source == "# RTE\n\ntext"
+    assert (
+        nbformat.read(source / "compressed/rte.ipynb", as_version=4).cells[0].source.startswith("# RTE, made smaller\n")
+    )
+    assert "not GLUE" in yaml.safe_load((source / "_config.yml").read_text())["html"]["announcement"]
+
+
+def test_parts_without_pages_are_left_out(tmp_path):
+    page = write_notebook(tmp_path / "runs/full/pages/intro.ipynb")
+    build_book.assemble(tmp_path / "source", "full", [page])
+    toc = yaml.safe_load((tmp_path / "source/_toc.yml").read_text())
+    assert all(part["chapters"] for part in toc["parts"])
+    assert "announcement" not in yaml.safe_load((tmp_path / "source/_config.yml").read_text())["html"]

@@ -1,0 +1,273 @@
+"""The pages: what they show follows from the runs, missing runs show as missing, and all of the report has a place."""
+
+import json
+import re
+
+import nbformat
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_runs import TEXT, make_runs
+from paths import ROOT
+
+from bertglue import load_encoder
+from bertglue.evaluation import metrics
+from bertglue.evaluation.published_scores import COLUMNS, published
+from bertglue.files import write_text
+from bertglue.models.bert import EncoderConfig, build_encoder
+from bertglue.models.bundled import EMBEDDED
+from bertglue.report import figures, sphinx_theme
+from bertglue.report.pages import common, contents, data, design, errata, model, results, status, viability
+from bertglue.runs.collection import Runs, gather, load
+from bertglue.tasks import TASKS
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return make_runs(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture
+def runs(place):
+    return load(place)
+
+
+SHOWN = {  # everything that pages show of runs
+    "banner": common.banner,
+    "main_table": results.main_table,
+    "findings": results.findings,
+    "scores": results.scores,
+    "scores_figure": results.scores_figure,
+    "table_1": results.table_1,
+    **{name: lambda runs, name=name: results.curves(runs, name) for name in COLUMNS},
+    "confusion_matrices": results.confusion_matrices,
+    "reliability": results.reliability_diagrams,
+    "calibration": results.calibration_curves,
+    "calibration_findings": results.calibration_findings,
+    "training_curves": results.training_curves,
+    "hardest": results.hardest,
+    "table_2": viability.table_2,
+    "times": viability.times,
+    "first_epochs": viability.first_epochs,
+    **{f"log {name}": lambda runs, name=name: viability.log(runs, name) for name in viability.SHOWN},
+    **{f"samples {name}": lambda runs, name=name: viability.samples(runs, name) for name in viability.SHOWN},
+    "overview": data.overview,
+    **{f"facts {name}": lambda runs, name=name: data.facts(runs, name) for name in TASKS},
+    **{f"majority {name}": lambda runs, name=name: data.majority(runs, name) for name in TASKS},
+    **{f"examples {name}": lambda runs, name=name: data.examples(runs, name) for name in TASKS},
+    "ax": lambda runs: data.examples(runs, "mnli", "ax"),
+    "label_balance": data.label_balance,
+    "lengths": data.length_distributions,
+    "encoders": model.encoders_table,
+    "recipes": design.recipes,
+    "schedule": design.schedule,
+    "steps": design.findings,
+    "defects": errata.defects,
+    "f1_table": errata.f1_table,
+    "cola_table": errata.cola_table,
+    "states": status.states,
+    "summary": status.summary,
+    "compressions": status.compressions,
+    "finished": status.finished,
+    "versions": status.versions,
+    "devices": status.devices,
+    "map": contents.published_map,
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_page_shows_all_runs_some_or_none(runs, place, name):
+    few = Runs([runs["rte"], runs["stsb"]], place=place.parent)
+    for shown in (runs, few, Runs()):
+        found = SHOWN[name](shown)
+        assert found is not None
+        assert "nan" not in getattr(found, "data", found if isinstance(found, str) else "")
+
+
+def test_what_was_printed_stands_beside_what_was_computed(runs):
+    table = results.table_1(runs).data
+    assert "75.0 (84.1)" in table
+    assert "40.0 (30.7)" in table
+    assert "80.0 (91.4)" in table
+    main = results.main_table(runs).data
+    for cell in ("0.927", "0.923", "0.935", "0.750", "0.813"):  # the report, Hugging Face, the paper's test, here, real
+        assert cell in main
+    assert "test" in main
+    assert "base 0.509" in main  # of real SST-2's majority
+
+
+def test_a_result_that_changes_changes_the_page(place, tmp_path):
+    """Half right instead of three quarters: tables, sentences and answers follow."""
+    before, after = load(place), load(make_runs(tmp_path, right=0.5))
+    for name in ("main_table", "scores", "table_1", "cola_table", "f1_table"):
+        assert SHOWN[name](before).data != SHOWN[name](after).data
+    assert results.findings(before) != results.findings(after)
+    assert "0.750" in results.scores(before).data
+    assert "0.750" not in results.scores(after).data
+
+
+def test_missing_runs_show_as_what_became_of_them(tmp_path):
+    path = make_runs(tmp_path, ["cola"])
+    expected = {
+        str(tmp_path / t / "lr2e-05-seed0"): {**load(path)["cola"]["parameters"], "task": t} for t in ("rte", "mrpc")
+    }
+    (tmp_path / "rte").symlink_to(tmp_path / "cola")  # the record of another task
+    write_text(tmp_path / "logs" / "mrpc-lr2e-05-seed0.log", "Executing\nOut of <memory>\n")
+    gather(expected, path, tmp_path / "logs")
+    runs = load(path)
+    assert "foreign (63.6)" in results.table_1(runs).data
+    assert "failed (70.8)" in results.table_1(runs).data
+    assert "not run (82.4)" in results.table_1(runs).data
+    states = status.states(runs).data
+    assert "Out of &lt;memory&gt;" in states
+    assert "<memory>" not in states
+    assert "Missing: rte (foreign), mrpc (failed)" in status.summary(runs)
+    assert "not GLUE" not in common.banner(runs).data
+    assert contents.states(runs)["Figure", 8] == "failed"
+
+
+def test_texts_are_text_wherever_they_stand(runs):
+    for name in ("hardest", "examples mrpc", "samples SST-2", "ax"):
+        shown = SHOWN[name](runs).data
+        assert "<script>" not in shown
+        assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; so on" in shown
+    assert TEXT not in "".join(getattr(show(runs), "data", "") for show in SHOWN.values())
+
+
+# ---------------------------------------------------------------- the map of the published report
+
+
+def slug(heading: str) -> str:
+    return re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", heading.strip().lower()))
+
+
+def anchors(page: str) -> set[str]:
+    """List the anchors of a page of the book: its headings, and the names of its figures."""
+    found = set()
+    for cell in nbformat.read(ROOT / "notebooks" / f"{page}.ipynb", as_version=4).cells:
+        if cell.cell_type == "markdown":
+            found |= {slug(line.lstrip("# ")) for line in cell.source.splitlines() if line.startswith("#")}
+        found.add(cell.metadata.get("mystnb", {}).get("figure", {}).get("name"))
+    return found
+
+
+def test_every_section_table_and_figure_of_the_report_has_a_place():
+    report = published()["report"]
+    listed = {kind for kind, _, _ in contents.entries() if kind != "section"}
+    assert listed == {"Table 1", "Table 2", *(f"Figure {number}" for number in report["figures"])}
+    assert {title for kind, title, _ in contents.entries() if kind == "section"} == set(report["sections"])
+    assert {f"table_{number}" for number in contents.TABLES} == {key for key in report if key.startswith("table_")}
+
+
+PLACES = {*(place for _, _, place in contents.entries()), *contents.BEYOND.values()}
+
+
+@pytest.mark.parametrize("place", sorted(PLACES, key=str), ids=str)
+def test_every_place_is_there(place):
+    page, anchor = place
+    assert anchor is None or anchor in anchors(page)
+
+
+def test_a_figure_says_its_published_number():
+    for page in ("data", "results"):
+        for cell in nbformat.read(ROOT / "notebooks" / f"{page}.ipynb", as_version=4).cells:
+            figure = cell.metadata.get("mystnb", {}).get("figure", {})
+            if number := re.fullmatch(r"fig-(\d+)", figure.get("name", "")):
+                assert figure["caption"].startswith(f"Figure {number[1]}. ")
+                assert cell.metadata["mystnb"]["image"]["alt"]
+    for number, name in contents.CURVES.items():
+        assert name in published()["report"]["figures"][number]
+
+
+def test_every_page_of_the_book_has_a_notebook_to_open():
+    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+    pages = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]] + [toc["root"]]
+    for page in pages:
+        if not (ROOT / "book" / f"{page}.md").exists():
+            assert (ROOT / sphinx_theme.notebook_of(page)).exists(), page
+
+
+# ---------------------------------------------------------------- errata
+
+
+def test_every_known_defect_has_its_evidence(runs):
+    assert set(errata.EVIDENCE) == {defect["id"] for defect in published()["known_defects"]}
+    for say in errata.EVIDENCE.values():
+        assert say(runs) != ""
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10_000))
+def test_the_batchwise_f1_does_not_see_which_answer_was_given(seed):
+    rng = np.random.default_rng(seed)
+    labels, logits = rng.integers(0, 2, 100), rng.normal(0, 2, (100, 2))
+    assert errata.batchwise_f1(labels, logits) == pytest.approx(errata.batchwise_f1(labels, logits[:, ::-1]))
+
+
+def test_the_batchwise_f1_is_flat_near_what_was_printed():
+    for name, share in (("MRPC", 0.684), ("QQP", 0.368)):
+        values = [errata.batchwise_f1(*errata.simulated(share, right)) for right in (0.0, 0.5, 1.0)]
+        assert np.ptp(values) < 0.01
+        assert values[0] == pytest.approx(published()["report"]["table_1"][name]["validation_f1"] / 100, abs=0.02)
+    assert errata.always_positive(0.684) == pytest.approx(0.812, abs=1e-3)
+
+
+def test_accuracies_that_a_number_of_rows_cannot_give():
+    assert errata.counts_for(0.9155, 872, 4) == []
+    assert errata.counts_for(0.9155, 864, 4) == [791]
+    assert errata.counts_for(0.636, 277, 3) == errata.counts_for(0.636, 256, 3) == []
+    assert errata.counts_for(0.5, 10, 1) == [5]
+    for rows in (7, 872):
+        for right in range(rows + 1):
+            assert right in errata.counts_for(round(right / rows, 4), rows, 4)
+    assert errata.whole_batches(5463) == 5440
+
+
+# ---------------------------------------------------------------- the model
+
+
+@pytest.mark.parametrize("heads", [(2, 2), (2, 0)])
+def test_parameters_are_those_of_the_built_encoder(heads):
+    config = EncoderConfig(50, 8, 16, heads, 4, 16)
+    sizes = {name: getattr(config, name) for name in model.BERT_BASE}
+    assert model.total(sizes) == build_encoder(config).count_params()
+
+
+def test_parameters_of_known_encoders():
+    assert model.total(model.BERT_BASE) == 109_482_240  # as TF Hub's bert_en_uncased_L-12_H-768_A-12
+    bundled = json.loads((EMBEDDED / "encoder.json").read_text())
+    assert model.total(bundled) == load_encoder("embedded").count_params()
+
+
+# ---------------------------------------------------------------- calibration
+
+
+def test_calibration_error_of_a_known_case():
+    """Nine rows in ten right at a confidence of .8, and all right at 1: a gap of .1 for half of the rows."""
+    sure, unsure = [20.0, 0.0], [np.log(4), 0.0]
+    logits = np.array([sure] * 10 + [unsure] * 10)
+    labels = np.array([0] * 10 + [0] * 9 + [1])
+    assert metrics.calibration_error(labels, logits) == pytest.approx(0.05, abs=1e-6)
+    number, confidence, right = metrics.reliability(labels, logits).T
+    assert number.tolist() == [10, 10]
+    assert confidence == pytest.approx([0.8, 1.0], abs=1e-6)
+    assert right.tolist() == [0.9, 1.0]
+
+
+def test_a_calibrated_model_has_no_error():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (50_000, 3))
+    chances = metrics.probabilities(logits)
+    labels = (rng.random((50_000, 1)) > np.cumsum(chances, axis=1)).sum(axis=1)
+    assert metrics.calibration_error(labels, logits) < 0.01
+    assert metrics.calibration_error(labels, 3 * logits) > 0.1  # over-confident
+
+
+def test_figures_of_a_run():
+    for name in ("mrpc", "stsb"):
+        task = TASKS[name]
+        labels = np.array([0, 1, 1, 0]) if task.labels else np.array([0.0, 1.5, 5.0, 2.0])
+        logits = np.eye(2)[[0, 1, 0, 0]] if task.labels else labels[:, None]
+        assert figures.errors(task, labels, logits).axes

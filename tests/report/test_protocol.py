@@ -1,0 +1,137 @@
+"""A grid of runs: what the page on the protocol says of rates, seeds, failures and differences."""
+
+import numpy as np
+import pytest
+from made_runs import EPOCHS, write_run
+
+from bertglue.errors import InputError
+from bertglue.evaluation import aggregate, metrics, significance
+from bertglue.parameters import Parameters
+from bertglue.report.pages import protocol
+from bertglue.runs.collection import Runs, gather, load
+from bertglue.runs.record import write_arrays
+from bertglue.tasks import TASKS
+
+RIGHT = {1e-3: (0.8, 0.9, 0.7), 1e-4: (0.55, 0.6, 0.0)}  # of the rows of each seed, by rate
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder, expected = tmp_path_factory.mktemp("grid"), {}
+    for task in ("rte", "stsb"):
+        for rate, shares in RIGHT.items():
+            for seed, right in enumerate(shares):
+                parameters = Parameters(task=task, epochs=EPOCHS, learning_rate=rate, seed=seed)
+                where = folder / task / f"lr{rate:g}-seed{seed}"
+                write_run(where, parameters, right)
+                expected[str(where)] = parameters.model_dump()
+    gather(expected, folder / "results.json", folder / "logs")
+    return folder / "results.json"
+
+
+@pytest.fixture
+def runs(place):
+    return load(place)
+
+
+def test_the_grid_is_counted_and_what_chooses_is_said(runs):
+    said = protocol.summary(runs.records)
+    assert said.startswith("12 runs: 2 tasks, 2 rates, 3 seeds.")
+    assert "chosen on validation, as the BERT paper did" in said
+    assert "SEEDS=" in protocol.summary([runs["rte"]])
+    assert protocol.summary([]) == "No run has finished."
+
+
+def test_rates_are_set_side_by_side_and_the_better_one_is_chosen(runs):
+    shown = protocol.rates(runs.records).data
+    assert "0.001 (chosen)" in shown
+    assert "0.800 ± 0.100" in shown  # of .8, .9 and .7
+    assert {task.name: runs[0]["learning_rate"] for task, runs in protocol.chosen(runs.records).items()} == {
+        "rte": 1e-3, "stsb": 1e-3,
+    }  # fmt: skip
+
+
+def test_seeds_have_their_mean_median_best_and_interval(runs):
+    shown = protocol.seeds(runs.records, runs).data
+    labels, predictions = protocol.answers(runs, protocol.chosen(runs.records)[TASKS["rte"]], "validation")
+    assert predictions.shape == (3, len(labels))
+    mean, low, high = significance.bootstrap("accuracy", labels, predictions)
+    for value in (mean, 0.8, 0.9, 0.1):
+        assert f"<td>{value:.3f}</td>" in shown
+    assert f"{low:.3f} to {high:.3f}" in shown
+    same = protocol.chosen(runs.records)[TASKS["rte"]]
+    assert protocol.interval(same[:1], "validation", "accuracy", runs) == tuple(
+        same[0]["interval"]["validation"]["accuracy"]
+    )
+    kept = protocol.interval(same, "validation", "accuracy", None)  # from the records alone
+    assert np.mean(kept) == pytest.approx(0.8)
+    assert kept[1] - kept[0] == pytest.approx(high - low, rel=0.35)
+
+
+def test_runs_that_are_all_right_have_an_interval_all_the_same(runs, monkeypatch):
+    same = protocol.chosen(runs.records)[TASKS["rte"]]
+    monkeypatch.setattr(significance, "bootstrap", lambda *arguments: (1.0, 1.0, 1.0))
+    assert protocol.interval(same, "validation", "accuracy", runs) == tuple(
+        same[0]["interval"]["validation"]["accuracy"]
+    )
+
+
+def test_runs_that_learned_nothing_are_counted_and_named(runs):
+    lost = [run for run in runs.records if protocol.failed(run)]
+    assert {(run["learning_rate"], run["seed"]) for run in lost} >= {(1e-4, 2)}
+    for run in lost:
+        name = TASKS[run["task"]].metrics[0]
+        assert run["metrics"]["validation"][name] <= run["baseline"]["validation"][name]
+    said = protocol.failures(runs.records)
+    assert said.startswith(f"{len(lost)} of 12 runs ended at or below the baseline: ")
+    assert "RTE (rate 0.0001, seed 2)" in said
+    assert protocol.failures([run for run in runs.records if run not in lost]).startswith("None of the ")
+
+
+def test_a_difference_is_judged_on_the_same_rows(runs):
+    shown = protocol.differences(runs).data
+    assert "0.001 against 0.0001" in shown
+    same = {
+        rate: of
+        for (rate,), of in aggregate.group([r for r in runs.records if r["task"] == "rte"], "learning_rate").items()
+    }
+    labels, ours = protocol.answers(runs, same[1e-3], "validation")
+    _, theirs = protocol.answers(runs, same[1e-4], "validation")
+    gain, low, _ = significance.paired_bootstrap("accuracy", labels, theirs, ours)
+    assert f"{gain:+.3f}" in shown
+    assert low > 0
+    assert ">yes<" in shown
+    assert f"p = {significance.mcnemar(labels, theirs[0], ours[0]):.2g}" in shown
+
+
+def test_one_run_a_task_has_no_differences_and_none_has_no_tables(runs):
+    one = Runs([runs["rte"]], place=runs.place)
+    assert "against" not in protocol.differences(one).data
+    assert protocol.spreads(one.records).axes
+    assert "Empty" not in protocol.differences(Runs()).data
+    for show in (protocol.rates, protocol.seeds):
+        assert show([]).data
+    assert protocol.failures([]) == ""
+
+
+def test_runs_that_were_validated_on_other_rows_are_not_compared(runs, tmp_path):
+    same = protocol.chosen(runs.records)[TASKS["rte"]][:2]
+    for number, run in enumerate(same):
+        folder = tmp_path / run["run"]
+        folder.mkdir(parents=True)
+        write_arrays(folder / "labels.npz", {"validation": np.arange(4) % 2 ^ number})
+        write_arrays(folder / "logits.npz", {"validation": np.eye(4, 2)})
+    with pytest.raises(InputError, match="the runs of rte validate on different rows; remove their folders"):
+        protocol.answers(Runs(same, place=tmp_path), same, "validation")
+
+
+def test_the_reference_run_has_its_tables():
+    real = protocol.real_runs()
+    assert "6 tasks, 3 rates, 3 seeds" in protocol.summary(real)
+    assert "on a held-out part of train" in protocol.summary(real)
+    assert "(chosen)" in protocol.rates(real).data
+    assert protocol.seeds(real).data.count("<tr") == 1 + sum(
+        len(TASKS[name].validation) * len(TASKS[name].metrics)
+        for name in ("cola", "sst2", "mrpc", "qqp", "mnli", "qnli")
+    )
+    assert metrics.TITLES["matthews"] in protocol.seeds(real).data

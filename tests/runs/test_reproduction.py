@@ -1,0 +1,81 @@
+"""A run repeated from its record: with the same parameters, and held to the same answers."""
+
+import json
+import os
+
+import pytest
+from made_runs import write_run
+from typer.testing import CliRunner
+
+from bertglue import cli
+from bertglue.environment import THREADS
+from bertglue.errors import InputError
+from bertglue.parameters import Parameters
+from bertglue.runs import reproduction
+from bertglue.runs.record import RECORD
+
+PARAMETERS = Parameters(task="rte", epochs=2, learning_rate=1e-3, seed=3, glue_dir="/data/glue")
+
+
+@pytest.fixture
+def run(tmp_path):
+    write_run(tmp_path / "run", PARAMETERS)
+    return tmp_path / "run"
+
+
+def test_the_recipe_is_that_of_the_record_but_for_the_folder(run, tmp_path):
+    recipe = reproduction.recipe(run, tmp_path / "again")
+    assert recipe == PARAMETERS.model_copy(update={"run_dir": str(tmp_path / "again")})
+    assert reproduction.threads(run) == (int(os.environ.get(THREADS, 0)) or os.cpu_count())
+
+
+def test_the_same_answers_are_the_same_to_the_bit(run, tmp_path):
+    write_run(tmp_path / "again", PARAMETERS)
+    found = reproduction.compare(run, tmp_path / "again")
+    assert found.identical
+    assert ["logits of validation", "", "the same to the bit"] in found.lines()
+    assert found.circumstances == {}
+
+
+def test_other_answers_and_circumstances_are_told(run, tmp_path):
+    write_run(tmp_path / "again", PARAMETERS, right=0.5)
+    path = tmp_path / "again" / RECORD
+    record = json.loads(path.read_text())
+    record["environment"]["versions"]["keras"] = "0.1"
+    path.write_text(json.dumps(record))
+    found = reproduction.compare(run, tmp_path / "again")
+    assert not found.identical
+    assert found.scores["validation, accuracy"] == (0.75, 0.5)
+    assert ["validation, accuracy", "0.750000", "0.500000"] in found.lines()
+    assert found.circumstances["keras"][1] == "0.1"
+
+
+def test_nothing_is_written_over_and_other_rows_are_not_compared(run, tmp_path):
+    with pytest.raises(InputError, match="run is there already; remove it, or name another folder with --output"):
+        reproduction.recipe(run, run)
+    write_run(tmp_path / "mnli", Parameters(task="mnli", epochs=2))
+    with pytest.raises(InputError, match="predict different rows; are the data the same"):
+        reproduction.compare(run, tmp_path / "mnli")
+    with pytest.raises(InputError, match=r"record.json is no run record"):
+        reproduction.recipe(tmp_path / "nowhere", tmp_path / "again")
+
+
+@pytest.mark.parametrize("right", [0.75, 0.5])
+def test_the_command_repeats_compares_and_ends_with_an_error_where_a_score_differs(run, tmp_path, monkeypatch, right):
+    asked = []
+
+    def execute(parameters):
+        asked.append((parameters, os.environ[THREADS]))
+        write_run(tmp_path / "again", parameters, right)
+
+    monkeypatch.setenv(THREADS, "7")  # is put back afterwards
+    monkeypatch.setattr(cli, "execute", execute)
+    shown = CliRunner().invoke(cli.app, ["reproduce", str(run), "--output", str(tmp_path / "again")])
+    assert asked[0][0].seed == 3
+    assert asked[0][1] == str(reproduction.threads(run))
+    assert ("the same to the bit" in shown.output.replace("\n", "")) == (right == 0.75)
+    if right == 0.75:
+        assert shown.exit_code == 0, shown.output
+        assert "the same scores, and the same logits to the bit" in shown.output
+    else:
+        assert "scores differ from" in str(shown.exception)

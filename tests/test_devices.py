@@ -1,0 +1,120 @@
+"""Several devices and several machines train as one does, on virtual CPU devices and on processes of the loopback."""
+
+import functools
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bertglue import InputError, Parameters
+from bertglue.devices import batch_lengths, keep_tensorflow_off_the_accelerator, select_strategy
+from bertglue.parameters import PretrainingParameters
+
+SCRIPT = Path(__file__).with_name("devices_run.py")
+
+
+def start(result, backend, devices=1, machines=1, **environment):
+    command = [sys.executable, str(SCRIPT), str(result), str(devices), str(machines)]
+    environment = {**os.environ, "KERAS_BACKEND": backend, **environment}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(*processes):
+    for process in processes:
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """What one device of one machine gives, on either backend."""
+    folder = tmp_path_factory.mktemp("devices")
+
+    @functools.cache
+    def run(backend):
+        finish(start(folder / f"{backend}.npz", backend))
+        return np.load(folder / f"{backend}.npz")
+
+    return run
+
+
+def assert_equal(left, right):
+    for name in ("curve", "accuracy", "logits", "again", "weights"):
+        np.testing.assert_allclose(left[name], right[name], atol=2e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_two_devices_are_as_one(alone, tmp_path, backend):
+    expected = alone(backend)
+    finish(start(tmp_path / "two.npz", backend, devices=2))
+    two = np.load(tmp_path / "two.npz")
+    assert two["parallel"].all()
+    assert not expected["parallel"].any()
+    assert two["logits"].shape == (19, 2)
+    assert_equal(two, expected)
+
+
+def test_tensorflow_trains_on_one_machine():
+    with pytest.raises(InputError, match="machines is 2, and TensorFlow under Keras 3 trains on one"):
+        select_strategy(Parameters(machines=2))
+
+
+def test_two_machines_are_as_one(alone, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    paths = [tmp_path / f"{index}.npz" for index in range(2)]
+    finish(
+        *(
+            start(path, "jax", machines=2, JAX_COORDINATOR_ADDRESS=address, JAX_PROCESS_ID=str(index))
+            for index, path in enumerate(paths)
+        )
+    )
+    for path in paths:
+        assert_equal(np.load(path), alone("jax"))
+
+
+def test_a_batch_that_the_devices_cannot_share(tmp_path):
+    process = start(tmp_path / "none.npz", "jax", devices=3)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert "batch_size is 8; give a multiple of the 3 devices that share a batch" in output
+
+
+def test_tensorflow_is_kept_off_the_accelerator(monkeypatch):
+    hidden = []
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda devices, kind: hidden.append((devices, kind)))
+    keep_tensorflow_off_the_accelerator()
+    assert hidden == [([], "GPU"), ([], "TPU")]
+
+
+@pytest.mark.parametrize("kind", [Parameters, PretrainingParameters])
+@pytest.mark.parametrize(("units", "policy"), [(["amx_bf16"], "mixed_bfloat16"), ([], "float32")])
+def test_auto_computes_in_bfloat16_where_the_processor_multiplies_in_it(units, policy, kind, monkeypatch):
+    before = keras.config.dtype_policy()
+    monkeypatch.setattr("bertglue.devices.bfloat16_units", lambda: units)
+    try:
+        select_strategy(kind(precision="auto"))
+        assert keras.config.dtype_policy().name == policy
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.parametrize(
+    ("given", "compiled", "lengths"),
+    [
+        ({}, False, [4, 8, 12, 16, 20]),
+        ({}, "auto", [16, 32, 64, 128]),
+        ({"bucket_lengths": [6, 20]}, False, [6, 20]),
+        ({"bucketing": False}, False, []),
+    ],
+)
+def test_batches_have_many_lengths_only_where_none_is_compiled(given, compiled, lengths, monkeypatch):
+    monkeypatch.setattr("bertglue.devices.jit_compile", lambda: compiled)
+    assert batch_lengths(Parameters(max_length=18, **given)) == lengths

@@ -1,0 +1,82 @@
+"""The schedule and the optimizer of the report."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from bertglue.training.optimizer import WarmupLinearDecay, build_optimizer
+
+
+def rates(schedule, steps):
+    return [float(schedule(step)) for step in range(steps)]
+
+
+def test_schedule_rises_over_a_tenth_and_falls_to_zero():
+    values = rates(WarmupLinearDecay(1.0, steps=100, warmup=10), 101)
+    np.testing.assert_allclose(values[:10], np.arange(1, 11) / 10, rtol=1e-6)
+    np.testing.assert_allclose(np.diff(values[10:]), -1 / 91, rtol=1e-3)
+    assert values[100] == 0 < values[99]
+
+
+def test_schedule_without_warmup_starts_at_the_peak():
+    assert rates(WarmupLinearDecay(1.0, steps=4, warmup=0), 4)[0] == 1
+
+
+def test_layer_norms_and_biases_are_not_decayed():
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(4, name="dense")(inputs)
+    model = keras.Model(inputs, keras.layers.LayerNormalization(name="some_layer_norm")(x))
+    for variable in model.trainable_variables:
+        variable.assign(np.ones(variable.shape))
+    optimizer = build_optimizer(0.1, steps=1, weight_decay=0.5)
+    zeros = [np.zeros(v.shape, "float32") for v in model.trainable_variables]
+    optimizer.apply(keras.tree.map_structure(keras.ops.convert_to_tensor, zeros), model.trainable_variables)
+    moved = {v.path for v in model.trainable_variables if not np.allclose(v, 1)}
+    assert moved == {"dense/kernel"}
+
+
+def adamw(weights, gradients, rates, *, decayed, clip=1.0, corrected=True):
+    """Compute AdamW over several gradients in double precision, as Loshchilov and Hutter (2019) write it.
+
+    Without the correction of the bias, as BERT's code has it.
+    """
+    m, v = np.zeros_like(weights), np.zeros_like(weights)
+    for step, (gradient, rate) in enumerate(zip(gradients, rates, strict=True), 1):
+        gradient = gradient * min(1, clip / np.linalg.norm(gradient))
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        weights = weights - rate * decayed * weights
+        correction = np.sqrt(1 - 0.999**step) / (1 - 0.9**step) if corrected else 1
+        weights = weights - rate * correction * m / (np.sqrt(v) + 1e-6)
+    return weights
+
+
+@pytest.mark.parametrize("corrected", [True, False])
+@pytest.mark.parametrize("scale", [0.1, 10])
+def test_a_token_that_occurs_twice_has_one_gradient(scale, corrected):
+    """Keras on TensorFlow squares, and clips, the gradient of each occurrence by itself."""
+    layer = keras.layers.Embedding(4, 3)
+    layer.build()
+    start = np.random.default_rng(0).normal(size=(4, 3))
+    layer.embeddings.assign(start)
+    model = keras.Sequential([keras.Input((3,), dtype="int32"), layer])
+    target = scale * np.arange(9.0).reshape(1, 3, 3)
+    optimizer = build_optimizer(0.1, steps=4, warmup_fraction=0, weight_decay=0.5, bias_correction=corrected)
+    model.compile(optimizer, lambda wanted, given: keras.ops.sum(wanted * given))
+    tokens = np.array([[2, 0, 2]])
+    for _ in range(2):
+        model.train_on_batch(tokens, target)
+    gradient = np.zeros((4, 3))
+    np.add.at(gradient, tokens[0], target[0])
+    expected = adamw(start, [gradient] * 2, [0.1, 0.075], decayed=0.5, corrected=corrected)
+    np.testing.assert_allclose(layer.embeddings, expected, atol=1e-5 if corrected else 5e-5)  # 1 - 0.999 in float32
+
+
+def test_the_other_backend_does_the_same():
+    other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not backend", __file__]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": other})
+    assert done.returncode == 0, done.stdout
