@@ -1,8 +1,8 @@
 # The short commands. Each works first after a clone: the environment is made when it is missing.
-# make book [PROFILE=embedded] [TASKS="cola mrpc"] [JOBS=2] [GLUE_DIR=folder] [ENCODER=handle]
+# make book [PROFILE=toy] [TASKS="cola mrpc"] [JOBS=2] [GLUE_DIR=folder] [ENCODER=handle]
 #           [SEEDS="0 1"] [LEARNING_RATES="1e-4 3e-4"] [COMPRESS="cola mrpc"] [CLUSTER=slurm]
 PYTHON ?= python3
-PROFILE ?= embedded
+PROFILE ?= toy
 TASKS ?= cola sst2 mrpc stsb qqp mnli qnli rte wnli
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 CLUSTER ?=
@@ -20,11 +20,11 @@ READY := .venv/ready
 
 help:
 	@echo "make book    run every task that is not done yet and build book/_build/html/index.html"
-	@echo "             PROFILE=embedded|glue|full  TASKS=\"cola mrpc\"  JOBS=$(JOBS)  SEEDS=0  GLUE_DIR=...  ENCODER=..."
+	@echo "             PROFILE=toy|glue|full  TASKS=\"cola mrpc\"  JOBS=$(JOBS)  SEEDS=0  GLUE_DIR=...  ENCODER=..."
 	@echo "             LEARNING_RATES=\"1e-4 3e-4\"  COMPRESS=\"cola mrpc\" (or none)  CLUSTER=slurm|kubernetes|googlebatch  (fill in params/clusters first)"
 	@echo "make pdf     the same, and the book as one PDF (it needs a Chromium: apt install chromium, or CHROMIUM=...)"
 	@echo "make reproduce RUN=runs/...  repeat a finished run from its record, and compare"
-	@echo "make reference  fine-tune the embedded encoder, and its fresh weights, on real GLUE (GLUE_DIR=folder; hours)"
+	@echo "make reference  fine-tune the bundled encoder, pre-trained and randomly initialized, on real GLUE (GLUE_DIR=folder; hours)"
 	@echo "make bench   race Hugging Face's Trainer, hub.KerasLayer and this project (GLUE_DIR=folder VOCABULARY=vocab.txt; long)"
 	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files)"
 	@echo "make test-colab  run the tests in the packages of Colab's TPU and GPU images"
@@ -55,20 +55,20 @@ MADE_pdf = the book as a paper: book/_build/pdf/bertglue.pdf
 # A finished run, repeated from its record and held to it.
 RUN ?=
 reproduce: $(READY)
-	@test -n "$(RUN)" || { echo "give the folder of a finished run: make reproduce RUN=runs/embedded/rte/lr0.0003-seed0"; exit 1; }
+	@test -n "$(RUN)" || { echo "give the folder of a finished run: make reproduce RUN=runs/toy/rte/lr0.0003-seed0"; exit 1; }
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/bertglue reproduce "$(RUN)"
 
-# The embedded encoder and the same with fresh weights on real GLUE; hours on two cores. What is there is not run again.
+# The bundled encoder, pre-trained and randomly initialized, on real GLUE; hours on two cores. What is there is not run again.
 reference: SEEDS = 0 1 2
 reference: LEARNING_RATES = 1e-4 3e-4 1e-3
 reference: TASKS = cola sst2 mrpc qqp mnli qnli
 reference: COMPRESS = none
 reference: $(READY)
-	@for profile in reference reference-fresh; do \
+	@for profile in reference reference-random; do \
 	  $(SNAKEMAKE) runs/$$profile/results.json --config profile=$$profile $(CONFIG) || exit 1; done
 	@smaller=$$($(BIN)/python -m bertglue.report.reference_runs runs/reference/results.json --to-compress) && \
 	  $(SNAKEMAKE) $$smaller --config profile=reference $(CONFIG) && \
-	  $(BIN)/python -m bertglue.report.reference_runs runs/reference/results.json runs/reference-fresh/results.json --compressions $$smaller
+	  $(BIN)/python -m bertglue.report.reference_runs runs/reference/results.json runs/reference-random/results.json --compressions $$smaller
 
 # Two files of tests at a time; each takes about 2 GB.
 TEST_JOBS ?= 2

@@ -9,7 +9,7 @@ from pathlib import Path
 from bertglue.environment import has_accelerator
 from bertglue.errors import InputError
 from bertglue.tools.fetch import is_here
-from bertglue.models.bundled import EMBEDDED as BUNDLED_FOLDER
+from bertglue.models.bundled import BUNDLED_FOLDER
 from bertglue.parameters import Parameters
 from bertglue.report.measured_files import REFERENCE_COMPRESSIONS, REFERENCE_RUNS
 from bertglue.data.loading import check_source
@@ -54,7 +54,7 @@ def numbers(name, convert):
         raise InputError(f"{name.upper()} is {text!r}; list numbers, with spaces between them") from None
 
 
-PROFILE = str(config.get("profile", "embedded"))
+PROFILE = str(config.get("profile", "toy"))
 CHOSEN = str(config.get("tasks", " ".join(TASKS))).split()
 try:
     if not re.fullmatch(r"[\w-]+", PROFILE):

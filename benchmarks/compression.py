@@ -21,7 +21,7 @@ from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.classifier import build_classifier
 from bertglue.models.heads import count_heads, keep_heads
 
-LENGTH, BATCHES, HEAD_SIZES = 128, (1, 32), {128: 32}  # the embedded encoder's heads have 32 places, BERT's 64
+LENGTH, BATCHES, HEAD_SIZES = 128, (1, 32), {128: 32}  # the bundled encoder's heads have 32 places, BERT's 64
 KINDS = ("float32", "float16", "int8 dynamic", "int8 static")
 
 

@@ -21,10 +21,10 @@ STEPS, HIDDEN, HEADS = 20, 256, 4
 
 def write_rows(folder: Path, rows: int) -> None:
     """Write a GLUE folder of QQP's layout; questions have QQP's mean number of words, eleven."""
-    from bertglue.models.bundled import EMBEDDED
+    from bertglue.models.bundled import BUNDLED_FOLDER
     from bertglue.models.encoder_files import VOCABULARY
 
-    words = [word for word in (EMBEDDED / VOCABULARY).read_text(encoding="utf-8").split("\n") if word.isalpha()]
+    words = [word for word in (BUNDLED_FOLDER / VOCABULARY).read_text(encoding="utf-8").split("\n") if word.isalpha()]
     rng = random.Random(0)
     (folder / "QQP").mkdir()
     for file, count in (("train", rows), ("dev", 100)):
@@ -44,7 +44,7 @@ def measure_rows(rows: int) -> dict:
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run([sys.executable, __file__, "--write", scratch, str(rows)], check=True)
         data = load_data(TASKS["qqp"], "folder", glue_dir=scratch)
-        tokens = tokenize_data(data, load_preprocessor("embedded", 128), f"{scratch}/cache")
+        tokens = tokenize_data(data, load_preprocessor("bundled", 128), f"{scratch}/cache")
         seconds = train(tokens["train"], data["train"].labels, layers=2)
         return {"rows": rows, "tokenize": tokens.seconds, "step": seconds, "peak_memory_mb": peak_memory_mb()}
 

@@ -32,7 +32,7 @@ class Setting:
     heads: int
     epochs: int = 2
     learning_rate: float = 1e-4
-    pretrained: bool = False  # start from the embedded encoder's weights, not from random ones
+    pretrained: bool = False  # start from the bundled encoder's weights, not from random ones
     turns: int = 2
 
 
@@ -41,7 +41,7 @@ SETTINGS = [
     Setting("4x256, mrpc", "mrpc", 640, 256, 4, 256, 4),
     Setting("4x256, qnli", "qnli", 640, 256, 4, 256, 4),
     Setting("12x768, sst2", "sst2", 64, 64, 12, 768, 12, turns=1),
-    Setting("embedded, sst2", "sst2", 6400, 872, 2, 128, 4, epochs=3, learning_rate=3e-4, pretrained=True, turns=1),
+    Setting("bundled, sst2", "sst2", 6400, 872, 2, 128, 4, epochs=3, learning_rate=3e-4, pretrained=True, turns=1),
 ]
 
 
@@ -65,16 +65,16 @@ def prepare(setting: Setting, glue_dir: Path, vocabulary: Path | None, folder: P
     from bertglue.data.glue_files import LAYOUTS
     from bertglue.data.loading import load_data
     from bertglue.data.token_ids import read_vocabulary
-    from bertglue.models.bundled import EMBEDDED
+    from bertglue.models.bundled import BUNDLED_FOLDER
     from bertglue.models.preprocessor import load_preprocessor, tokenize
     from bertglue.tasks import TASKS
 
-    pieces = read_vocabulary(EMBEDDED / "vocab.txt" if setting.pretrained or not vocabulary else vocabulary)
+    pieces = read_vocabulary(BUNDLED_FOLDER / "vocab.txt" if setting.pretrained or not vocabulary else vocabulary)
     if not setting.pretrained:
         pieces += [f"[none{i}]" for i in range(30_522 - len(pieces))]  # as many embeddings as BERT has
     task, positions = TASKS[setting.task], 128
     named = dict(shapes(len(pieces), setting.hidden, setting.layers, setting.heads, 4 * setting.hidden, positions))
-    weights = embedded_weights() if setting.pretrained else draw(named)
+    weights = bundled_weights() if setting.pretrained else draw(named)
     folder.mkdir()
     np.savez(folder / "weights.npz", **weights)
     export_variables(folder / "encoder", named.items(), layers=setting.layers, vocabulary=pieces, weights=weights)
@@ -110,14 +110,14 @@ def draw(named: dict[str, tuple]) -> dict[str, np.ndarray]:
     }
 
 
-def embedded_weights() -> dict[str, np.ndarray]:
-    """Give the embedded encoder's weights under TF Hub's names."""
+def bundled_weights() -> dict[str, np.ndarray]:
+    """Give the bundled encoder's weights under TF Hub's names."""
     import re
 
     from bertglue import load_encoder
 
     renamed = {}
-    for variable in load_encoder("embedded").trainable_variables:
+    for variable in load_encoder("bundled").trainable_variables:
         name = re.sub(r"^layer_(\d+)_", r"transformer/layer_\1/", variable.path.removeprefix("encoder/"))
         renamed[name.replace("embeddings_layer_norm/", "embeddings/layer_norm/")] = variable.numpy()
     return renamed
@@ -154,10 +154,10 @@ def race(setting: Setting, options) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--glue-dir", type=Path, required=True, help="folder of GLUE files: SST-2/, MRPC/, QNLI/")
-    parser.add_argument("--vocabulary", type=Path, help="BERT's vocab.txt (default: the embedded encoder's)")
+    parser.add_argument("--vocabulary", type=Path, help="BERT's vocab.txt (default: the bundled encoder's)")
     parser.add_argument("--only", help="run the races whose name contains this", default="")
     parser.add_argument(
-        "--turns", type=int, help="how often each contestant runs (default: twice; 12x768 and embedded once)"
+        "--turns", type=int, help="how often each contestant runs (default: twice; 12x768 and bundled once)"
     )
     parser.add_argument("--keep", action="store_true", help="make the result the one that the README and the book show")
     options = parser.parse_args()

@@ -50,7 +50,7 @@ task = TASKS["mrpc"]
 tokens = {split: rows(split) for split in ROWS}
 labels = {split: (packed.ids[packed.offsets[:-1]] % 2).astype("int32") for split, packed in tokens.items()}
 columns = dict.fromkeys(task.columns, [""])
-data = Data(task, "embedded", {split: Split(columns, labels[split]) for split in ROWS})
+data = Data(task, "toy", {split: Split(columns, labels[split]) for split in ROWS})
 with strategy.scope():
     encoder = build_encoder(EncoderConfig(50, 8, 16, (2, 2), 4, 16, dropout=0.0))
     classifier = build_classifier(encoder, 2, dropout=0.0)

@@ -30,7 +30,7 @@ class Packed(dict):
     seconds = 0.25
 
 
-def made_data(name: str, source: str = "embedded") -> Data:
+def made_data(name: str, source: str = "toy") -> Data:
     task, rng = TASKS[name], np.random.default_rng(0)
     splits = {}
     for split in (*task.splits, *(["ax"] if name == "mnli" else [])):

@@ -31,7 +31,7 @@ class Run:
         made = {split: rows(count, count, signal) for split, count in (("train", 37), ("validation", 30))}
         self.tokens = {split: tokens for split, (tokens, _) in made.items()}
         columns = dict.fromkeys(task.columns, [""])
-        self.data = Data(task, "embedded", {split: Split(columns, labels) for split, (_, labels) in made.items()})
+        self.data = Data(task, "toy", {split: Split(columns, labels) for split, (_, labels) in made.items()})
         recipe = {"epochs": 4, "batch_size": 8, "learning_rate": 0.02, "bucket_lengths": [8], **changes}
         self.parameters = Parameters(task="sst2", run_dir=str(folder), **recipe)
         self.classifier = build_classifier(build_encoder(config, seed=1), task.outputs, dropout=0.3)

@@ -21,7 +21,7 @@ from bertglue.tasks import TASKS
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]
 RECORD = {
     "task": "rte",
-    "source": "embedded",
+    "source": "toy",
     "encoder": "[bold]\x1b[31mred",
     "learning_rate": 1e-3,
     "seed": 0,

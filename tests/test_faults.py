@@ -127,7 +127,7 @@ os.replace = replace_or_die  # every file of a run gets its name by it
 words, rng = [f"w{i}" for i in range(45)], np.random.default_rng(0)
 texts = {s: [" ".join(rng.choice(words, 4)) for _ in range(24)] for s in ("train", "validation")}
 made = {s: Split({"sentence": rows}, rng.integers(0, 2, 24).astype("int32")) for s, rows in texts.items()}
-data = Data(TASKS["sst2"], "embedded", made)
+data = Data(TASKS["sst2"], "toy", made)
 parameters = Parameters(task="sst2", epochs=2, batch_size=8, max_length=16, learning_rate=0.01, run_dir=folder)
 preprocessor = Preprocessor(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words], 16)
 tokens = {s: tokenize(split, preprocessor, folder + "/cache") for s, split in made.items()}

@@ -42,13 +42,13 @@ def test_every_notebook_is_set_up_in_colab_alike(path):
     assert tagged_cell(path, "setup") == finetune_cell("setup")
 
 
-def test_the_parameters_cell_names_every_parameter_with_the_embedded_profile():
+def test_the_parameters_cell_names_every_parameter_with_the_toy_profile():
     namespace = {}
     exec(finetune_cell("parameters"), namespace)
     values = {name: value for name, value in namespace.items() if not name.startswith("__")}
     assert set(values) == set(Parameters.model_fields)
     values.pop("samples")
-    profile = Parameters.from_files(ROOT / "params/profiles/embedded.yaml")
+    profile = Parameters.from_files(ROOT / "params/profiles/toy.yaml")
     assert Parameters.check(values) == profile
 
 

@@ -36,7 +36,7 @@ def show(title: str, header: list[str], rows: list[list[str]]) -> None:
 @app.command()
 def run(
     task: Annotated[str, typer.Argument(help="cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte or wnli")],
-    profile: Annotated[str, typer.Option(help="a file under params/profiles")] = "embedded",
+    profile: Annotated[str, typer.Option(help="a file under params/profiles")] = "toy",
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help="name=value, over the profile's; may be repeated")
     ] = None,
@@ -195,8 +195,8 @@ def show_results(folders: list[Path]) -> None:
                     ]
                 )
     same = ", ".join(f"{fact} {values[0]}" for fact, values in facts.items() if fact not in varying)
-    if "embedded" in facts["source"]:
-        same += " (the embedded source is not GLUE)"
+    if "toy" in facts["source"]:
+        same += " (toy data, not GLUE)"
     show(same, ["task", *varying, "metric", "score", "95 % interval", "baseline"], rows)
 
 

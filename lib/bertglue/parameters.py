@@ -61,11 +61,11 @@ class Parameters(Checked):
     The defaults are the report's recipe. Profiles (`params/profiles`) and tasks (`params/tasks`) set the rest.
     """
 
-    profile: str = "embedded"
+    profile: str = "toy"
     task: str = "sst2"
-    source: Literal["embedded", "folder", "tfds"] = "embedded"
+    source: Literal["toy", "folder", "tfds"] = "toy"
     glue_dir: str | None = None
-    encoder: str = "embedded"
+    encoder: str = "toy"
     backend: Literal["tensorflow", "jax"] | None = None  # None: what KERAS_BACKEND says
     precision: Precision = "float32"
     batch_size: Positive = 32

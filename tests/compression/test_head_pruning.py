@@ -127,7 +127,7 @@ def test_a_strong_penalty_closes_gates_and_none_leaves_them(classifier, packed, 
     monkeypatch.setattr(AdamW, "faster", 100.0)  # a selection sets it by the length of its trials
     task = TASKS["mrpc"]
     split = Split(dict.fromkeys(task.columns, [""] * 6), LABELS)
-    data = Data(task, "embedded", {"train": split, "validation": split})
+    data = Data(task, "toy", {"train": split, "validation": split})
     recipe = {"task": "mrpc", "epochs": 30, "batch_size": 6, "learning_rate": 6e-3}
     opened = {}
     for strength in (0.0, 10.0):

@@ -31,7 +31,7 @@ def made_data():
     rng = np.random.default_rng(0)
     columns = {c: [" ".join(f"w{i}" for i in rng.integers(0, 45, 4)) for _ in range(ROWS)] for c in TASK.columns}
     split = Split(columns, rng.integers(0, 2, ROWS).astype("int32"))
-    return Data(TASK, "embedded", dict.fromkeys(("train", "validation", HELD_OUT), split))
+    return Data(TASK, "toy", dict.fromkeys(("train", "validation", HELD_OUT), split))
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def finished(tmp_path, monkeypatch):
         save_classifier(classifier, Preprocessor(VOCABULARY, 16), folder)
         recipe = Parameters(task="mrpc", hold_out=hold_out, max_length=16, batch_size=8)
         write_json(folder / "record.json", {
-            "task": "mrpc", "source": "embedded", "encoder": "embedded", "seed": 0, "learning_rate": 2e-5,
+            "task": "mrpc", "source": "toy", "encoder": "bundled", "seed": 0, "learning_rate": 2e-5,
             "examples": {}, "baseline": {"validation": {"f1": 0.125, "accuracy": 0.5}},
             "parameters": recipe.model_dump(exclude={"run_dir", "cache_dir"}),
         })  # fmt: skip

@@ -38,7 +38,7 @@ def tokens(packed):
 @pytest.fixture
 def data():
     split = Split(dict.fromkeys(TASK.columns, [""] * ROWS), LABELS)
-    return Data(TASK, "embedded", dict.fromkeys(("train", "validation", HELD_OUT), split))
+    return Data(TASK, "toy", dict.fromkeys(("train", "validation", HELD_OUT), split))
 
 
 @pytest.mark.parametrize("kept", [[[1], [0, 1]], [[], [1]]])

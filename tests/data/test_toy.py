@@ -14,7 +14,7 @@ PAIRS = [task for task in TASKS.values() if len(task.columns) == 2 and not task.
 
 @pytest.fixture(scope="module")
 def world():
-    return {name: load_data(task, "embedded") for name, task in TASKS.items()}
+    return {name: load_data(task, "toy") for name, task in TASKS.items()}
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
@@ -38,7 +38,7 @@ def test_no_text_is_in_two_splits(world, task):
 
 
 def test_a_held_out_share_is_taken_from_train_and_is_the_same_for_every_run():
-    whole, first, second = (load_data(TASKS["rte"], "embedded", hold_out=share) for share in (0, 0.1, 0.1))
+    whole, first, second = (load_data(TASKS["rte"], "toy", hold_out=share) for share in (0, 0.1, 0.1))
     assert list(whole.splits) == [split for split in first.splits if split != "held_out"]
     assert len(first["held_out"]) == 0.1 * len(whole["train"])
     rows = [list(zip(*split.segments, split.labels, strict=True)) for split in (first["train"], first["held_out"])]
@@ -50,12 +50,12 @@ def test_a_share_that_holds_nothing_out():
     with pytest.raises(
         InputError, match=r"hold_out is 1e-06, which leaves \d+ of \d+ rows to train on and 0 to choose"
     ):
-        load_data(TASKS["rte"], "embedded", hold_out=1e-6)
+        load_data(TASKS["rte"], "toy", hold_out=1e-6)
 
 
 def test_same_seed_same_rows():
-    first, second = (load_data(TASKS["rte"], "embedded", seed=7) for _ in range(2))
-    other = load_data(TASKS["rte"], "embedded", seed=8)
+    first, second = (load_data(TASKS["rte"], "toy", seed=7) for _ in range(2))
+    other = load_data(TASKS["rte"], "toy", seed=8)
     assert first["train"].columns == second["train"].columns
     assert np.array_equal(first["train"].labels, second["train"].labels)
     assert first["train"].columns != other["train"].columns

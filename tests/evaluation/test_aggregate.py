@@ -13,7 +13,7 @@ from bertglue.runs import record as run_record
 from bertglue.tasks import TASKS
 
 
-def run(rate=1e-3, seed=0, *, task="sst2", encoder="embedded", held_out=0.5, score=0.5, width=0.0):
+def run(rate=1e-3, seed=0, *, task="sst2", encoder="bundled", held_out=0.5, score=0.5, width=0.0):
     """The record of a run: `score` on validation, with an interval of that width, `held_out` on the part of train."""
     splits = {**dict.fromkeys(TASKS[task].validation, score), **({} if held_out is None else {"held_out": held_out})}
 
@@ -54,7 +54,7 @@ def test_the_standard_error_has_the_spread_of_seeds_and_the_sampling_of_examples
 
 def test_the_comparison_takes_the_best_rate_of_each_encoder():
     width = 2 * 1.959964 * 0.04
-    fresh = [run(rate, task="mnli", encoder="embedded-fresh", held_out=rate, score=0.6, width=width) for rate in (1, 2)]
+    fresh = [run(rate, task="mnli", encoder="bundled-random", held_out=rate, score=0.6, width=width) for rate in (1, 2)]
     trained = [run(1e-4, task="mnli", held_out=0.9, score=0.75, width=width * 3 / 4), run(1e-3, task="mnli")]
     frame = pretraining_gain.comparison([*fresh, *trained, run(task="cola")])  # CoLA has no other half
     assert list(frame["split"]) == ["validation_matched", "validation_mismatched"]
@@ -92,8 +92,8 @@ def test_the_reference_run_is_whole():
 
 
 def test_the_card_says_what_the_records_say():
-    assert (encoder_card.EMBEDDED / encoder_card.NAME).read_text(encoding="utf-8") == encoder_card.render()
-    assert "/" not in json.dumps(encoder_card.read_story()["environment"])
+    assert (encoder_card.BUNDLED_FOLDER / encoder_card.NAME).read_text(encoding="utf-8") == encoder_card.render()
+    assert "/" not in json.dumps(encoder_card.read_pretraining_record()["environment"])
 
 
 def test_the_best_rates_first_seed_is_made_smaller(tmp_path):
@@ -111,8 +111,6 @@ def test_the_compressions_of_the_reference_run_are_of_its_best_rates():
     found = {record["task"]: record for record in reference_runs.compressions()}
     assert set(found) == set(reference_runs.SMALLER)
     for name, record in found.items():
-        best = aggregate.best_rate(
-            [r for r in reference_runs.records() if (r["task"], r["encoder"]) == (name, "embedded")]
-        )
+        best = aggregate.best_rate([r for r in reference_runs.records() if (r["task"], r["encoder"]) == (name, "toy")])
         assert (record["learning_rate"], record["source"]) == (best[0]["learning_rate"], "folder")
         assert "glue_dir" not in record["parameters"]

@@ -1,4 +1,4 @@
-"""The encoder that the library brings along: whole, small, learned, and told apart from fresh weights."""
+"""The encoder that the library brings along: whole, small, learned, and told apart from randomly initialized weights."""
 
 import h5py
 import numpy as np
@@ -6,28 +6,28 @@ import pytest
 
 from bertglue import load_encoder, load_preprocessor
 from bertglue.models.bert import check_fit
-from bertglue.models.bundled import EMBEDDED, FRESH, read_story
+from bertglue.models.bundled import BUNDLED_FOLDER, BUNDLED_RANDOM, read_pretraining_record
 
 LIKE = [("two", "three"), ("man", "woman"), ("day", "night"), ("king", "queen"), ("north", "south"), ("was", "were")]
 
 
 @pytest.fixture(scope="module")
 def encoder():
-    return load_encoder("embedded")
+    return load_encoder("bundled")
 
 
 def test_its_vocabulary_and_positions_fit(encoder):
-    preprocessor = load_preprocessor("embedded", 128)
+    preprocessor = load_preprocessor("bundled", 128)
     check_fit(encoder, preprocessor)
     assert preprocessor.tokens("The Queen's house") == ["the", "queen", "'", "s", "house"]
 
 
 def test_it_is_small_and_nothing_but_numbers_and_text():
-    files = {file.name: file.stat().st_size for file in EMBEDDED.iterdir()}
+    files = {file.name: file.stat().st_size for file in BUNDLED_FOLDER.iterdir()}
     assert sum(files.values()) < 15e6
     assert set(files) == {"encoder.json", "encoder.weights.h5", "vocab.txt", "pretraining.json", "README.md"}
     kinds = []
-    with h5py.File(EMBEDDED / "encoder.weights.h5") as weights:
+    with h5py.File(BUNDLED_FOLDER / "encoder.weights.h5") as weights:
         weights.visititems(lambda _, item: kinds.append(item.dtype) if isinstance(item, h5py.Dataset) else None)
     assert set(kinds) == {np.dtype("float16")}
 
@@ -35,7 +35,7 @@ def test_it_is_small_and_nothing_but_numbers_and_text():
 def test_words_of_one_kind_lie_close(encoder):
     vectors = np.asarray(encoder.get_layer("word_embeddings").embeddings)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    words = {word: vectors[index] for index, word in enumerate(load_preprocessor("embedded").vocabulary)}
+    words = {word: vectors[index] for index, word in enumerate(load_preprocessor("bundled").vocabulary)}
     any_two = vectors[::7] @ vectors[3::7].T
     for left, right in LIKE:
         assert words[left] @ words[right] > np.quantile(any_two, 0.99), (left, right)
@@ -43,7 +43,7 @@ def test_words_of_one_kind_lie_close(encoder):
 
 def test_a_word_is_read_in_its_context(encoder):
     """The two meanings of `may` are told apart by the neighbours that they have."""
-    preprocess = load_preprocessor("embedded", 16)
+    preprocess = load_preprocessor("bundled", 16)
     sentences = [
         "you may go home now .",
         "she may come back again .",
@@ -59,15 +59,15 @@ def test_a_word_is_read_in_its_context(encoder):
 
 
 def test_fresh_weights_have_its_sizes_and_follow_the_seed(encoder):
-    first, again, other = (load_encoder(FRESH, seed=seed).get_weights() for seed in (0, 0, 1))
+    first, again, other = (load_encoder(BUNDLED_RANDOM, seed=seed).get_weights() for seed in (0, 0, 1))
     assert [w.shape for w in first] == [w.shape for w in encoder.get_weights()]
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not np.array_equal(first[0], other[0])
     assert not np.array_equal(first[0], encoder.get_weights()[0])
-    assert load_preprocessor(FRESH).vocabulary == load_preprocessor("embedded").vocabulary
+    assert load_preprocessor(BUNDLED_RANDOM).vocabulary == load_preprocessor("bundled").vocabulary
 
 
 def test_its_story_ends_where_its_stages_do():
-    story = read_story()
+    story = read_pretraining_record()
     assert story["history"][-1]["step"] == sum(steps for _, steps in story["parameters"]["stages"])
     assert story["text"]["train"]["documents"] > 90 * story["text"]["held_out"]["documents"]

@@ -13,7 +13,7 @@ from bertglue import load_encoder
 from bertglue.devices import select_strategy
 from bertglue.errors import InputError
 from bertglue.models.bert import check_fit
-from bertglue.models.bundled import read_story
+from bertglue.models.bundled import read_pretraining_record
 from bertglue.parameters import PretrainingParameters
 from bertglue.pretraining.corpus import Cleaner, Corpus, load_corpus, pack, read_documents, split_sentences, tidy
 from bertglue.pretraining.pretrain import (
@@ -271,7 +271,7 @@ def test_the_encoder_is_saved_in_half_precision_and_loaded(tmp_path):
         np.testing.assert_allclose(np.asarray(encoder(inputs)[name]), np.asarray(value), atol=5e-3)
     for weight, half in zip(pretraining.encoder.get_weights(), encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(weight.astype("float16"), half)
-    story = read_story(folder)
+    story = read_pretraining_record(folder)
     assert story["history"] == pretraining.history
     assert story["text"]["train"] == {"documents": 20, "sentences": 120, "tokens": pretraining.train.ids.size}
     (folder / "encoder.weights.h5").write_bytes(b"cut short")

@@ -13,13 +13,11 @@ def write_notebook(path, text="# A title\n\n[![Open in Colab](https://x/assets/c
 
 
 def test_the_book_holds_what_was_run(tmp_path):
-    run = write_notebook(tmp_path / "runs/embedded/rte/lr0.001-seed0/finetune.ipynb")
-    smaller = write_notebook(tmp_path / "runs/embedded/compressed/rte/lr0.001-seed0/compress.ipynb")
-    pages = [
-        write_notebook(tmp_path / f"runs/embedded/pages{i}/pages/{n}.ipynb") for i, n in enumerate(("intro", "data"))
-    ]
+    run = write_notebook(tmp_path / "runs/toy/rte/lr0.001-seed0/finetune.ipynb")
+    smaller = write_notebook(tmp_path / "runs/toy/compressed/rte/lr0.001-seed0/compress.ipynb")
+    pages = [write_notebook(tmp_path / f"runs/toy/pages{i}/pages/{n}.ipynb") for i, n in enumerate(("intro", "data"))]
     source = tmp_path / "source"
-    build_book.assemble(source, "embedded", [run, smaller, *pages])
+    build_book.assemble(source, "toy", [run, smaller, *pages])
     toc = yaml.safe_load((source / "_toc.yml").read_text())
     chapters = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
     assert chapters == ["pages/data", "tasks/rte", "compressed/rte", "references"]

@@ -17,7 +17,7 @@ from bertglue.evaluation import metrics
 from bertglue.evaluation.published_scores import COLUMNS, published
 from bertglue.files import write_text
 from bertglue.models.bert import EncoderConfig, build_encoder
-from bertglue.models.bundled import EMBEDDED
+from bertglue.models.bundled import BUNDLED_FOLDER
 from bertglue.report import figures, sphinx_theme
 from bertglue.report.pages import common, contents, data, design, errata, model, results, status, viability
 from bertglue.runs.collection import Runs, gather, load
@@ -237,8 +237,8 @@ def test_parameters_are_those_of_the_built_encoder(heads):
 
 def test_parameters_of_known_encoders():
     assert model.total(model.BERT_BASE) == 109_482_240  # as TF Hub's bert_en_uncased_L-12_H-768_A-12
-    bundled = json.loads((EMBEDDED / "encoder.json").read_text())
-    assert model.total(bundled) == load_encoder("embedded").count_params()
+    bundled = json.loads((BUNDLED_FOLDER / "encoder.json").read_text())
+    assert model.total(bundled) == load_encoder("bundled").count_params()
 
 
 # ---------------------------------------------------------------- calibration

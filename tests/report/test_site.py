@@ -21,7 +21,7 @@ SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 HOSTILE = '<script>window.hacked = 1</script><img src=x onerror="window.hacked = 1"> & so on'
 PROFILE = """profile: tiny
 source: folder
-encoder: embedded
+encoder: bundled
 batch_size: 16
 epochs: 2
 max_length: 32

@@ -59,7 +59,7 @@ def test_training_records_every_epoch_and_lowers_the_loss(tiny_config, name, tmp
     labels = {split: t.ids[::5][:40] for split, t in packed.items()}
     labels = {s: v % 2 if task.labels else (v % 6).astype("float32") for s, v in labels.items()}
     columns = dict.fromkeys(task.columns, [""] * 40)
-    data = Data(task, "embedded", {split: Split(columns, value) for split, value in labels.items()})
+    data = Data(task, "toy", {split: Split(columns, value) for split, value in labels.items()})
     parameters = Parameters(task=name, epochs=8, batch_size=16, learning_rate=0.03, run_dir=str(tmp_path))
     classifier = build_classifier(build_encoder(tiny_config), task.outputs)
     training = train(classifier, data, packed, parameters)
@@ -84,7 +84,7 @@ def policy():
 def test_bfloat16_keeps_weights_sums_and_scores_in_float32_and_learns_the_same(tiny_config, tmp_path, policy):
     task, labels = TASKS["mrpc"], tokens(40).ids[::5] % 2
     split = Split(dict.fromkeys(task.columns, [""] * 40), labels)
-    data = Data(task, "embedded", {"train": split, "validation": split})
+    data = Data(task, "toy", {"train": split, "validation": split})
     logits = {}
     for precision in ("float32", "mixed_bfloat16"):
         policy(precision)

@@ -1,4 +1,4 @@
-"""Where examples come from: the embedded small world, an official GLUE folder, or tensorflow-datasets."""
+"""Load the examples of a task: toy data, an official GLUE folder, or tensorflow-datasets."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ def check_source(parameters) -> None:
 
 
 def load_data(task: Task, source: str, *, glue_dir: str | None = None, seed: int = 0, hold_out: float = 0.0) -> Data:
-    """Load the splits of a task from `embedded`, `folder` (under `glue_dir`) or `tfds`.
+    """Load the splits of a task from `toy`, `folder` (under `glue_dir`) or `tfds`.
 
     Every source gives the same columns, labels, splits and label encodings. MNLI brings the diagnostic set
     along as `ax`, where the source has it. A share `hold_out` of train becomes the split `held_out`, to choose
     parameters by.
     """
-    if source == "embedded":
+    if source == "toy":
         from bertglue.data.toy.generator import load
     elif source == "folder":
         from bertglue.data.glue_files import load
     else:
         from bertglue.data.tfds import load
-    options = {"embedded": {"seed": seed}, "folder": {"folder": glue_dir}}.get(source, {})
+    options = {"toy": {"seed": seed}, "folder": {"folder": glue_dir}}.get(source, {})
     return hold_out_rows(check_labels(Data(task, source, load(task, **options))), hold_out)

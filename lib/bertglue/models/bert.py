@@ -72,7 +72,7 @@ class OutputBias(layers.Layer):
 
 
 def build_encoder(config: EncoderConfig, seed: int = 0) -> keras.Model:
-    """Build an encoder with fresh weights.
+    """Build an encoder with randomly initialized weights.
 
     Takes a dict of int32 `input_word_ids`, `input_mask`, `input_type_ids` [batch, length] and gives a dict
     `pooled_output` [batch, hidden] and `sequence_output` [batch, length, hidden].

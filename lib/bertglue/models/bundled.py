@@ -7,19 +7,20 @@ from pathlib import Path
 
 from bertglue.errors import InputError, reason
 
-EMBEDDED = Path(__file__).with_name("bundled_encoder")
-FRESH = "embedded-fresh"  # the same sizes, with fresh weights
-BUNDLED = (EMBEDDED.name, FRESH)
-STORY = "pretraining.json"
+BUNDLED_FOLDER = Path(__file__).with_name("bundled_encoder")
+BUNDLED = "bundled"
+BUNDLED_RANDOM = "bundled-random"  # the same sizes, randomly initialized
+BUNDLED_NAMES = (BUNDLED, BUNDLED_RANDOM)
+PRETRAINING_RECORD = "pretraining.json"
 
 
-def read_story(folder: Path = EMBEDDED) -> dict:
+def read_pretraining_record(folder: Path = BUNDLED_FOLDER) -> dict:
     """Read how an encoder was pre-trained: parameters, history, counts of its text, environment."""
     try:
-        return json.loads((folder / STORY).read_text(encoding="utf-8"))
+        return json.loads((folder / PRETRAINING_RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise not_whole(folder, error) from None
+        raise incomplete_encoder(folder, error) from None
 
 
-def not_whole(folder: Path, error: Exception) -> InputError:
+def incomplete_encoder(folder: Path, error: Exception) -> InputError:
     return InputError(f"{folder} holds no whole encoder ({reason(error)}); write it again")

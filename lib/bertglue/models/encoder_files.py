@@ -11,7 +11,7 @@ import keras
 
 from bertglue.data.token_ids import read_vocabulary
 from bertglue.models.bert import EncoderConfig, build_encoder
-from bertglue.models.bundled import BUNDLED, EMBEDDED, STORY, not_whole
+from bertglue.models.bundled import BUNDLED_FOLDER, PRETRAINING_RECORD, incomplete_encoder
 
 SIZES, WEIGHTS, VOCABULARY = "encoder.json", "encoder.weights.h5", "vocab.txt"
 
@@ -36,15 +36,15 @@ def save_encoder(
     half.set_weights([weight.astype("float16") for weight in encoder.get_weights()])
     half.save_weights(partial / WEIGHTS)
     (partial / SIZES).write_text(json.dumps(asdict(config), indent=1) + "\n")
-    (partial / STORY).write_text(json.dumps(story, indent=1) + "\n")
+    (partial / PRETRAINING_RECORD).write_text(json.dumps(story, indent=1) + "\n")
     (partial / VOCABULARY).write_text("\n".join(entries) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     return partial.rename(folder)
 
 
 def saved_encoder(source: str) -> Path | None:
-    """Find the folder of a saved encoder, be it the embedded one; None where `source` is something else."""
-    folder = EMBEDDED if source in BUNDLED else Path(source).expanduser()
+    """Find the folder of a saved encoder, be it the bundled one; None where `source` is something else."""
+    folder = BUNDLED_FOLDER if source in BUNDLED_NAMES else Path(source).expanduser()
     return folder if (folder / SIZES).is_file() else None
 
 
@@ -53,7 +53,7 @@ def read_sizes(folder: Path, dropout: float) -> EncoderConfig:
         sizes = json.loads((folder / SIZES).read_text(encoding="utf-8"))
         return EncoderConfig(**{**sizes, "heads": tuple(sizes["heads"]), "dropout": dropout})
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise not_whole(folder, error) from None
+        raise incomplete_encoder(folder, error) from None
 
 
 def load_saved_encoder(folder: Path, dropout: float) -> keras.Model:
@@ -62,7 +62,7 @@ def load_saved_encoder(folder: Path, dropout: float) -> keras.Model:
     try:
         encoder.load_weights(folder / WEIGHTS)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise not_whole(folder, error) from None
+        raise incomplete_encoder(folder, error) from None
     return encoder
 
 

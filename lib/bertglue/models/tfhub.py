@@ -52,7 +52,7 @@ def resolve(handle: str) -> Path:
         handle = f"https://{handle}"
     if "://" not in handle:
         raise InputError(
-            f"{handle!r} is no SavedModel folder, no .tar.gz of one, and no address; give one of these, or `embedded`"
+            f"{handle!r} is no SavedModel folder, no .tar.gz of one, and no address; give one of these, or `bundled`"
         )
     try:
         return Path(hub.resolve(handle))

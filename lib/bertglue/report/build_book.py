@@ -15,13 +15,13 @@ from bertglue.tasks import TASKS
 CHAPTERS = Path("book")
 FRONT = "intro"  # the page that the book opens with
 NOT_GLUE = (
-    "The runs of this book used the embedded source, a generated small world in the format of GLUE's tasks. "
+    "The runs of this book used toy data, sentences about a small made-up world in the format of GLUE's tasks. "
     "<strong>It is not GLUE</strong>; a page that shows GLUE says so."
 )
 
 
 def assemble(source: Path, profile: str, notebooks: list[Path]) -> None:
-    """Write the sources of the book into a fresh folder: chapters, notebooks, table of contents, settings."""
+    """Write the sources of the book into a new folder: chapters, notebooks, table of contents, settings."""
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(CHAPTERS, source, ignore=shutil.ignore_patterns("_build"))
     for notebook in notebooks:
@@ -73,7 +73,7 @@ def write_toc(source: Path) -> None:
 def write_config(source: Path, profile: str) -> None:
     """Take the settings of the repository; what is not GLUE says so on every page."""
     config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
-    if profile == "embedded":
+    if profile == "toy":
         config["html"]["announcement"] = NOT_GLUE
     (source / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bertglue.report.build_book", description=assemble.__doc__)
     parser.add_argument("source", type=Path, help="the folder to write")
     parser.add_argument("notebooks", type=Path, nargs="+", help="executed notebooks")
-    parser.add_argument("--profile", default="embedded")
+    parser.add_argument("--profile", default="toy")
     options = parser.parse_args(arguments)
     assemble(options.source, options.profile, options.notebooks)
     return 0

@@ -19,7 +19,7 @@ from bertglue.errors import InputError, exit_status, reason
 from bertglue.files import whole
 
 STYLE = Path(__file__).with_name("paper.css")  # not among the book's, which jupyter-book gives to every page
-RUNNING_HEAD = "The runs of this book used the embedded source: it is not GLUE"
+RUNNING_HEAD = "The runs of this book used toy data, which are not GLUE"
 BROWSERS = (
     "chromium",
     "chromium-browser",

@@ -1,4 +1,4 @@
-"""The card of the embedded encoder: what it is, what it was made from, what it can do; its numbers are the records'."""
+"""The card of the bundled encoder: what it is, what it was made from, what it can do; its numbers are the records'."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 
 from bertglue.errors import exit_status
 from bertglue.files import write_text
-from bertglue.models.bundled import EMBEDDED, read_story
+from bertglue.models.bundled import BUNDLED_FOLDER, read_pretraining_record
 from bertglue.models.encoder_files import load_saved_encoder, read_sizes
 from bertglue.report import reference_runs
 from bertglue.report.pages import pretraining_gain
 
 NAME = "README.md"
-CARD = """# The embedded encoder
+CARD = """# The bundled encoder
 
 A small BERT, uncased English, that this project pre-trained from nothing, so that fine-tuning can be shown without a
 download: {layers} layers of {hidden} with {heads} heads, {positions} positions, {entries:,} word pieces,
 {parameters:,} parameters in half precision, {megabytes:.1f} MB with the vocabulary.
-`bertglue.load_encoder("embedded")` reads it.
+`bertglue.load_encoder("bundled")` reads it.
 
 ## Text
 
@@ -46,7 +46,7 @@ cp runs/pretraining/encoder/* lib/bertglue/models/bundled_encoder/
 
 Fine-tuned on files of the GLUE benchmark (MNLI, QNLI and QQP with a part of their rows, see the book), {seeds} seeds
 each, the learning rate chosen on a held-out tenth of train; validation split, mean over seeds with its standard error.
-*Fresh weights* is the same encoder without pre-training. The last columns are published **test** scores of BERTs that
+*Randomly initialized* is the same encoder without pre-training. The last columns are published **test** scores of BERTs that
 read far more text, and all rows.
 
 {scores}
@@ -61,9 +61,9 @@ about people; it must not be used to judge any. English only; no more than {posi
 """
 
 
-def render(folder: Path = EMBEDDED) -> str:
+def render(folder: Path = BUNDLED_FOLDER) -> str:
     """Write the card from the story and the records."""
-    sizes, story, runs = read_sizes(folder, 0.0), read_story(folder), reference_runs.records()
+    sizes, story, runs = read_sizes(folder, 0.0), read_pretraining_record(folder), reference_runs.records()
     files = [file for file in folder.iterdir() if file.name != NAME]
     return CARD.format(
         layers=len(sizes.heads),
@@ -74,7 +74,7 @@ def render(folder: Path = EMBEDDED) -> str:
         parameters=load_saved_encoder(folder, 0.0).count_params(),
         megabytes=sum(file.stat().st_size for file in files) / 1e6,
         precision=story["parameters"]["precision"],
-        story=markdown(pretraining_gain.story_frame(story)),
+        story=markdown(pretraining_gain.pretraining_frame(story)),
         seeds=len({run["seed"] for run in runs}),
         scores=markdown(pretraining_gain.scores_frame(runs)),
     )
@@ -84,7 +84,7 @@ def markdown(frame) -> str:
     return frame.to_markdown(index=False, disable_numparse=True)
 
 
-def write_card(folder: Path = EMBEDDED) -> Path:
+def write_card(folder: Path = BUNDLED_FOLDER) -> Path:
     """Write the card beside the encoder."""
     return write_text(folder / NAME, render(folder))
 

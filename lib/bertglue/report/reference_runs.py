@@ -14,7 +14,7 @@ from pathlib import Path
 from bertglue.errors import exit_status
 from bertglue.evaluation.aggregate import best_rate, group
 from bertglue.files import write_text
-from bertglue.models.bundled import EMBEDDED
+from bertglue.models.bundled import BUNDLED_FOLDER
 from bertglue.report.measured_files import REFERENCE_COMPRESSIONS, REFERENCE_RUNS
 from bertglue.runs.record import COMPRESSION, read_json, read_results
 
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(keep(options.results))
         if options.compressions:
             print(keep_compressions(options.compressions))
-        print(write_card(EMBEDDED))
+        print(write_card(BUNDLED_FOLDER))
 
     return exit_status(work)
 

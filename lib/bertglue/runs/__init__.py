@@ -1,4 +1,4 @@
-"""What a run leaves on disk, and what can be done with it: records, their collection, prediction, reproduction, submission.
+"""What a run leaves on disk, and what is done with it: collect, predict, reproduce, submit to the leaderboard.
 
 Takes a finished training. Gives `record.json` and the files beside it, and reads them back.
 """

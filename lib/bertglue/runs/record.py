@@ -12,7 +12,8 @@ import numpy as np
 from bertglue import environment
 from bertglue.data.dataset import Data
 from bertglue.errors import InputError, reason
-from bertglue.files import UNREADABLE, whole
+from bertglue.evaluation.evaluate import Scores
+from bertglue.files import UNREADABLE, whole, write_json
 from bertglue.parameters import Parameters
 from bertglue.runs import statistics
 from bertglue.tasks import TASKS

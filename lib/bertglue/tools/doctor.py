@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from bertglue.environment import NOTEBOOK, configure, processor, versions
-from bertglue.models.bundled import EMBEDDED
+from bertglue.models.bundled import BUNDLED_FOLDER
 from bertglue.models.encoder_files import WEIGHTS
 from bertglue.parameters import Parameters
 
@@ -22,7 +22,7 @@ def examine() -> dict[str, str]:
         "precision auto": "mixed_bfloat16" if has_bfloat16() else "float32",
         "processor": processor(),
         "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
-        "embedded encoder": here(EMBEDDED / WEIGHTS),
+        "bundled encoder": here(BUNDLED_FOLDER / WEIGHTS),
         "checkout": here(NOTEBOOK.resolve()),
         "GLUE folder (GLUE_DIR)": here(Path(os.environ["GLUE_DIR"])) if "GLUE_DIR" in os.environ else "not set",
         "TF Hub's downloads": here(folder("TFHUB_CACHE_DIR", Path(tempfile.gettempdir()) / "tfhub_modules")),

@@ -7,14 +7,13 @@ import sys
 from pathlib import Path
 
 from bertglue.errors import exit_status
-from bertglue.models.bundled import BUNDLED
 from bertglue.parameters import Parameters
 from bertglue.tasks import get_task
 
 
 def is_here(encoder: str) -> bool:
     """Tell whether an encoder needs no download: it comes with the library, or is a file or folder."""
-    return encoder in BUNDLED or Path(encoder).expanduser().exists()
+    return encoder in BUNDLED_NAMES or Path(encoder).expanduser().exists()
 
 
 def fetch(parameters: Parameters) -> list[str]:
@@ -25,7 +24,7 @@ def fetch(parameters: Parameters) -> list[str]:
         from bertglue.data.tfds import prepare
 
         found.append(f"glue/{task.name}: {prepare(task)}")
-    if parameters.encoder not in BUNDLED:
+    if parameters.encoder not in BUNDLED_NAMES:
         from bertglue.models.tfhub import resolve
 
         found.append(f"{parameters.encoder}: {resolve(parameters.encoder)}")

@@ -1,4 +1,4 @@
-"""The embedded source: the nine tasks and AX, composed in the small world of `world`. It is not GLUE.
+"""The toy data: the nine tasks and AX, composed in the made-up world of `world`. They are not GLUE.
 
 Each composer draws one example as (segments, label). Its label follows from the meaning it composed, never
 from chance, and is drawn before the words are, so that no word gives it away. Columns, labels, splits and
@@ -273,7 +273,7 @@ COMPOSERS = {
     "cola": cola, "sst2": sst2, "mrpc": mrpc, "stsb": stsb, "qqp": qqp,
     "mnli": mnli, "qnli": qnli, "rte": rte, "wnli": wnli,
 }  # fmt: skip
-# GLUE's small tasks are nearly as large here as the others: a fresh encoder cannot learn from 635 rows.
+# GLUE's small tasks are nearly as large here as the others: a randomly initialized encoder cannot learn from 635 rows.
 EXAMPLES = {"train": 8900, "validation": 1000, "test": 500}
 FEWER = {"wnli": {"train": 4000}}  # its schemas have about 8,600 wordings in all
 DRAWS = 50  # draws for an example, on average, before a composer counts as exhausted

@@ -19,9 +19,9 @@ def banner(runs: Runs) -> HTML:
     sources = sorted({run["source"] for run in runs.values()})
     encoders = ", ".join(sorted({html.escape(run["encoder"]) for run in runs.values()}))
     said = f"Source of the examples: {', '.join(sources)}."
-    if "embedded" in sources:
+    if "toy" in sources:
         said += (
-            " The embedded source is a generated small world in the format of GLUE. It is <strong>not GLUE</strong>:"
+            " The toy data are generated sentences in the format of GLUE. They are <strong>not GLUE</strong>:"
             " a score here says nothing about the benchmark, and a published value beside it is there for the shape."
         )
     return admonition("What was run", f"{said} Encoder: {encoders}.")

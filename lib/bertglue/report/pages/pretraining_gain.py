@@ -1,4 +1,4 @@
-"""What pre-training is worth: the embedded encoder beside the same with fresh weights, on real GLUE."""
+"""What pre-training is worth: the bundled encoder beside the same with randomly initialized weights, on real GLUE."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pandas as pd
 from bertglue.evaluation import aggregate
 from bertglue.evaluation.metrics import TITLES
 from bertglue.evaluation.published_scores import PLACES, published
-from bertglue.models.bundled import EMBEDDED, FRESH
+from bertglue.models.bundled import BUNDLED_RANDOM
 from bertglue.report.figures import STYLE, color, finish
 from bertglue.report.pages.common import row_title
 from bertglue.tasks import TASKS
 
-ENCODERS = {FRESH: "fresh weights", EMBEDDED.name: "pre-trained"}
+ENCODERS = {BUNDLED_RANDOM: "randomly initialized", BUNDLED: "pre-trained"}
 PEERS = {"BERT-Tiny, test": "tiny_2x128", "BERT-Mini, test": "mini_4x256"}
 
 
@@ -30,10 +30,10 @@ def comparison(runs: list[dict]) -> pd.DataFrame:
         for split in task.validation:
             for metric in task.metrics:
                 means = [aggregate.mean(best[name, encoder], split, metric) for encoder in ENCODERS]
-                (fresh, fresh_error), (trained, trained_error) = means
-                baseline = best[name, FRESH][0]["baseline"][split][metric]
-                error = (fresh_error**2 + trained_error**2) ** 0.5
-                rows.append((name, split, metric, baseline, *means, trained - fresh, error))
+                (random, random_error), (trained, trained_error) = means
+                baseline = best[name, BUNDLED_RANDOM][0]["baseline"][split][metric]
+                error = (random_error**2 + trained_error**2) ** 0.5
+                rows.append((name, split, metric, baseline, *means, trained - random, error))
     columns = ["task", "split", "metric", "baseline", *ENCODERS, "gain", "error"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -42,7 +42,7 @@ def scores_frame(runs: list[dict]) -> pd.DataFrame:
     """Word the comparison, with the published test scores of the smallest BERTs beside the metric that GLUE reports."""
     rows = []
     for row in comparison(runs).itertuples(index=False, name=None):
-        name, split, metric, baseline, fresh, trained, gain, error = row
+        name, split, metric, baseline, random, trained, gain, error = row
         main = metric == TASKS[name].metrics[0]
         peers = published()["small_bert_test"]
         rows.append(
@@ -50,8 +50,8 @@ def scores_frame(runs: list[dict]) -> pd.DataFrame:
                 "task": row_title(TASKS[name], split),
                 "metric": TITLES[metric],
                 "baseline": f"{baseline:.3f}",
-                ENCODERS[FRESH]: "{:.3f} ± {:.3f}".format(*fresh),
-                ENCODERS[EMBEDDED.name]: "{:.3f} ± {:.3f}".format(*trained),
+                ENCODERS[BUNDLED_RANDOM]: "{:.3f} ± {:.3f}".format(*random),
+                ENCODERS[BUNDLED]: "{:.3f} ± {:.3f}".format(*trained),
                 "gain (in errors)": f"{gain:+.3f} ({gain / error:.1f})",
                 **{t: f"{peers[peer][PLACES[name, split]] / 100:.3f}" if main else "" for t, peer in PEERS.items()},
             }
@@ -116,7 +116,9 @@ def gains_figure(runs: list[dict]):
     frame = frame[[row.metric == TASKS[row.task].metrics[0] for row in frame.itertuples()]].reset_index(drop=True)
     with plt.style.context(STYLE):
         figure, axes = plt.subplots(figsize=(7, 0.42 * len(frame) + 1.1))
-        axes.barh(frame.index, frame["gain"], left=[mean for mean, _ in frame[FRESH]], height=0.08, color="0.8")
+        axes.barh(
+            frame.index, frame["gain"], left=[mean for mean, _ in frame[BUNDLED_RANDOM]], height=0.08, color="0.8"
+        )
         for at, (encoder, title) in enumerate(ENCODERS.items()):
             means, errors = zip(*frame[encoder], strict=True)
             axes.errorbar(means, frame.index, xerr=errors, fmt="so"[at], color=color(at), label=title)
@@ -128,7 +130,7 @@ def gains_figure(runs: list[dict]):
     return finish(figure)
 
 
-def story_frame(story: dict) -> pd.DataFrame:
+def pretraining_frame(story: dict) -> pd.DataFrame:
     """Sum a pre-training up: text, steps, tokens, time, and what it reached on held-out text."""
     parameters, history = story["parameters"], story["history"]
     last, batch = history[-1], parameters["batch_size"]

@@ -11,7 +11,6 @@ from bertglue.data.dataset import HELD_OUT
 from bertglue.errors import InputError
 from bertglue.evaluation import aggregate, metrics, significance
 from bertglue.evaluation.metrics import TITLES
-from bertglue.models.bundled import EMBEDDED
 from bertglue.report import reference_runs
 from bertglue.report.figures import color, small_multiples
 from bertglue.report.pages.common import between, joined, row_title
@@ -32,7 +31,7 @@ def by_task(records: list[dict]) -> dict[Task, dict[float, list[dict]]]:
 
 def real_runs() -> list[dict]:
     """Give the runs of the reference run, of the encoder with pre-trained weights, on real GLUE."""
-    return [run for run in reference_runs.records() if run["encoder"] == EMBEDDED.name]
+    return [run for run in reference_runs.records() if run["encoder"] == BUNDLED]
 
 
 def summary(records: list[dict]) -> str:

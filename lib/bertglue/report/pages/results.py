@@ -12,7 +12,6 @@ from matplotlib.ticker import MaxNLocator
 from bertglue.evaluation import aggregate
 from bertglue.evaluation.metrics import TITLES
 from bertglue.evaluation.published_scores import COLUMNS, PAPER, PEERS, PLACES, REPORT, interval, published, score
-from bertglue.models.bundled import EMBEDDED
 from bertglue.report import figures, reference_runs
 from bertglue.report.figures import STYLE, color, finish
 from bertglue.report.pages.common import between, dashed, joined, row_title, score_rows
@@ -26,8 +25,8 @@ LOGS = {"QNLI": "figure_10_qnli", "SST-2": "figure_12_sst2"}  # the curves that 
 
 @functools.cache
 def best_reference_runs() -> dict[str, list[dict]]:
-    """Give the reference runs of the embedded encoder on real GLUE, at each task's best rate: {task: one a seed}."""
-    runs = [run for run in reference_runs.records() if run["encoder"] == EMBEDDED.name]
+    """Give the reference runs of the bundled encoder on real GLUE, at each task's best rate: {task: one a seed}."""
+    runs = [run for run in reference_runs.records() if run["encoder"] == BUNDLED]
     return {name: aggregate.best_rate(same) for (name,), same in aggregate.group(runs, "task").items()}
 
 
