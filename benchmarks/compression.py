@@ -1,4 +1,4 @@
-"""What fewer heads and fewer bits gain on this processor, for encoders of several sizes with random weights.
+"""Measure what pruned heads and quantized weights gain on this processor, for randomly initialized encoders.
 
 Run: python benchmarks/compression.py [2x128 4x256]. Times are medians over turns that alternate.
 """
@@ -39,7 +39,7 @@ def medians(calls: dict, turns: int) -> dict[str, float]:
 
 
 def attention_gain(hidden: int, turns: int) -> dict[int, float]:
-    """Give how many times as fast self-attention is with half of its heads, by batch size."""
+    """Return how many times as fast self-attention is with half of its heads, by batch size."""
     size, found = HEAD_SIZES.get(hidden, 64), {}
     for batch in BATCHES:
         x, mask = tf.random.normal((batch, LENGTH, hidden)), tf.ones((batch, 1, LENGTH), "int32")
@@ -61,19 +61,19 @@ def made_classifier(layers: int, hidden: int, words: int) -> keras.Model:
 
 
 def files_gain(classifier: keras.Model, words: int, turns: int) -> dict[str, tuple[float, dict[int, float]]]:
-    """Give of each kind of file its share of float32's size, and how many times as fast it is, by batch size."""
+    """Return of each kind of file its share of float32's size, and how many times as fast it is, by batch size."""
     rng = np.random.default_rng(0)
     offsets = np.arange(33) * LENGTH
     rows = Tokens(rng.integers(5, words, offsets[-1]).astype("int32"), offsets, np.full(32, LENGTH // 2), LENGTH)
     with tempfile.TemporaryDirectory() as folder:
         paths = {kind: Path(folder) / f"{kind}.tflite" for kind in KINDS}
         for kind, path in paths.items():
-            litert.convert(classifier, path, kind, LENGTH, rows)
+            litert.convert_to_litert(classifier, path, kind, LENGTH, rows)
         sizes = {kind: path.stat().st_size for kind, path in paths.items()}
         gains = {kind: {} for kind in KINDS}
         for batch in BATCHES:
             inputs = rows.batch(np.arange(batch), LENGTH)
-            models = {kind: litert_runtime.Deployed(path) for kind, path in paths.items()}
+            models = {kind: litert_runtime.LiteRTModel(path) for kind, path in paths.items()}
             times = medians({kind: functools.partial(model, inputs) for kind, model in models.items()}, turns)
             for kind in KINDS:
                 gains[kind][batch] = times["float32"] / times[kind]

@@ -1,4 +1,4 @@
-"""Time and memory of reading a BERT-base-sized SavedModel of TF Hub into the native encoder.
+"""Measure the time and memory of reading a BERT-base-sized SavedModel of TF Hub into the native encoder.
 
 Run: python benchmarks/conversion.py [SAVEDMODEL]. Without one, random weights are written in TF Hub's format first.
 """

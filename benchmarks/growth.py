@@ -1,4 +1,4 @@
-"""How time and memory grow with the number of rows, their length, and the encoder's layers.
+"""Measure how time and memory grow with the number of rows, their length, and the encoder's layers.
 
 Each point is measured in a process of its own: rows of the shape of QQP, made up, tokenized from their file, cached,
 and a few steps trained on. With --keep, the result is what the book shows.
@@ -22,9 +22,11 @@ STEPS, HIDDEN, HEADS = 20, 256, 4
 def write_rows(folder: Path, rows: int) -> None:
     """Write a GLUE folder of QQP's layout; questions have QQP's mean number of words, eleven."""
     from bertglue.models.bundled import BUNDLED_FOLDER
-    from bertglue.models.encoder_files import VOCABULARY
+    from bertglue.models.encoder_files import VOCABULARY_FILE
 
-    words = [word for word in (BUNDLED_FOLDER / VOCABULARY).read_text(encoding="utf-8").split("\n") if word.isalpha()]
+    words = [
+        word for word in (BUNDLED_FOLDER / VOCABULARY_FILE).read_text(encoding="utf-8").split("\n") if word.isalpha()
+    ]
     rng = random.Random(0)
     (folder / "QQP").mkdir()
     for file, count in (("train", rows), ("dev", 100)):
@@ -63,7 +65,7 @@ def measure_shape(length: int, layers: int) -> dict:
 
 
 def train(tokens, labels, layers: int) -> float:
-    """Train some steps twice; give the seconds of a step the second time."""
+    """Train some steps twice; return the seconds of a step the second time."""
     from bertglue.data.batches import Batches, stream
     from bertglue.devices import batch_lengths
     from bertglue.models.bert import EncoderConfig, build_encoder
@@ -71,10 +73,10 @@ def train(tokens, labels, layers: int) -> float:
     from bertglue.parameters import Parameters
     from bertglue.tasks import TASKS
     from bertglue.training.finetune import prepare
-    from bertglue.training.used_embeddings import Narrowed
+    from bertglue.training.used_embeddings import UsedEmbeddingsModel
 
     config = EncoderConfig(8192, HIDDEN, 4 * HIDDEN, (HEADS,) * layers, HIDDEN // HEADS, max_positions=512)
-    narrowed = Narrowed(build_classifier(build_encoder(config), 2), tokens)
+    narrowed = UsedEmbeddingsModel(build_classifier(build_encoder(config), 2), tokens)
     parameters = Parameters(max_length=tokens.seq_length)
     prepare(narrowed.model, TASKS["qqp"], parameters, steps=1000)
     batches = Batches(tokens, labels, batch_size=32, seed=0, lengths=batch_lengths(parameters))

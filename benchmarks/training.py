@@ -46,7 +46,7 @@ SETTINGS = [
 
 
 def contestants() -> dict[str, list[str]]:
-    """Give the command of each; peers that can use bfloat16 do so where the processor multiplies in it."""
+    """Return the command of each; peers that can use bfloat16 do so where the processor multiplies in it."""
     from bertglue.environment import bfloat16_units
 
     dynamic = ["run_glue.py", "--dynamic"]
@@ -111,7 +111,7 @@ def draw(named: dict[str, tuple]) -> dict[str, np.ndarray]:
 
 
 def bundled_weights() -> dict[str, np.ndarray]:
-    """Give the bundled encoder's weights under TF Hub's names."""
+    """Return the bundled encoder's weights under TF Hub's names."""
     import re
 
     from bertglue import load_encoder
@@ -138,7 +138,7 @@ def run(command: list[str], race: Path) -> dict:
 
 
 def race(setting: Setting, options) -> list[dict]:
-    """Let the contestants take turns; give what each measured, turn by turn."""
+    """Run the contestants in turns; return what each measured, turn by turn."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = prepare(setting, options.glue_dir, options.vocabulary, Path(scratch) / "race")
         measured = []

@@ -14,10 +14,10 @@ from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.classifier import build_classifier
 from bertglue.parameters import Parameters
 from bertglue.runs import record as run_record
-from bertglue.runs.collection import gather
-from bertglue.runs.text_samples import excerpts, write_excerpts
+from bertglue.runs.collection import collect_runs
+from bertglue.runs.text_samples import collect_text_samples, write_text_samples
 from bertglue.tasks import TASKS
-from bertglue.training.callbacks import Training
+from bertglue.training.callbacks import TrainingResult
 
 ROWS = 40
 TEXT = "<script>alert(1)</script> & so on"
@@ -79,11 +79,11 @@ def write_run(folder, parameters: Parameters, right: float = 0.75):
     ]
     curve = [{"step": step, "loss": 0.4} | ({} if task.regression else {"accuracy": 0.8}) for step in range(1, 5)]
     validation = {split: logits[split] for split in task.validation}
-    training = Training(history, curve, [2.0, 1.0], 0.5, EPOCHS, validation, dict.fromkeys(task.test, 0.125))
+    training = TrainingResult(history, curve, [2.0, 1.0], 0.5, EPOCHS, validation, dict.fromkeys(task.test, 0.125))
     strategy = Strategy("tensorflow", "CPU", 1)
     record = run_record.build_record(parameters, data, tokens, training, scores, strategy, classifier(task.outputs))
     samples = [[TEXT] * len(task.columns)] * 2
-    write_excerpts(folder, excerpts(data, logits, samples, logits[task.validation[0]][:2]))
+    write_text_samples(folder, collect_text_samples(data, logits, samples, logits[task.validation[0]][:2]))
     run_record.write_record(folder, record, data, logits)
     return record
 
@@ -96,5 +96,5 @@ def make_runs(place, tasks=tuple(TASKS), right: float = 0.75):
         folder = place / task / "lr2e-05-seed0"
         write_run(folder, parameters, right)
         expected[str(folder)] = parameters.model_dump()
-    gather(expected, place / "results.json", place / "logs")
+    collect_runs(expected, place / "results.json", place / "logs")
     return place / "results.json"

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 
 from bertglue import load_encoder
-from bertglue.data.token_ids import INPUTS
+from bertglue.data.token_ids import ENCODER_INPUTS
 
 
 def native_step(folder, values):
-    inputs = {name: values[name] for name in INPUTS}
+    inputs = {name: values[name] for name in ENCODER_INPUTS}
     encoder = load_encoder(str(folder), dropout=0.0)
     with tempfile.TemporaryDirectory() as saved:
         encoder.save(Path(saved) / "encoder.keras")

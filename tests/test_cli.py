@@ -15,7 +15,7 @@ from bertglue.models.classifier import build_classifier
 from bertglue.models.predict import predict_texts
 from bertglue.models.preprocessor import Preprocessor
 from bertglue.models.saved_classifier import save_classifier
-from bertglue.runs.predictor import CHUNK, Predictor
+from bertglue.runs.predictor import PREDICTION_CHUNK_ROWS, Predictor
 from bertglue.tasks import TASKS
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]
@@ -97,7 +97,7 @@ def test_rows_are_asked_for_only_as_they_are_predicted(tiny_config, tmp_path):
             yield (f"w{i % 40}",)
 
     next(predictor(rows()))
-    assert len(served) == CHUNK
+    assert len(served) == PREDICTION_CHUNK_ROWS
 
 
 def test_a_row_of_too_few_texts_is_named(tiny_config, tmp_path):

@@ -186,7 +186,7 @@ def test_a_kernel_that_dies_is_one_line(tmp_path, monkeypatch):
     notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
     path = tmp_path / "dies.ipynb"
     nbformat.write(notebook, path)
-    monkeypatch.setattr(cli, "NOTEBOOK", path)
+    monkeypatch.setattr(cli, "FINETUNE_NOTEBOOK", path)
     monkeypatch.chdir(ROOT)
     shown = CliRunner().invoke(cli.app, ["run", "rte", "--output", str(tmp_path / "run")])
     assert isinstance(shown.exception, InputError)

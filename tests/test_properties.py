@@ -90,7 +90,7 @@ def test_a_checkpoint_comes_back(sizes, seed):
 def test_answers_to_any_logits_fit_the_leaderboard(name, rows, seed):
     task = TASKS[name]
     logits = np.random.default_rng(seed).normal(0, 5, (rows, task.outputs))
-    leaderboard.check_answers("here", task, leaderboard.answers(task, logits), rows)
+    leaderboard.check_predictions("here", task, leaderboard.format_predictions(task, logits), rows)
 
 
 # ---------------------------------------------------------------- anything in a folder

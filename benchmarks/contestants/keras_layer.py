@@ -39,7 +39,7 @@ class EpochTimes(tf_keras.callbacks.Callback):
 
 
 def packer(race):
-    """Give the preprocessing of the tutorial's pipeline, batch by batch: tokenize, trim, combine, pad."""
+    """Return the preprocessing of the tutorial's pipeline, batch by batch: tokenize, trim, combine, pad."""
     tokenizer = text.BertTokenizer(str(race.vocabulary), token_out_type=tf.int32, lower_case=True)
     entries = race.vocabulary.read_text().split("\n")
     start, end = entries.index("[CLS]"), entries.index("[SEP]")

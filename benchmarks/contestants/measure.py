@@ -1,4 +1,4 @@
-"""What every contestant is given, and what it measures in its own process."""
+"""The input of every contestant, and the measurement in its own process."""
 
 import json
 import statistics
@@ -26,7 +26,7 @@ class Race:
 
     @property
     def encoder(self) -> Path:
-        """Give the folder of the SavedModel, as TF Hub has them."""
+        """Return the folder of the SavedModel, as TF Hub has them."""
         return self.folder / "encoder"
 
     @property
@@ -35,11 +35,11 @@ class Race:
 
     @property
     def weights(self) -> Path:
-        """Give the same weights for those who cannot read a SavedModel, under TF Hub's names."""
+        """Return the same weights for those who cannot read a SavedModel, under TF Hub's names."""
         return self.folder / "weights.npz"
 
     def rows(self, split: str) -> tuple[list[list[str]], list[int]]:
-        """Give the segments [rows][1 or 2] and the labels [rows] of train or validation."""
+        """Return the segments [rows][1 or 2] and the labels [rows] of train or validation."""
         rows = json.loads((self.folder / f"{split}.json").read_text())
         return rows["segments"], rows["labels"]
 

@@ -25,7 +25,7 @@ def main() -> None:
     from bertglue.data.batches import Batches
     from bertglue.data.loading import load_data
     from bertglue.devices import batch_lengths, select_strategy
-    from bertglue.evaluation.metrics import decide
+    from bertglue.evaluation.metrics import predictions_of
     from bertglue.models.classifier import build_classifier
     from bertglue.models.loading import load_encoder
     from bertglue.models.preprocessor import load_preprocessor, tokenize_data
@@ -53,7 +53,7 @@ def main() -> None:
         evaluate=training.evaluate_seconds,
         examples=len(data["train"]),
         evaluated=len(labels),
-        accuracy=float(np.mean(decide(task, training.logits["validation"]) == labels)),
+        accuracy=float(np.mean(predictions_of(task, training.logits["validation"]) == labels)),
         precision=dtype,
         matrix_gflops=gflops,
         peak_share=flops / training.seconds[-1] / gflops / 1e9,

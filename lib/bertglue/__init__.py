@@ -5,7 +5,7 @@ import os
 
 __version__ = "0.1.0"
 
-# TensorFlow's faster kernels for CPUs, which it takes by itself on AVX-512 processors only; read when it is loaded.
+# TensorFlow's faster kernels for CPUs, its default on AVX-512 processors only; read when it is loaded.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # Public names and the modules that hold them, imported when first asked for: a page that shows finished runs

@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bertglue.environment import NOTEBOOK, THREADS
+from bertglue.environment import FINETUNE_NOTEBOOK, THREADS_VARIABLE
 from bertglue.errors import InputError, exit_status, printable
 
 app = typer.Typer(
     name="bertglue", help="Fine-tuning BERT on GLUE.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
-FACTS = {"source": "source", "encoder": "encoder", "learning rate": "learning_rate", "seed": "seed"}
+RUN_FACTS = {"source": "source", "encoder": "encoder", "learning rate": "learning_rate", "seed": "seed"}
 
 
 def show(title: str, header: list[str], rows: list[list[str]]) -> None:
@@ -67,19 +67,19 @@ def execute(parameters) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with failed_cells():
         papermill.execute_notebook(
-            str(NOTEBOOK), str(folder / "finetune.ipynb"), parameters.model_dump(), progress_bar=sys.stderr.isatty(),
-            log_output=True, stdout_file=sys.stdout,
+            str(FINETUNE_NOTEBOOK), str(folder / "finetune.ipynb"), parameters.model_dump(),
+            progress_bar=sys.stderr.isatty(), log_output=True, stdout_file=sys.stdout,
         )  # fmt: skip
 
 
 def check_checkout() -> None:
-    if not NOTEBOOK.is_file():
-        raise InputError(f"{NOTEBOOK} is not here; change to a checkout of the repository")
+    if not FINETUNE_NOTEBOOK.is_file():
+        raise InputError(f"{FINETUNE_NOTEBOOK} is not here; change to a checkout of the repository")
 
 
 @contextlib.contextmanager
 def failed_cells():
-    """Turn what went wrong in the notebook into one line."""
+    """Raise what went wrong in the notebook as an InputError of one line."""
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
@@ -87,7 +87,8 @@ def failed_cells():
         yield
     except DeadKernelError:
         raise InputError(
-            "the notebook's process was killed, perhaps for want of memory; run it again, and it goes on where it was"
+            "the notebook's process was killed, perhaps for want of memory; run it again, and it resumes after its "
+            "last whole epoch"
         ) from None
     except PapermillExecutionError as error:
         raise InputError(f"{error.ename}: {error.evalue}") from None
@@ -107,7 +108,7 @@ def reproduce(
     output = output or Path("runs/reproduced", *run.resolve().parts[-2:])
     parameters = reproduction.recipe(run, output)
     if count := reproduction.threads(run):
-        os.environ[THREADS] = str(count)
+        os.environ[THREADS_VARIABLE] = str(count)
     execute(parameters)
     found = reproduction.compare(run, output)
     show(f"{run}, repeated in {output}", ["what", "then", "now"], found.lines())
@@ -130,7 +131,7 @@ def predict(
     labels = [f"p({label})" for label in predictor.task.labels]
     print("prediction", *labels, sep="\t")
     for prediction in predictor(split_rows(file, predictor.task, file.name)):
-        print(prediction.answer, *(f"{p:.4f}" for p in prediction.probabilities), sep="\t", flush=True)
+        print(prediction.label, *(f"{p:.4f}" for p in prediction.probabilities), sep="\t", flush=True)
 
 
 @app.command()
@@ -145,7 +146,7 @@ def export(
         ),
     ] = "savedmodel",
 ) -> None:
-    """Write a classifier for use elsewhere: as a SavedModel, as a LiteRT file with its tokenizer, or in fewer bits."""
+    """Write a classifier for use elsewhere: a SavedModel, a LiteRT file with its tokenizer, or quantized weights."""
     from bertglue.export.export import export_keras, export_litert, export_savedmodel
     from bertglue.runs.predictor import Predictor
 
@@ -168,16 +169,16 @@ def results(
 
 
 def show_results(folders: list[Path]) -> None:
-    from bertglue.evaluation.metrics import TITLES
+    from bertglue.evaluation.metrics import METRIC_TITLES
     from bertglue.report.pages.common import row_title
-    from bertglue.runs.record import RECORD, read_record
+    from bertglue.runs.record import RECORD_FILE, read_record
     from bertglue.tasks import TASKS
 
-    paths = sorted(path for folder in folders for path in folder.rglob(RECORD))
+    paths = sorted(path for folder in folders for path in folder.rglob(RECORD_FILE))
     if not paths:
         raise InputError(f"{', '.join(map(str, folders))}: no finished run is there; `bertglue run` makes one")
     records = [read_record(path) for path in paths]
-    facts = {fact: [f"{record[key]}" for record in records] for fact, key in FACTS.items()}
+    facts = {fact: [f"{record[key]}" for record in records] for fact, key in RUN_FACTS.items()}
     varying = {fact: values for fact, values in facts.items() if len(set(values)) > 1}
     rows = []
     for index, record in enumerate(records):
@@ -188,7 +189,7 @@ def show_results(folders: list[Path]) -> None:
                     [
                         row_title(TASKS[record["task"]], split),
                         *(values[index] for values in varying.values()),
-                        TITLES[metric],
+                        METRIC_TITLES[metric],
                         f"{value:.3f}",
                         f"{low:.3f} to {high:.3f}",
                         f"{record['baseline'][split][metric]:.3f}",
@@ -204,22 +205,22 @@ def show_results(folders: list[Path]) -> None:
 def submit(
     folder: Annotated[Path, typer.Argument(help="the folder of a profile's runs, e.g. runs/full")],
     output: Annotated[Path, typer.Option("--output", "-o", help="the zip to write")] = Path("submission.zip"),
-    fill: Annotated[bool, typer.Option("--fill", help="answer missing tasks with their first label")] = False,
+    fill: Annotated[bool, typer.Option("--fill", help="fill missing tasks with their first label")] = False,
 ) -> None:
-    """Write the answers of finished runs to GLUE's test splits as the zip that the leaderboard takes."""
+    """Write the predictions of finished runs on GLUE's test splits as the zip that the leaderboard takes."""
     from bertglue.runs import leaderboard
 
-    sources = leaderboard.submit(folder, output, fill=fill)
-    leaderboard.check(output)
-    show(str(output), ["file", "answered by"], [[f"{name}.tsv", source] for name, source in sources.items()])
+    sources = leaderboard.write_submission(folder, output, fill=fill)
+    leaderboard.check_submission(output)
+    show(str(output), ["file", "predicted by"], [[f"{name}.tsv", source] for name, source in sources.items()])
 
 
 @app.command()
 def doctor() -> None:
     """Print the device that a run would take, the versions, and where things are kept."""
-    from bertglue.tools.doctor import examine
+    from bertglue.tools.doctor import describe_machine
 
-    show("bertglue", ["what", "found"], [[what, found] for what, found in examine().items()])
+    show("bertglue", ["what", "found"], [[what, found] for what, found in describe_machine().items()])
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from bertglue.errors import InputError
 
-EXTRA = "tensorflow"  # what reads text and TF Hub; the images have Jupyter
+TEXT_EXTRA = "tensorflow"  # what reads text and TF Hub; the images have Jupyter
 
 
 def set_up() -> list[str]:
@@ -36,7 +36,7 @@ def set_up() -> list[str]:
 
 
 def installed_versions() -> dict[str, str]:
-    """Give name and version of every installed package."""
+    """Return name and version of every installed package."""
     return {
         canonicalize_name(distribution.name): distribution.version
         for distribution in importlib.metadata.distributions()
@@ -44,16 +44,16 @@ def installed_versions() -> dict[str, str]:
 
 
 def has_tpu(installed: dict[str, str]) -> bool:
-    """Tell Colab's TPU image, which alone brings the TPU's library."""
+    """Return whether this is Colab's TPU image, which alone brings the TPU's library."""
     return "libtpu" in installed
 
 
 def missing(requirements: list[str], installed: dict[str, str]) -> list[str]:
-    """Give the requirements that are not installed; one that is there in too old a version is an InputError."""
+    """Return the requirements that are not installed; one that is there in too old a version is an InputError."""
     wanted, old = [], []
     for line in requirements:
         requirement = Requirement(line)
-        if requirement.marker and not any(requirement.marker.evaluate({"extra": extra}) for extra in ("", EXTRA)):
+        if requirement.marker and not any(requirement.marker.evaluate({"extra": extra}) for extra in ("", TEXT_EXTRA)):
             continue
         version = installed.get(canonicalize_name(requirement.name))
         plain = f"{requirement.name}{requirement.specifier}"

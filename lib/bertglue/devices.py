@@ -12,14 +12,14 @@ import keras
 import numpy as np
 
 from bertglue.environment import bfloat16_units
-from bertglue.errors import InputError, reason
+from bertglue.errors import InputError, one_line
 
 COMPILED_LENGTHS = [16, 32, 64, 128]
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """Where a run trains. Weights, optimizer and model are made inside `scope()`; text is read outside."""
+    """The devices of a run. Weights, optimizer and model are made inside `scope()`; text is read outside."""
 
     backend: str
     device: str
@@ -59,7 +59,7 @@ def select_strategy(parameters=None) -> Strategy:
 
 
 def has_bfloat16() -> bool:
-    """Tell whether the device multiplies in bfloat16: TPUs, NVIDIA's GPUs from compute capability 8, some CPUs."""
+    """Return whether the device multiplies in bfloat16: TPUs, NVIDIA's GPUs from compute capability 8, some CPUs."""
     if keras.backend.backend() == "jax":
         import jax
 
@@ -106,7 +106,7 @@ def join(machines: int) -> None:
             jax.distributed.initialize(num_processes=machines, process_id=int(index))
     except (ValueError, RuntimeError) as error:
         raise InputError(
-            f"machines is {machines}, and they did not find each other ({reason(error)}); "
+            f"machines is {machines}, and they did not find each other ({one_line(error)}); "
             "set JAX_COORDINATOR_ADDRESS=host:port and JAX_PROCESS_ID=0, 1, ... on each"
         ) from error
     if jax.process_count() != machines:
@@ -118,7 +118,7 @@ def device_name(device) -> str:
 
 
 def keep_tensorflow_off_the_accelerator():
-    """Leave the accelerator to JAX; TensorFlow, where it is installed, only reads text."""
+    """Hide the accelerator from TensorFlow and leave it to JAX; TensorFlow, where it is installed, only reads text."""
     with contextlib.suppress(ImportError):
         import tensorflow as tf
 
@@ -145,7 +145,7 @@ def tensorflow_name(kind: str) -> str:
 
 
 def jit_compile() -> bool | str:
-    """Say whether Keras shall compile with XLA: not on TensorFlow's CPU, whose own kernels are as fast at once.
+    """Return whether Keras shall compile with XLA: not on TensorFlow's CPU, whose own kernels are as fast at once.
 
     XLA takes seconds to compile each length of a batch there.
     """
@@ -157,7 +157,7 @@ def jit_compile() -> bool | str:
 
 
 def batch_lengths(parameters) -> list[int]:
-    """Give the lengths that batches are padded to; none where all are padded to `max_length`.
+    """Return the lengths that batches are padded to; none where all are padded to `max_length`.
 
     Unless they are given, few where each costs a compilation, and every fourth one elsewhere.
     """
@@ -169,7 +169,7 @@ def batch_lengths(parameters) -> list[int]:
 
 
 def process() -> tuple[int, int]:
-    """Tell which of how many processes of a run this is: (0, 1) unless several machines train together."""
+    """Return the index of this process and the number of processes of a run: (0, 1) on one machine."""
     if keras.backend.backend() != "jax":
         return 0, 1
     import jax

@@ -17,12 +17,12 @@ from pathlib import Path
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
 
-STARTED = time.perf_counter()
-NOTEBOOK = Path("notebooks/finetune.ipynb")  # the master, in a checkout
+PROCESS_STARTED = time.perf_counter()
+FINETUNE_NOTEBOOK = Path("notebooks/finetune.ipynb")  # the master, in a checkout
 # glibc's malloc.h: M_MMAP_THRESHOLD at its maximum, M_TRIM_THRESHOLD, M_TOP_PAD [bytes]
-MALLOPT = {-3: 2**25, -1: 2**31 - 1, -2: 2**26}
-THREADS = "TF_NUM_INTRAOP_THREADS"  # which TensorFlow reads
-PACKAGES = ("keras", "tensorflow", "tensorflow-text", "tensorflow-hub", "tensorflow-datasets", "jax", "numpy")
+MALLOPT_SETTINGS = {-3: 2**25, -1: 2**31 - 1, -2: 2**26}
+THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"  # which TensorFlow reads
+RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-text", "tensorflow-hub", "tensorflow-datasets", "jax", "numpy")
 
 
 def configure(parameters: Parameters) -> None:
@@ -31,7 +31,7 @@ def configure(parameters: Parameters) -> None:
     keep_freed_memory()
     if parameters.backend:
         os.environ["KERAS_BACKEND"] = parameters.backend
-    with quiet():
+    with silence_stderr():
         import keras
 
         if keras.backend.backend() == "tensorflow":
@@ -49,15 +49,15 @@ def configure(parameters: Parameters) -> None:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what a step frees for the next one; the system takes a while to give each page again."""
+    """Let glibc keep the memory that a step frees; new pages from the system are slow."""
     with contextlib.suppress(OSError, AttributeError):  # another C library
         allocator = ctypes.CDLL(None).mallopt
-        for setting, value in MALLOPT.items():
+        for setting, value in MALLOPT_SETTINGS.items():
             allocator(setting, value)
 
 
 @contextlib.contextmanager
-def quiet():
+def silence_stderr():
     """Drop what C++ writes to standard error: TensorFlow greets every process with lines about its build."""
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -70,7 +70,7 @@ def quiet():
         os.close(nowhere)
 
 
-def describe(device: str, devices: int = 1) -> dict:
+def describe_environment(device: str, devices: int = 1) -> dict:
     """Describe this process for the run record: devices, machine, commit, versions, memory, time."""
     return {
         "device": device,
@@ -81,24 +81,24 @@ def describe(device: str, devices: int = 1) -> dict:
         "commit": commit(),
         "versions": {"python": platform.python_version(), **versions()},
         "peak_memory_mb": peak_memory_mb(),
-        "seconds": round(time.perf_counter() - STARTED, 1),
+        "seconds": round(time.perf_counter() - PROCESS_STARTED, 1),
     }
 
 
 def threads() -> int:
-    """Give how many threads an operation of TensorFlow may take; sums are rounded differently on another number."""
-    return int(os.environ.get(THREADS) or os.cpu_count())
+    """Return how many threads an operation of TensorFlow may take; sums are rounded differently on another number."""
+    return int(os.environ.get(THREADS_VARIABLE) or os.cpu_count())
 
 
 def precision() -> str | None:
-    """Give the precision that Keras computes in; None where it is not loaded."""
+    """Return the precision that Keras computes in; None where it is not loaded."""
     keras = sys.modules.get("keras")
     return keras.config.dtype_policy().name if keras else None
 
 
 def versions(more: tuple[str, ...] = ()) -> dict[str, str]:
     found = {}
-    for package in (*PACKAGES, *more):
+    for package in (*RECORDED_PACKAGES, *more):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
@@ -107,7 +107,7 @@ def versions(more: tuple[str, ...] = ()) -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """Give the commit of the checkout that the library runs from, `+` behind it where it was changed."""
+    """Return the commit of the checkout that the library runs from, `+` behind it where it was changed."""
     here = Path(__file__).parent
     try:
         name = subprocess.run(
@@ -143,13 +143,13 @@ def bfloat16_units() -> list[str]:
 
 
 def has_accelerator() -> bool:
-    """Tell whether this machine has a GPU or a TPU, without loading a framework."""
+    """Return whether this machine has a GPU or a TPU, without loading a framework."""
     devices = Path("/dev")
     return any(next(devices.glob(pattern), None) for pattern in ("nvidia[0-9]*", "accel*", "vfio/[0-9]*"))
 
 
 def peak_memory_mb() -> int:
-    """Give the most memory that this process held; Linux's rusage would count what its parent held, too."""
+    """Return the most memory that this process held; Linux's rusage would count what its parent held, too."""
     with contextlib.suppress(OSError, AttributeError):
         found = re.search(r"^VmHWM:\s*(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
         return round(int(found[1]) / 2**10)

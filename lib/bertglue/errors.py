@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class InputError(ValueError):
-    """Say in one line which file, row or parameter is wrong and what to do about it.
+    """Name in one line the file, row or parameter that is wrong, and what to do about it.
 
     In a notebook it shows as that one line, without a traceback. What it quotes of a file cannot break the line, nor
     reach a terminal as a code.
@@ -19,12 +19,12 @@ class InputError(ValueError):
 
 
 def printable(text: object) -> str:
-    """Give a text with a mark in the place of each character that does not print."""
+    """Replace each character of a text that does not print with a mark."""
     return "".join(character if character.isprintable() else "�" for character in str(text))
 
 
-def reason(error: Exception, length: int = 200) -> str:
-    """Give what a library complained of in one line of our own message."""
+def one_line(error: Exception, length: int = 200) -> str:
+    """Return a library's error message as part of one line of our own."""
     return " ".join(str(error).split())[:length]
 
 

@@ -10,16 +10,16 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from bertglue.errors import InputError, reason
+from bertglue.errors import InputError, one_line
 
 # what numpy raises of an archive that is cut short, changed, or something else
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, NotImplementedError)
-UNREADABLE += (zipfile.BadZipFile, zlib.error)
+READ_ERRORS = (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, NotImplementedError)
+READ_ERRORS += (zipfile.BadZipFile, zlib.error)
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give a name to write to; at the end it becomes `path`, which is never there in part.
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Yield a temporary path to write to; at the end it becomes `path`, which never exists in part.
 
     A full disk, or a folder that cannot be written to, is an InputError.
     """
@@ -29,20 +29,20 @@ def whole(path: Path) -> Iterator[Path]:
         yield partial
         os.replace(partial, path)
     except OSError as error:
-        raise unwritten(path, error) from None
+        raise write_error(path, error) from None
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
-def unwritten(path: Path, error: OSError) -> InputError:
-    said = error.strerror or reason(error)
+def write_error(path: Path, error: OSError) -> InputError:
+    said = error.strerror or one_line(error)
     return InputError(f"{path} cannot be written ({said}); free space there, or name another folder")
 
 
 def write_text(path: Path, text: str) -> Path:
     """Write a file whole or not at all."""
-    with whole(path) as partial:
+    with write_atomically(path) as partial:
         partial.write_text(text, encoding="utf-8")
     return path
 

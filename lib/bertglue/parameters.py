@@ -65,7 +65,7 @@ class Parameters(Checked):
     task: str = "sst2"
     source: Literal["toy", "folder", "tfds"] = "toy"
     glue_dir: str | None = None
-    encoder: str = "toy"
+    encoder: str = "bundled"
     backend: Literal["tensorflow", "jax"] | None = None  # None: what KERAS_BACKEND says
     precision: Precision = "float32"
     batch_size: Positive = 32
@@ -137,7 +137,7 @@ class PretrainingParameters(Checked):
         return sum(steps for _, steps in self.stages)
 
     def stage(self, step: int) -> tuple[int, int]:
-        """Give the length of a step's sequences and the step at which its stage ends."""
+        """Return the length of a step's sequences and the step at which its stage ends."""
         end = 0
         for length, steps in self.stages:
             end += steps
@@ -147,7 +147,7 @@ class PretrainingParameters(Checked):
 
 
 class CompressionParameters(Checked):
-    """What is done to make a finished run smaller, and how thoroughly."""
+    """Parameters of a compression: what is tried on a finished run, and how thoroughly."""
 
     run_dir: str = "runs/notebook"
     output_dir: str = "runs/compressed"
@@ -164,7 +164,7 @@ class CompressionParameters(Checked):
 
 
 def is_parameter(name: str, value) -> bool:
-    """Tell a parameter from what IPython and the cells of a notebook put into the namespace."""
+    """Return whether a name of a notebook's namespace is a parameter, not IPython's or a later cell's."""
     if name.startswith("_") or name in ("In", "Out"):
         return False
     return type(value) in (bool, int, float, str, list, dict, types.NoneType)
@@ -183,7 +183,7 @@ def read_yaml(path: Path) -> dict:
 
 
 def explain(kind: type[Checked], detail: dict) -> str:
-    """Word one of pydantic's complaints: which parameter, what it is, what it must be."""
+    """Format one of pydantic's errors: which parameter, what it is, what it must be."""
     name = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return f"unknown parameter {name!r}; the known ones are {', '.join(kind.model_fields)}"

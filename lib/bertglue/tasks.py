@@ -33,7 +33,7 @@ class Task:
         return ("train", *self.validation, *self.test)
 
 
-ENTAILMENT = ("entailment", "not_entailment")
+ENTAILMENT_LABELS = ("entailment", "not_entailment")
 
 TASKS = {
     task.name: task
@@ -52,8 +52,8 @@ TASKS = {
             validation=("validation_matched", "validation_mismatched"),
             test=("test_matched", "test_mismatched"),
         ),
-        Task("qnli", "QNLI", ("question", "sentence"), ENTAILMENT, ("accuracy",)),
-        Task("rte", "RTE", ("sentence1", "sentence2"), ENTAILMENT, ("accuracy",)),
+        Task("qnli", "QNLI", ("question", "sentence"), ENTAILMENT_LABELS, ("accuracy",)),
+        Task("rte", "RTE", ("sentence1", "sentence2"), ENTAILMENT_LABELS, ("accuracy",)),
         Task("wnli", "WNLI", ("sentence1", "sentence2"), ("not_entailment", "entailment"), ("accuracy",)),
     )
 }
@@ -63,7 +63,25 @@ AX = Task("ax", "AX", ("premise", "hypothesis"), TASKS["mnli"].labels, ("matthew
 
 
 def get_task(name: str) -> Task:
-    """Look a task up by its name; an unknown one is an InputError that lists the known ones."""
+    """Look up a task by its name.
+
+    Args:
+        name: `cola`, `sst2`, `mrpc`, `stsb`, `qqp`, `mnli`, `qnli`, `rte` or `wnli`.
+
+    Returns:
+        The task: its columns, labels, splits and metrics, named as in tensorflow-datasets' `glue/*`.
+
+    Raises:
+        InputError: no task has this name; the message lists those that there are.
+
+    Source:
+        Wang et al., 2019, arXiv:1804.07461.
+
+    Example:
+        >>> from bertglue import get_task
+        >>> get_task("rte").labels
+        ('entailment', 'not_entailment')
+    """
     if name not in TASKS:
         raise InputError(f"task is {name!r}; choose one of {', '.join(TASKS)}")
     return TASKS[name]

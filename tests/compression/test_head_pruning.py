@@ -8,7 +8,7 @@ from bertglue import InputError
 from bertglue.compression import head_gates, head_pruning
 from bertglue.data.dataset import Data, Split
 from bertglue.data.token_ids import Tokens
-from bertglue.models.bert import config_of
+from bertglue.models.bert import encoder_config
 from bertglue.models.heads import count_heads, keep_heads
 from bertglue.parameters import Parameters
 from bertglue.tasks import TASKS
@@ -55,14 +55,14 @@ def test_a_smaller_one_is_saved_loaded_and_made_smaller_again(classifier, packed
     loaded = keras.saving.load_model(tmp_path / "smaller.keras", safe_mode=True)
     np.testing.assert_allclose(outputs(loaded, packed), outputs(smaller, packed), atol=1e-6)
     again = keep_heads(loaded, [[], [1]])
-    assert config_of(again.get_layer("encoder")).heads == (0, 1)
+    assert encoder_config(again.get_layer("encoder")).heads == (0, 1)
     direct = keep_heads(classifier, [[], [1]])
     np.testing.assert_allclose(outputs(again, packed), outputs(direct, packed), atol=1e-6)
 
 
 def test_importance_is_the_gradient_of_a_gate(classifier, packed):
     before = [w.copy() for w in classifier.get_weights()]
-    scores = head_pruning.importance(classifier, TASKS["mrpc"], packed, LABELS, batch_size=6)
+    scores = head_pruning.head_importance(classifier, TASKS["mrpc"], packed, LABELS, batch_size=6)
     for weight, value in zip(classifier.get_weights(), before, strict=True):
         assert np.array_equal(weight, value)
 
@@ -79,7 +79,7 @@ def test_importance_is_the_gradient_of_a_gate(classifier, packed):
 
 
 def test_magnitude_is_the_norm_of_a_heads_weights(classifier):
-    scores = head_pruning.magnitude(classifier)
+    scores = head_pruning.head_magnitude(classifier)
     parts = classifier.get_layer("encoder").get_layer("layer_1_self_attention")
     kernels = [part.kernel.numpy()[:, 1] for part in (parts._query_dense, parts._key_dense, parts._value_dense)]
     squares = sum(np.square(kernel).sum() for kernel in [*kernels, parts._output_dense.kernel.numpy()[1]])
@@ -88,10 +88,10 @@ def test_magnitude_is_the_norm_of_a_heads_weights(classifier):
 
 def test_the_weakest_go_first_wherever_they_are():
     scores = [np.array([0.3, 0.9]), np.array([0.1, 0.2])]
-    assert head_pruning.weakest(scores, 0) == [[0, 1], [0, 1]]
-    assert head_pruning.weakest(scores, 3) == [[1], []]
+    assert head_pruning.drop_lowest(scores, 0) == [[0, 1], [0, 1]]
+    assert head_pruning.drop_lowest(scores, 3) == [[1], []]
     with pytest.raises(InputError, match="5 heads cannot be removed; the encoder has 4"):
-        head_pruning.weakest(scores, 5)
+        head_pruning.drop_lowest(scores, 5)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A finished run made smaller, whole: the steps fit together, their record says what they found, pages show it."""
+"""A finished run compressed, whole: the steps fit together, their record says what they found, pages show it."""
 
 import json
 
@@ -17,7 +17,7 @@ from bertglue.models.saved_classifier import save_classifier
 from bertglue.parameters import CompressionParameters, Parameters
 from bertglue.report.pages import modifications
 from bertglue.runs.collection import Runs
-from bertglue.runs.record import PRUNED
+from bertglue.runs.record import ALL_HEADS, SELECTED_HEADS
 from bertglue.tasks import TASKS
 
 pytest.importorskip("ai_edge_litert", reason="it runs the files; Colab's images have none")
@@ -65,32 +65,32 @@ def finished(tmp_path, monkeypatch):
 def test_a_run_is_made_smaller_and_every_step_is_recorded(finished):
     parameters, _ = finished
     run = pipeline.open_run(parameters)
-    points, choice = pipeline.remove_heads(run, parameters), pipeline.choose(run, parameters)
+    points, choice = pipeline.measure_pruning(run, parameters), pipeline.select(run, parameters)
     kept = [[1], []]  # whatever was chosen, these are shown
     again = {
-        pipeline.PRUNED: pipeline.fine_tune_again(run, kept, parameters),
-        pipeline.WHOLE: pipeline.fine_tune_again(run, run.whole, parameters),
+        SELECTED_HEADS: pipeline.retrain(run, kept, parameters),
+        ALL_HEADS: pipeline.retrain(run, run.whole, parameters),
     }
     assert count_heads(run.classifier) == [2, 2]  # the run's own is left as it was
-    assert count_heads(again[pipeline.PRUNED].classifier) == [1, 0]
-    models = {pipeline.WHOLE: run.classifier, pipeline.PRUNED: again[pipeline.PRUNED].classifier}
+    assert count_heads(again[SELECTED_HEADS].classifier) == [1, 0]
+    models = {ALL_HEADS: run.classifier, SELECTED_HEADS: again[SELECTED_HEADS].classifier}
     files = pipeline.write_files(run, models, parameters)
     path = pipeline.write_compression(run, parameters, points, choice, again, files)
 
     record = json.loads(path.read_text())
     assert record["heads"] == [2, 2]
-    assert {point["heads"] for point in record["sweep"]} == set(range(5))
-    assert len(record["choice"]["trials"]) == 2
-    whole = again[pipeline.WHOLE].before.metrics["validation"]
-    assert next(p for p in record["sweep"] if p["heads"] == 4)["scores"]["validation"] == whole
-    exact = next(f for f in record["files"] if (f["model"], f["kind"]) == (pipeline.WHOLE, "float32"))
+    assert {point["heads"] for point in record["pruning_curve"]} == set(range(5))
+    assert len(record["selection"]["trials"]) == 2
+    whole = again[ALL_HEADS].before.metrics["validation"]
+    assert next(p for p in record["pruning_curve"] if p["heads"] == 4)["scores"]["validation"] == whole
+    exact = next(f for f in record["files"] if (f["model"], f["kind"]) == (ALL_HEADS, "float32"))
     assert exact["metrics"]["validation"] == whole
     sizes = {(file["model"], file["kind"]): file["bytes"] for file in record["files"]}
-    assert sizes[pipeline.PRUNED, "float32"] < sizes[pipeline.WHOLE, "float32"]
+    assert sizes[SELECTED_HEADS, "float32"] < sizes[ALL_HEADS, "float32"]
 
     assert record["files"][-1]["kind"] == "int8, Keras"
     assert record["files"][-1]["peak_memory_mb"] is None
-    for one in record["again"].values():
+    for one in record["retrained"].values():
         assert [row["epoch"] for row in one["history"]] == [0, 1]
         assert one["history"][0]["validation"]["loss"] > 0
 
@@ -101,32 +101,32 @@ def test_a_run_is_made_smaller_and_every_step_is_recorded(finished):
     ]
     assert modifications.load(Runs(place=path.parent.parent, compressions=states)) == found
     assert modifications.load(Runs(place=path.parent.parent, compressions=states[:1])) == {}
-    for show in (modifications.sweeps, modifications.head_maps, modifications.losses):
+    for show in (modifications.pruning_curves, modifications.head_maps, modifications.losses):
         assert show(found).axes
     shown = modifications.scores(found).data
     assert f"{whole['f1']:.3f}" in shown
     assert "0.125" in shown  # the baseline
-    assert f"{choice.reference:.3f} ± {choice.error:.3f}" in modifications.choices(found).data
+    assert f"{choice.reference:.3f} ± {choice.error:.3f}" in modifications.selections(found).data
     assert "int8 static" in modifications.files(found).data
     assert "of 4 on MRPC" in modifications.findings(found)
     assert "MRPC (" in modifications.loss_findings(found)
-    assert modifications.sweeps({}) is None
-    low = record["again"][pipeline.WHOLE]["before"]["interval"]["validation"]["f1"][0]
+    assert modifications.pruning_curves({}) is None
+    low = record["retrained"][ALL_HEADS]["before"]["interval"]["validation"]["f1"][0]
     above = "above the baseline on MRPC." in modifications.strength_findings(found)
     assert above == (low > 0.125)
-    record["again"][PRUNED]["history"][-1]["validation"]["loss"] = 0.01
+    record["retrained"][SELECTED_HEADS]["history"][-1]["validation"]["loss"] = 0.01
     assert "ends lower with the chosen heads on MRPC (0.01 against" in modifications.loss_findings({"mrpc": record})
     assert 0 <= modifications.optimum(record) <= 4
-    assert "No run was made smaller" in modifications.findings({})
+    assert "No run was compressed" in modifications.findings({})
 
 
 def test_fine_tuning_again_does_not_go_on_from_other_heads(finished):
     """As many heads, but others, in the same folder: each training begins with its own."""
     parameters, _ = finished
     run = pipeline.open_run(parameters)
-    first, other = (pipeline.fine_tune_again(run, kept, parameters) for kept in ([[0], [1]], [[1], [0]]))
+    first, other = (pipeline.retrain(run, kept, parameters) for kept in ([[0], [1]], [[1], [0]]))
     assert first.training.history != other.training.history
-    again = pipeline.fine_tune_again(run, [[0], [1]], parameters)
+    again = pipeline.retrain(run, [[0], [1]], parameters)
     assert again.training.history == first.training.history
 
 

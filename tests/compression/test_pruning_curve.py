@@ -1,4 +1,4 @@
-"""Heads removed one after another, and their number chosen: the scores are those of the smaller models."""
+"""Heads pruned one after another, and their number selected: the scores are those of the smaller models."""
 
 import math
 from itertools import pairwise
@@ -42,27 +42,27 @@ def data():
 
 
 @pytest.mark.parametrize("kept", [[[1], [0, 1]], [[], [1]]])
-def test_what_is_heard_matters_as_in_the_smaller_model(classifier, packed, kept):
-    silenced = head_pruning.Silenced(classifier, TASK)
-    silenced.importance(Batches(packed, LABELS, batch_size=4))  # leaves nothing behind
-    silenced.keep(kept)
-    heard = silenced.importance(Batches(packed, LABELS, batch_size=4))
-    smaller = head_pruning.importance(keep_heads(classifier, kept), TASK, packed, LABELS, batch_size=4)
+def test_unmasked_heads_matter_as_in_the_smaller_model(classifier, packed, kept):
+    masked = head_pruning.MaskedHeads(classifier, TASK)
+    masked.importance(Batches(packed, LABELS, batch_size=4))  # leaves nothing behind
+    masked.keep(kept)
+    unmasked = masked.importance(Batches(packed, LABELS, batch_size=4))
+    smaller = head_pruning.head_importance(keep_heads(classifier, kept), TASK, packed, LABELS, batch_size=4)
     for layer, heads in enumerate(kept):
-        np.testing.assert_allclose(heard[layer][heads], smaller[layer], rtol=1e-4)
-        assert heard[layer].astype(bool).sum() == len(heads)
+        np.testing.assert_allclose(unmasked[layer][heads], smaller[layer], rtol=1e-4)
+        assert unmasked[layer].astype(bool).sum() == len(heads)
 
 
-@pytest.mark.parametrize("order", pruning_curve.ORDERS)
+@pytest.mark.parametrize("order", pruning_curve.PRUNING_ORDERS)
 def test_heads_go_one_after_another_until_none_is_left(classifier, packed, order):
-    silenced = head_pruning.Silenced(classifier, TASK)
+    masked = head_pruning.MaskedHeads(classifier, TASK)
     sample = Batches(packed, LABELS, batch_size=4)
-    steps = list(pruning_curve.removals(silenced, order, sample, step=1, seed=1))
+    steps = list(pruning_curve.pruning_steps(masked, order, sample, step=1, seed=1))
     assert [sum(map(len, kept)) for kept in steps] == [4, 3, 2, 1, 0]
     for more, fewer in pairwise(steps):
         assert all(set(a) >= set(b) for a, b in zip(more, fewer, strict=True))
-    assert steps == list(pruning_curve.removals(silenced, order, sample, step=1, seed=1))
-    assert [sum(map(len, kept)) for kept in pruning_curve.removals(silenced, order, sample, step=3, seed=1)] == [
+    assert steps == list(pruning_curve.pruning_steps(masked, order, sample, step=1, seed=1))
+    assert [sum(map(len, kept)) for kept in pruning_curve.pruning_steps(masked, order, sample, step=3, seed=1)] == [
         4,
         1,
         0,
@@ -70,13 +70,13 @@ def test_heads_go_one_after_another_until_none_is_left(classifier, packed, order
 
 
 def test_the_first_to_go_has_the_smallest_gradient(classifier, data, tokens):
-    points = pruning_curve.sweep(classifier, data, tokens, PARAMETERS, seeds=1, rows=ROWS)
-    scores = head_pruning.importance(classifier, TASK, tokens["train"], LABELS, batch_size=4)
-    assert next(p.kept for p in points if p.order == "gradient" and p.heads == 3) == head_pruning.weakest(scores, 1)
+    points = pruning_curve.compute_pruning_curve(classifier, data, tokens, PARAMETERS, seeds=1, rows=ROWS)
+    scores = head_pruning.head_importance(classifier, TASK, tokens["train"], LABELS, batch_size=4)
+    assert next(p.kept for p in points if p.order == "gradient" and p.heads == 3) == head_pruning.drop_lowest(scores, 1)
 
 
-def test_scores_of_a_sweep_are_those_of_the_smaller_models(classifier, data, tokens, packed):
-    points = pruning_curve.sweep(classifier, data, tokens, PARAMETERS, seeds=2, rows=8, step=2)
+def test_scores_of_a_pruning_curve_are_those_of_the_smaller_models(classifier, data, tokens, packed):
+    points = pruning_curve.compute_pruning_curve(classifier, data, tokens, PARAMETERS, seeds=2, rows=8, step=2)
     assert [(p.order, p.seed, p.heads) for p in points] == [
         (order, seed, heads)
         for order, seed in (("gradient", 0), ("gradient", 1), ("magnitude", 0), ("random", 0), ("random", 1))
@@ -87,13 +87,13 @@ def test_scores_of_a_sweep_are_those_of_the_smaller_models(classifier, data, tok
         assert evaluate(data, {"validation": logits}).metrics == point.scores
 
 
-def test_a_sweep_without_steps_is_refused(classifier, data, tokens):
+def test_a_pruning_curve_without_steps_is_refused(classifier, data, tokens):
     with pytest.raises(InputError, match="step is 0; remove 1 head or more at a time"):
-        pruning_curve.sweep(classifier, data, tokens, PARAMETERS, step=0)
+        pruning_curve.compute_pruning_curve(classifier, data, tokens, PARAMETERS, step=0)
 
 
 def test_a_trial_does_not_depend_on_the_ones_before(classifier, data, tokens):
-    gated = head_selection.Gated(classifier, data, tokens, PARAMETERS)
+    gated = head_selection.GatedTraining(classifier, data, tokens, PARAMETERS)
     first, weights = gated.train(0.01), [w.copy() for w in gated.model.get_weights()]
     gated.train(10.0)
     assert gated.train(0.01) == first
@@ -103,14 +103,16 @@ def test_a_trial_does_not_depend_on_the_ones_before(classifier, data, tokens):
 
 @pytest.mark.parametrize("epochs", [1, 5])
 def test_gates_may_travel_as_far_in_a_short_trial_as_in_a_long_one(classifier, data, tokens, epochs):
-    gated = head_selection.Gated(classifier, data, tokens, PARAMETERS.model_copy(update={"epochs": epochs}))
+    gated = head_selection.GatedTraining(classifier, data, tokens, PARAMETERS.model_copy(update={"epochs": epochs}))
     optimizer = gated.narrowed.model.optimizer
-    assert optimizer.faster * optimizer.rates(len(gated.batches) * epochs).sum() == pytest.approx(head_selection.TRAVEL)
+    assert optimizer.faster * optimizer.rates(len(gated.batches) * epochs).sum() == pytest.approx(
+        head_selection.GATE_TRAVEL
+    )
 
 
 def test_a_perfect_score_has_a_standard_error(classifier, data, tokens, monkeypatch):
     """Of the accuracy alone; a resampled metric does not vary."""
-    gated = head_selection.Gated(classifier, data, tokens, PARAMETERS)
+    gated = head_selection.GatedTraining(classifier, data, tokens, PARAMETERS)
     labels = np.arange(100) % 2
     monkeypatch.setattr(gated, "answers", lambda: (TASK, labels, labels))
     low, _ = metrics.intervals(TASK, labels, labels)["accuracy"]
@@ -118,9 +120,9 @@ def test_a_perfect_score_has_a_standard_error(classifier, data, tokens, monkeypa
 
 
 def test_the_strength_is_raised_while_it_costs_nothing(classifier, data, tokens):
-    choice = head_selection.choose_heads(classifier, data, tokens, PARAMETERS, trials=4)
+    choice = head_selection.select_heads(classifier, data, tokens, PARAMETERS, trials=4)
     strengths = [trial.strength for trial in choice.trials]
-    assert strengths[0] == pytest.approx(math.sqrt(head_selection.WEAKEST * head_selection.STRONGEST))
+    assert strengths[0] == pytest.approx(math.sqrt(head_selection.MIN_STRENGTH * head_selection.MAX_STRENGTH))
     for before, after, trial in zip(strengths, strengths[1:], choice.trials, strict=False):
         assert (after > before) == choice.enough(trial)
     assert len(set(strengths)) == 4
@@ -134,14 +136,14 @@ def test_the_fewest_heads_that_are_enough_are_chosen():
         head_selection.Trial(0.4, [[], []], 0.6),
     ]
     whole = [[0, 1], [0, 1]]
-    assert head_selection.Choice(trials, 0.8, 0.02, whole).kept == [[1], []]
-    assert head_selection.Choice(trials[-1:], 0.8, 0.02, whole).kept == whole
+    assert head_selection.Selection(trials, 0.8, 0.02, whole).kept == [[1], []]
+    assert head_selection.Selection(trials[-1:], 0.8, 0.02, whole).kept == whole
 
 
 def test_without_held_out_rows_there_is_nothing_to_choose_by(classifier, data, tokens):
     del data.splits[HELD_OUT]
     with pytest.raises(InputError, match="hold_out is 0; give the share of train"):
-        head_selection.choose_heads(classifier, data, tokens, PARAMETERS)
+        head_selection.select_heads(classifier, data, tokens, PARAMETERS)
 
 
 def test_an_open_gate_costs_what_is_set(classifier, packed):

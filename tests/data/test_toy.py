@@ -1,4 +1,4 @@
-"""The small world: the shape of GLUE, the same for a seed, and not solved by a bag of words."""
+"""The toy data: the shape of GLUE, the same for a seed, and not solved by a bag of words."""
 
 import numpy as np
 import pytest

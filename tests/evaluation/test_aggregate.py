@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bertglue.evaluation import aggregate
-from bertglue.evaluation.published_scores import published
+from bertglue.evaluation.published_scores import published_numbers
 from bertglue.files import write_json
 from bertglue.report import encoder_card, reference_runs
 from bertglue.report.pages import pretraining_gain
@@ -34,22 +34,22 @@ def run(rate=1e-3, seed=0, *, task="sst2", encoder="bundled", held_out=0.5, scor
 
 def test_the_rate_is_chosen_by_the_mean_on_what_was_held_out_not_on_validation():
     bad, good = [run(1e-3, held_out=0.6, score=0.9)] * 2, [run(1e-4, 0, held_out=0.9), run(1e-4, 1, held_out=0.5)]
-    assert aggregate.chosen_on(bad + good) == "held_out"
-    assert aggregate.best_rate(bad + good) == good
+    assert aggregate.selection_split(bad + good) == "held_out"
+    assert aggregate.best_learning_rate(bad + good) == good
 
 
 def test_without_held_out_rows_validation_chooses():
     runs = [run(1e-3, held_out=None, score=0.9), run(1e-4, held_out=None, score=0.8)]
-    assert aggregate.chosen_on(runs) == "validation"
-    assert aggregate.best_rate(runs) == runs[:1]
+    assert aggregate.selection_split(runs) == "validation"
+    assert aggregate.best_learning_rate(runs) == runs[:1]
 
 
 def test_the_standard_error_has_the_spread_of_seeds_and_the_sampling_of_examples():
     runs = [run(seed=seed, score=score, width=2 * 1.959964 * 0.03) for seed, score in enumerate((0.7, 0.8, 0.9))]
-    mean, error = aggregate.mean(runs, "validation", "accuracy")
+    mean, error = aggregate.mean_and_error(runs, "validation", "accuracy")
     assert mean == pytest.approx(0.8)
     assert error == pytest.approx((0.1**2 / 3 + 0.03**2) ** 0.5)
-    assert aggregate.mean(runs[:1], "validation", "accuracy")[1] == pytest.approx(0.03)
+    assert aggregate.mean_and_error(runs[:1], "validation", "accuracy")[1] == pytest.approx(0.03)
 
 
 def test_the_comparison_takes_the_best_rate_of_each_encoder():
@@ -65,7 +65,7 @@ def test_the_comparison_takes_the_best_rate_of_each_encoder():
     assert "ahead by more than two standard errors on MNLI, matched; MNLI, mismatched." in pretraining_gain.findings(
         [*fresh, *trained]
     )
-    tiny = published()["small_bert_test"]["tiny_2x128"]
+    tiny = published_numbers()["small_bert_test"]["tiny_2x128"]
     assert shown["BERT-Tiny, test"].tolist() == [f"{tiny[name] / 100:.3f}" for name in ("MNLI-m", "MNLI-mm")]
     assert pretraining_gain.rates_frame(trained)["0.0001"].tolist() == ["0.900 (chosen)"]
 
@@ -80,19 +80,21 @@ def test_kept_records_come_back_without_the_place_of_the_data(tmp_path):
 
 def test_the_reference_run_is_whole():
     """Three seeds and three rates of each task with both encoders, none of it tuned on validation."""
-    runs = aggregate.group(reference_runs.records(), "task", "encoder")
+    runs = aggregate.group_runs(reference_runs.records(), "task", "encoder")
     assert {task for task, _ in runs} == {"cola", "sst2", "mrpc", "qqp", "mnli", "qnli"}
-    assert {encoder for _, encoder in runs} == set(pretraining_gain.ENCODERS)
+    assert {encoder for _, encoder in runs} == set(pretraining_gain.ENCODER_TITLES)
     for same in runs.values():
         assert sorted((run["learning_rate"], run["seed"]) for run in same) == [
             (rate, seed) for rate in (1e-4, 3e-4, 1e-3) for seed in range(3)
         ]
-        assert aggregate.chosen_on(same) == "held_out"
+        assert aggregate.selection_split(same) == "held_out"
         assert all(run["source"] == "folder" and "glue_dir" not in run["parameters"] for run in same)
 
 
 def test_the_card_says_what_the_records_say():
-    assert (encoder_card.BUNDLED_FOLDER / encoder_card.NAME).read_text(encoding="utf-8") == encoder_card.render()
+    assert (encoder_card.BUNDLED_FOLDER / encoder_card.CARD_FILE).read_text(
+        encoding="utf-8"
+    ) == encoder_card.render_card()
     assert "/" not in json.dumps(encoder_card.read_pretraining_record()["environment"])
 
 
@@ -109,8 +111,10 @@ def test_the_best_rates_first_seed_is_made_smaller(tmp_path):
 
 def test_the_compressions_of_the_reference_run_are_of_its_best_rates():
     found = {record["task"]: record for record in reference_runs.compressions()}
-    assert set(found) == set(reference_runs.SMALLER)
+    assert set(found) == set(reference_runs.COMPRESSED_TASKS)
     for name, record in found.items():
-        best = aggregate.best_rate([r for r in reference_runs.records() if (r["task"], r["encoder"]) == (name, "toy")])
+        best = aggregate.best_learning_rate(
+            [r for r in reference_runs.records() if (r["task"], r["encoder"]) == (name, "toy")]
+        )
         assert (record["learning_rate"], record["source"]) == (best[0]["learning_rate"], "folder")
         assert "glue_dir" not in record["parameters"]

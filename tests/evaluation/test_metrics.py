@@ -66,8 +66,8 @@ def test_metrics_of_counts_are_those_of_rows(outputs, given):
     rows = [(rng.integers(0, outputs, 50), rng.integers(0, outputs if given == "anything" else 1, 50)) for _ in "abc"]
     matrices = np.array([sk.confusion_matrix(*row, labels=range(outputs)) for row in rows])
     for name in ("matthews", "accuracy", "f1")[: 3 if outputs == 2 else 2]:
-        expected = [metrics.FUNCTIONS[name](*row) for row in rows]
-        np.testing.assert_allclose(metrics.COUNTED[name](matrices), expected, atol=1e-12)
+        expected = [metrics.METRIC_FUNCTIONS[name](*row) for row in rows]
+        np.testing.assert_allclose(metrics.CONFUSION_METRICS[name](matrices), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("label", [0, 1])

@@ -56,7 +56,7 @@ def test_rows_drawn_several_times_count_several_times(metric):
     labels, predictions = rng.integers(0, 2, (2, 60))
     drawn = rng.multinomial(60, np.full(60, 1 / 60), size=5)
     rows = [np.repeat(np.arange(60), counts) for counts in drawn]
-    expected = [metrics.FUNCTIONS[metric](labels[r], predictions[r]) for r in rows]
+    expected = [metrics.METRIC_FUNCTIONS[metric](labels[r], predictions[r]) for r in rows]
     np.testing.assert_allclose(weighted(metric, labels, predictions, drawn), expected, atol=1e-12)
 
 

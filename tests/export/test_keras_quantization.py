@@ -1,4 +1,4 @@
-"""Classifiers in fewer bits, as Keras files: the same answers, less room, and what cannot be done is said."""
+"""Quantized classifiers, as Keras files: the same answers, less room, and what cannot be done is said."""
 
 import keras
 import numpy as np
@@ -40,7 +40,7 @@ def test_a_stored_classifier_answers_as_before(classifier, packed, tmp_path, kin
     classifier = keep_heads(classifier, heads)
     expected = classifier.predict(packed.batch(np.arange(40), LENGTH), verbose=0)
     path, whole = tmp_path / "stored.keras", tmp_path / "whole.keras"
-    keras_quantization.store(classifier, kind).save(path)
+    keras_quantization.store_in_type(classifier, kind).save(path)
     classifier.save(whole)
     facts, logits = keras_quantization.measure(path, packed)
     np.testing.assert_allclose(logits, expected, atol=tolerance)
@@ -49,9 +49,9 @@ def test_a_stored_classifier_answers_as_before(classifier, packed, tmp_path, kin
     np.testing.assert_array_equal(classifier.predict(packed.batch(np.arange(40), LENGTH), verbose=0), expected)
 
 
-@pytest.mark.parametrize("kind", keras_quantization.STORED)
+@pytest.mark.parametrize("kind", keras_quantization.STORED_TYPES)
 def test_a_folder_with_a_stored_classifier_is_read_like_a_runs(classifier, packed, tmp_path, kind):
-    save_classifier(keras_quantization.store(classifier, kind), Preprocessor(VOCABULARY, LENGTH), tmp_path)
+    save_classifier(keras_quantization.store_in_type(classifier, kind), Preprocessor(VOCABULARY, LENGTH), tmp_path)
     loaded, preprocessor = load_classifier(tmp_path)
     inputs = packed.batch(np.arange(40), LENGTH)
     np.testing.assert_allclose(
@@ -63,14 +63,17 @@ def test_a_folder_with_a_stored_classifier_is_read_like_a_runs(classifier, packe
 
 def test_the_policy_of_the_process_is_left_alone(classifier):
     before = keras.config.dtype_policy().name
-    keras_quantization.store(classifier, "bfloat16")
+    keras_quantization.store_in_type(classifier, "bfloat16")
     assert keras.config.dtype_policy().name == before
 
 
 def test_what_cannot_be_stored_is_refused(classifier):
     with pytest.raises(InputError, match="kind is 'int3'; choose from float16, bfloat16, int8"):
-        keras_quantization.store(classifier, "int3")
-    quantized = keras_quantization.store(classifier, "int8")
-    for again in (lambda: keras_quantization.store(quantized, "int8"), lambda: keep_heads(quantized, [[0], [0]])):
+        keras_quantization.store_in_type(classifier, "int3")
+    quantized = keras_quantization.store_in_type(classifier, "int8")
+    for again in (
+        lambda: keras_quantization.store_in_type(quantized, "int8"),
+        lambda: keep_heads(quantized, [[0], [0]]),
+    ):
         with pytest.raises(InputError, match="weights are 8-bit integers already; take the one that was trained"):
             again()

@@ -43,7 +43,10 @@ def classifier():
 @pytest.fixture(scope="module")
 def files(classifier, packed, tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
-    return {kind: litert.convert(classifier, folder / f"{kind}.tflite", kind, LENGTH, packed) for kind in litert.KINDS}
+    return {
+        kind: litert.convert_to_litert(classifier, folder / f"{kind}.tflite", kind, LENGTH, packed)
+        for kind in litert.LITERT_KINDS
+    }
 
 
 @pytest.mark.parametrize(
@@ -53,7 +56,7 @@ def files(classifier, packed, tmp_path_factory):
 def test_a_file_gives_the_classifiers_logits(classifier, packed, files, kind, tolerance, batch_size):
     expected = classifier.predict(packed.batch(np.arange(40), LENGTH), verbose=0)
     assert np.ptp(expected, axis=0).min() > 0.5  # there is something to tell apart
-    found = litert_runtime.Deployed(files[kind]).predict(packed, batch_size)
+    found = litert_runtime.LiteRTModel(files[kind]).predict(packed, batch_size)
     np.testing.assert_allclose(found, expected, atol=tolerance)
 
 
@@ -70,18 +73,18 @@ def test_padding_does_not_use_up_the_range_of_eight_bits():
     rows = Tokens(rng.integers(4, 60, offsets[-1]).astype("int32"), offsets, lengths, LENGTH)
     expected = classifier.predict(rows.batch(np.arange(200), LENGTH), verbose=0)
     content = {}
-    for score in (attention.HARDLY, attention.NEVER):
+    for score in (attention.PADDING_SCORE_8_BIT, attention.PADDING_SCORE):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(litert, "HARDLY", score)
             content[score] = quantized(classifier, rows, expected)
-    assert content[attention.HARDLY] < 0.5 * content[attention.NEVER]
+    assert content[attention.PADDING_SCORE_8_BIT] < 0.5 * content[attention.PADDING_SCORE]
 
 
 def quantized(classifier, rows, expected):
     """Give the mean error of a static file's logits."""
     with tempfile.TemporaryDirectory() as folder:
-        path = litert.convert(classifier, Path(folder) / "static.tflite", "int8 static", LENGTH, rows)
-        return np.abs(litert_runtime.Deployed(path).predict(rows) - expected).mean()
+        path = litert.convert_to_litert(classifier, Path(folder) / "static.tflite", "int8 static", LENGTH, rows)
+        return np.abs(litert_runtime.LiteRTModel(path).predict(rows) - expected).mean()
 
 
 def test_fewer_bits_take_less_room(files):
@@ -94,7 +97,7 @@ def test_fewer_bits_take_less_room(files):
 def test_a_file_is_measured_in_a_process_of_its_own(packed, files):
     path = files["int8 dynamic"]
     facts, logits = litert_runtime.measure(path, packed)
-    np.testing.assert_allclose(logits, litert_runtime.Deployed(path).predict(packed), atol=1e-6)
+    np.testing.assert_allclose(logits, litert_runtime.LiteRTModel(path).predict(packed), atol=1e-6)
     assert facts["bytes"] == path.stat().st_size
     assert set(facts["latency"]) == {"1", "32"}
     assert 0 < facts["latency"]["1"] < facts["latency"]["32"] < 10
@@ -111,18 +114,18 @@ def test_a_file_that_is_none_is_named(packed, tmp_path):
 
 def test_a_smaller_classifier_becomes_a_smaller_file(classifier, packed, files, tmp_path):
     smaller = keep_heads(classifier, [[1], []])
-    path = litert.convert(smaller, tmp_path / "smaller.tflite", "int8 dynamic", LENGTH)
+    path = litert.convert_to_litert(smaller, tmp_path / "smaller.tflite", "int8 dynamic", LENGTH)
     assert path.stat().st_size < files["int8 dynamic"].stat().st_size
     expected = smaller.predict(packed.batch(np.arange(40), LENGTH), verbose=0)
-    np.testing.assert_allclose(litert_runtime.Deployed(path).predict(packed), expected, atol=0.2)
+    np.testing.assert_allclose(litert_runtime.LiteRTModel(path).predict(packed), expected, atol=0.2)
 
 
 def test_what_cannot_be_converted_is_refused(classifier, packed, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="calibration has 5 rows; give 32 or more"):
-        litert.convert(classifier, tmp_path / "a.tflite", "int8 static", LENGTH, packed.take(np.arange(5)))
+        litert.convert_to_litert(classifier, tmp_path / "a.tflite", "int8 static", LENGTH, packed.take(np.arange(5)))
     with pytest.raises(InputError, match="kind is 'int4'; choose from float32"):
-        litert.convert(classifier, tmp_path / "a.tflite", "int4", LENGTH)
+        litert.convert_to_litert(classifier, tmp_path / "a.tflite", "int4", LENGTH)
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(InputError, match="Keras runs on jax, .* KERAS_BACKEND=tensorflow"):
-        litert.convert(classifier, tmp_path / "a.tflite", "float32", LENGTH)
+        litert.convert_to_litert(classifier, tmp_path / "a.tflite", "float32", LENGTH)
     assert not list(tmp_path.iterdir())

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from bertglue.data.token_ids import INPUTS
+from bertglue.data.token_ids import ENCODER_INPUTS
 from bertglue.errors import InputError
 from bertglue.models.bert import build_encoder
 
@@ -17,7 +17,7 @@ def inputs(length=6, padded=2, batch=3, seed=0):
     mask = np.ones((batch, length), "int32")
     if padded:
         ids[:, -padded:], mask[:, -padded:] = 0, 0
-    return dict(zip(INPUTS, (ids, mask, np.zeros_like(ids)), strict=True))
+    return dict(zip(ENCODER_INPUTS, (ids, mask, np.zeros_like(ids)), strict=True))
 
 
 def outputs(encoder, values):

@@ -1,4 +1,4 @@
-"""The encoder that the library brings along: whole, small, learned, and told apart from randomly initialized weights."""
+"""The encoder that the library brings along: complete, small, trained, and different from random initialization."""
 
 import h5py
 import numpy as np

@@ -19,7 +19,7 @@ from savedmodels import VOCABULARY, export_encoder, export_preprocessor, export_
 
 from bertglue import InputError, load_encoder, load_preprocessor
 from bertglue.models.bert import check_fit
-from bertglue.models.tfhub import RENAMES, rename, resolve
+from bertglue.models.tfhub import WEIGHT_RENAMES, rename, resolve
 
 SENTENCES = ["a b c.", "a", "bb cc, d? " * 6, ""]
 
@@ -83,7 +83,7 @@ def test_outputs_and_gradients_equal_the_savedmodels(model, backend, tmp_path):
 
 def test_every_rename_is_used():
     names = [name for name, _ in shapes(9, 8, 1, 2, 16, 8)]
-    assert all(any(re.search(pattern, name) for name in names) for pattern, _ in RENAMES)
+    assert all(any(re.search(pattern, name) for name in names) for pattern, _ in WEIGHT_RENAMES)
     assert len({rename(name) for name in names}) == len(names)
 
 

@@ -1,4 +1,4 @@
-"""Pre-training: the text is cleaned, the examples are BERT's, and a killed run goes on as if it had not been."""
+"""Pre-training: the text is cleaned, the examples are BERT's, and a killed run resumes as if it had not been killed."""
 
 import lzma
 import os
@@ -20,10 +20,10 @@ from bertglue.pretraining.pretrain import (
     Examples,
     Pretraining,
     Vocabulary,
-    assemble,
     build_pretrainer,
     draw_pairs,
     mask_words,
+    pack_pairs,
 )
 
 WORDS = [
@@ -130,7 +130,7 @@ def test_a_row_is_laid_out_as_bert_does():
     text = corpus()
     pairs = draw_pairs(text, 24, (0,))
     rows = np.arange(10)
-    inputs = assemble(text, pairs, rows, VOCABULARY, 24)
+    inputs = pack_pairs(text, pairs, rows, VOCABULARY, 24)
     for row in rows:
         used = inputs["input_mask"][row].sum()
         ids, types = inputs["input_word_ids"][row], inputs["input_type_ids"][row]
@@ -149,7 +149,7 @@ def test_a_row_is_laid_out_as_bert_does():
 def test_masking_hides_fifteen_in_a_hundred(whole_words):
     text = corpus(documents=2000)
     pairs = draw_pairs(text, 48, (0,))
-    inputs = assemble(text, pairs, np.arange(len(pairs)), VOCABULARY, 48)
+    inputs = pack_pairs(text, pairs, np.arange(len(pairs)), VOCABULARY, 48)
     ids = inputs["input_word_ids"]
     hidden, positions, pieces, weights = mask_words(inputs, VOCABULARY, np.random.default_rng(0), whole_words)
     chosen = weights > 0

@@ -24,7 +24,7 @@ def test_the_book_holds_what_was_run(tmp_path):
     assert (source / "intro.ipynb").exists()
     assert nbformat.read(source / "tasks/rte.ipynb", as_version=4).cells[0].source == "# RTE\n\ntext"
     assert (
-        nbformat.read(source / "compressed/rte.ipynb", as_version=4).cells[0].source.startswith("# RTE, made smaller\n")
+        nbformat.read(source / "compressed/rte.ipynb", as_version=4).cells[0].source.startswith("# RTE, compressed\n")
     )
     assert "not GLUE" in yaml.safe_load((source / "_config.yml").read_text())["html"]["announcement"]
 

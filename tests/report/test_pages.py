@@ -14,13 +14,13 @@ from paths import ROOT
 
 from bertglue import load_encoder
 from bertglue.evaluation import metrics
-from bertglue.evaluation.published_scores import COLUMNS, published
+from bertglue.evaluation.published_scores import TABLE_1_COLUMNS, published_numbers
 from bertglue.files import write_text
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.bundled import BUNDLED_FOLDER
 from bertglue.report import figures, sphinx_theme
 from bertglue.report.pages import common, contents, data, design, errata, model, results, status, viability
-from bertglue.runs.collection import Runs, gather, load
+from bertglue.runs.collection import Runs, collect_runs, load_runs
 from bertglue.tasks import TASKS
 
 
@@ -31,7 +31,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture
 def runs(place):
-    return load(place)
+    return load_runs(place)
 
 
 SHOWN = {  # everything that pages show of runs
@@ -41,7 +41,7 @@ SHOWN = {  # everything that pages show of runs
     "scores": results.scores,
     "scores_figure": results.scores_figure,
     "table_1": results.table_1,
-    **{name: lambda runs, name=name: results.curves(runs, name) for name in COLUMNS},
+    **{name: lambda runs, name=name: results.curves(runs, name) for name in TABLE_1_COLUMNS},
     "confusion_matrices": results.confusion_matrices,
     "reliability": results.reliability_diagrams,
     "calibration": results.calibration_curves,
@@ -51,8 +51,8 @@ SHOWN = {  # everything that pages show of runs
     "table_2": viability.table_2,
     "times": viability.times,
     "first_epochs": viability.first_epochs,
-    **{f"log {name}": lambda runs, name=name: viability.log(runs, name) for name in viability.SHOWN},
-    **{f"samples {name}": lambda runs, name=name: viability.samples(runs, name) for name in viability.SHOWN},
+    **{f"log {name}": lambda runs, name=name: viability.log(runs, name) for name in viability.TABLE_2_TASKS},
+    **{f"samples {name}": lambda runs, name=name: viability.samples(runs, name) for name in viability.TABLE_2_TASKS},
     "overview": data.overview,
     **{f"facts {name}": lambda runs, name=name: data.facts(runs, name) for name in TASKS},
     **{f"majority {name}": lambda runs, name=name: data.majority(runs, name) for name in TASKS},
@@ -100,7 +100,7 @@ def test_what_was_printed_stands_beside_what_was_computed(runs):
 
 def test_a_result_that_changes_changes_the_page(place, tmp_path):
     """Half right instead of three quarters: tables, sentences and answers follow."""
-    before, after = load(place), load(make_runs(tmp_path, right=0.5))
+    before, after = load_runs(place), load_runs(make_runs(tmp_path, right=0.5))
     for name in ("main_table", "scores", "table_1", "cola_table", "f1_table"):
         assert SHOWN[name](before).data != SHOWN[name](after).data
     assert results.findings(before) != results.findings(after)
@@ -111,19 +111,20 @@ def test_a_result_that_changes_changes_the_page(place, tmp_path):
 def test_missing_runs_show_as_what_became_of_them(tmp_path):
     path = make_runs(tmp_path, ["cola"])
     expected = {
-        str(tmp_path / t / "lr2e-05-seed0"): {**load(path)["cola"]["parameters"], "task": t} for t in ("rte", "mrpc")
+        str(tmp_path / t / "lr2e-05-seed0"): {**load_runs(path)["cola"]["parameters"], "task": t}
+        for t in ("rte", "mrpc")
     }
     (tmp_path / "rte").symlink_to(tmp_path / "cola")  # the record of another task
     write_text(tmp_path / "logs" / "mrpc-lr2e-05-seed0.log", "Executing\nOut of <memory>\n")
-    gather(expected, path, tmp_path / "logs")
-    runs = load(path)
-    assert "foreign (63.6)" in results.table_1(runs).data
+    collect_runs(expected, path, tmp_path / "logs")
+    runs = load_runs(path)
+    assert "mismatched (63.6)" in results.table_1(runs).data
     assert "failed (70.8)" in results.table_1(runs).data
     assert "not run (82.4)" in results.table_1(runs).data
     states = status.states(runs).data
     assert "Out of &lt;memory&gt;" in states
     assert "<memory>" not in states
-    assert "Missing: rte (foreign), mrpc (failed)" in status.summary(runs)
+    assert "Missing: rte (mismatched), mrpc (failed)" in status.summary(runs)
     assert "not GLUE" not in common.banner(runs).data
     assert contents.states(runs)["Figure", 8] == "failed"
 
@@ -154,14 +155,14 @@ def anchors(page: str) -> set[str]:
 
 
 def test_every_section_table_and_figure_of_the_report_has_a_place():
-    report = published()["report"]
+    report = published_numbers()["report"]
     listed = {kind for kind, _, _ in contents.entries() if kind != "section"}
     assert listed == {"Table 1", "Table 2", *(f"Figure {number}" for number in report["figures"])}
     assert {title for kind, title, _ in contents.entries() if kind == "section"} == set(report["sections"])
     assert {f"table_{number}" for number in contents.TABLES} == {key for key in report if key.startswith("table_")}
 
 
-PLACES = {*(place for _, _, place in contents.entries()), *contents.BEYOND.values()}
+PLACES = {*(place for _, _, place in contents.entries()), *contents.BEYOND_THE_REPORT.values()}
 
 
 @pytest.mark.parametrize("place", sorted(PLACES, key=str), ids=str)
@@ -177,8 +178,8 @@ def test_a_figure_says_its_published_number():
             if number := re.fullmatch(r"fig-(\d+)", figure.get("name", "")):
                 assert figure["caption"].startswith(f"Figure {number[1]}. ")
                 assert cell.metadata["mystnb"]["image"]["alt"]
-    for number, name in contents.CURVES.items():
-        assert name in published()["report"]["figures"][number]
+    for number, name in contents.CURVE_FIGURES.items():
+        assert name in published_numbers()["report"]["figures"][number]
 
 
 def test_every_page_of_the_book_has_a_notebook_to_open():
@@ -193,7 +194,7 @@ def test_every_page_of_the_book_has_a_notebook_to_open():
 
 
 def test_every_known_defect_has_its_evidence(runs):
-    assert set(errata.EVIDENCE) == {defect["id"] for defect in published()["known_defects"]}
+    assert set(errata.EVIDENCE) == {defect["id"] for defect in published_numbers()["known_defects"]}
     for say in errata.EVIDENCE.values():
         assert say(runs) != ""
 
@@ -210,7 +211,9 @@ def test_the_batchwise_f1_is_flat_near_what_was_printed():
     for name, share in (("MRPC", 0.684), ("QQP", 0.368)):
         values = [errata.batchwise_f1(*errata.simulated(share, right)) for right in (0.0, 0.5, 1.0)]
         assert np.ptp(values) < 0.01
-        assert values[0] == pytest.approx(published()["report"]["table_1"][name]["validation_f1"] / 100, abs=0.02)
+        assert values[0] == pytest.approx(
+            published_numbers()["report"]["table_1"][name]["validation_f1"] / 100, abs=0.02
+        )
     assert errata.always_positive(0.684) == pytest.approx(0.812, abs=1e-3)
 
 

@@ -8,7 +8,7 @@ from bertglue.errors import InputError
 from bertglue.evaluation import aggregate, metrics, significance
 from bertglue.parameters import Parameters
 from bertglue.report.pages import protocol
-from bertglue.runs.collection import Runs, gather, load
+from bertglue.runs.collection import Runs, collect_runs, load_runs
 from bertglue.runs.record import write_arrays
 from bertglue.tasks import TASKS
 
@@ -25,25 +25,25 @@ def place(tmp_path_factory):
                 where = folder / task / f"lr{rate:g}-seed{seed}"
                 write_run(where, parameters, right)
                 expected[str(where)] = parameters.model_dump()
-    gather(expected, folder / "results.json", folder / "logs")
+    collect_runs(expected, folder / "results.json", folder / "logs")
     return folder / "results.json"
 
 
 @pytest.fixture
 def runs(place):
-    return load(place)
+    return load_runs(place)
 
 
 def test_the_grid_is_counted_and_what_chooses_is_said(runs):
     said = protocol.summary(runs.records)
     assert said.startswith("12 runs: 2 tasks, 2 rates, 3 seeds.")
-    assert "chosen on validation, as the BERT paper did" in said
+    assert "selected on validation, as the BERT paper did" in said
     assert "SEEDS=" in protocol.summary([runs["rte"]])
     assert protocol.summary([]) == "No run has finished."
 
 
 def test_rates_are_set_side_by_side_and_the_better_one_is_chosen(runs):
-    shown = protocol.rates(runs.records).data
+    shown = protocol.learning_rates(runs.records).data
     assert "0.001 (chosen)" in shown
     assert "0.800 ± 0.100" in shown  # of .8, .9 and .7
     assert {task.name: runs[0]["learning_rate"] for task, runs in protocol.chosen(runs.records).items()} == {
@@ -53,7 +53,9 @@ def test_rates_are_set_side_by_side_and_the_better_one_is_chosen(runs):
 
 def test_seeds_have_their_mean_median_best_and_interval(runs):
     shown = protocol.seeds(runs.records, runs).data
-    labels, predictions = protocol.answers(runs, protocol.chosen(runs.records)[TASKS["rte"]], "validation")
+    labels, predictions = protocol.labels_and_predictions(
+        runs, protocol.chosen(runs.records)[TASKS["rte"]], "validation"
+    )
     assert predictions.shape == (3, len(labels))
     mean, low, high = significance.bootstrap("accuracy", labels, predictions)
     for value in (mean, 0.8, 0.9, 0.1):
@@ -93,10 +95,12 @@ def test_a_difference_is_judged_on_the_same_rows(runs):
     assert "0.001 against 0.0001" in shown
     same = {
         rate: of
-        for (rate,), of in aggregate.group([r for r in runs.records if r["task"] == "rte"], "learning_rate").items()
+        for (rate,), of in aggregate.group_runs(
+            [r for r in runs.records if r["task"] == "rte"], "learning_rate"
+        ).items()
     }
-    labels, ours = protocol.answers(runs, same[1e-3], "validation")
-    _, theirs = protocol.answers(runs, same[1e-4], "validation")
+    labels, ours = protocol.labels_and_predictions(runs, same[1e-3], "validation")
+    _, theirs = protocol.labels_and_predictions(runs, same[1e-4], "validation")
     gain, low, _ = significance.paired_bootstrap("accuracy", labels, theirs, ours)
     assert f"{gain:+.3f}" in shown
     assert low > 0
@@ -122,16 +126,16 @@ def test_runs_that_were_validated_on_other_rows_are_not_compared(runs, tmp_path)
         write_arrays(folder / "labels.npz", {"validation": np.arange(4) % 2 ^ number})
         write_arrays(folder / "logits.npz", {"validation": np.eye(4, 2)})
     with pytest.raises(InputError, match="the runs of rte validate on different rows; remove their folders"):
-        protocol.answers(Runs(same, place=tmp_path), same, "validation")
+        protocol.labels_and_predictions(Runs(same, place=tmp_path), same, "validation")
 
 
 def test_the_reference_run_has_its_tables():
     real = protocol.real_runs()
     assert "6 tasks, 3 rates, 3 seeds" in protocol.summary(real)
     assert "on a held-out part of train" in protocol.summary(real)
-    assert "(chosen)" in protocol.rates(real).data
+    assert "(chosen)" in protocol.learning_rates(real).data
     assert protocol.seeds(real).data.count("<tr") == 1 + sum(
         len(TASKS[name].validation) * len(TASKS[name].metrics)
         for name in ("cola", "sst2", "mrpc", "qqp", "mnli", "qnli")
     )
-    assert metrics.TITLES["matthews"] in protocol.seeds(real).data
+    assert metrics.METRIC_TITLES["matthews"] in protocol.seeds(real).data

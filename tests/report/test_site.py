@@ -94,7 +94,7 @@ def test_the_book_is_built_without_the_run_that_failed_and_make_names_it(built):
     assert not (folder / "book/_build/html/tasks/rte.html").exists()
     assert (folder / "book/_build/html/compressed/mrpc.html").exists()
     assert "of 8 on MRPC" in (folder / "book/_build/html/pages/modifications.html").read_text()
-    assert "1 of 1 were made smaller" in status
+    assert "1 of 1 were compressed" in status
 
 
 # ---------------------------------------------------------------- in a browser
@@ -118,13 +118,15 @@ def site(built):
 @pytest.fixture(scope="module")
 def chromium():
     try:
-        path = build_pdf.browser()
+        path = build_pdf.find_browser()
     except InputError as error:
         pytest.skip(str(error))
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*build_pdf.sandbox(), *build_pdf.QUIET])
+        browser = playwright.chromium.launch(
+            executable_path=path, args=[*build_pdf.sandbox(), *build_pdf.CHROMIUM_OPTIONS]
+        )
         yield browser
         browser.close()
 

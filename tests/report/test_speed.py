@@ -36,7 +36,7 @@ def test_rates_are_medians_and_ratios_those_of_the_same_turn(result):
 
 def test_what_is_kept_is_read_back_and_shown(result, tmp_path):
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{speed.BEGIN}old\n{speed.END}after\n")
+    readme.write_text(f"before\n{speed.README_BEGIN}old\n{speed.README_END}after\n")
     speed.keep(result, tmp_path / "speed.json", readme)
     assert speed.recorded(tmp_path / "speed.json") == json.loads(json.dumps(result))
     text = readme.read_text()
@@ -56,7 +56,7 @@ def test_races_that_were_not_run_anew_stay_where_nothing_else_changed(result):
 
 
 def test_the_readme_shows_the_recorded_figures():
-    assert speed.markdown(speed.recorded()) in speed.README.read_text(encoding="utf-8")
+    assert speed.markdown(speed.recorded()) in speed.README_FILE.read_text(encoding="utf-8")
 
 
 def test_growth_is_drawn_and_worded():

@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 
 from bertglue.errors import InputError
-from bertglue.evaluation.published_scores import published
+from bertglue.evaluation.published_scores import published_numbers
 from bertglue.files import write_json
 from bertglue.runs import leaderboard
 from bertglue.tasks import TASKS
 
-ROWS = {name: counts[2] for name, counts in published()["glue_examples"].items()}
+ROWS = {name: counts[2] for name, counts in published_numbers()["glue_examples"].items()}
 
 
 def write_run(folder, task, score=0.5, seed=0, short=0, best=None):
     """A finished run whose logits are random, or always answer `best`."""
     rng = np.random.default_rng(seed)
-    splits = {split: ROWS[name] - short for name, (owner, split) in leaderboard.FILES.items() if owner == task}
+    splits = {
+        split: ROWS[name] - short for name, (owner, split) in leaderboard.SUBMISSION_FILES.items() if owner == task
+    }
     logits = {split: rng.normal(2.5, 4, (rows, TASKS[task].outputs)) for split, rows in splits.items()}
     if best is not None:
         logits = {split: np.eye(TASKS[task].outputs)[np.full(len(values), best)] for split, values in logits.items()}
@@ -41,8 +43,8 @@ def lines(path, name):
 
 def test_every_file_has_the_answers_of_its_split(runs, tmp_path):
     path = tmp_path / "submission.zip"
-    leaderboard.submit(tmp_path / "runs", path)
-    leaderboard.check(path)
+    leaderboard.write_submission(tmp_path / "runs", path)
+    leaderboard.check_submission(path)
     cola = lines(path, "CoLA")
     assert cola[:3] == ["index\tprediction", *(f"{i}\t{runs['cola']['test'][i].argmax()}" for i in (0, 1))]
     assert cola[-1] == ""
@@ -59,13 +61,13 @@ def test_every_file_has_the_answers_of_its_split(runs, tmp_path):
 
 def test_the_same_answers_are_the_same_bytes(runs, tmp_path):
     for name in "ab":
-        leaderboard.submit(tmp_path / "runs", tmp_path / f"{name}.zip")
+        leaderboard.write_submission(tmp_path / "runs", tmp_path / f"{name}.zip")
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
 def test_of_several_runs_the_one_that_validates_best_answers(runs, tmp_path):
     write_run(tmp_path / "runs", "sst2", score=0.9, seed=1, best=1)
-    sources = leaderboard.submit(tmp_path / "runs", tmp_path / "submission.zip")
+    sources = leaderboard.write_submission(tmp_path / "runs", tmp_path / "submission.zip")
     assert sources["SST-2"].endswith("lr0.001-seed1")
     assert {line.split("\t")[1] for line in lines(tmp_path / "submission.zip", "SST-2")[1:-1]} == {"1"}
 
@@ -75,23 +77,23 @@ def test_a_task_without_answers_is_named_or_filled(tmp_path):
     with pytest.raises(
         InputError, match="has no answers for SST-2; run sst2 on GLUE with its test split, or give --fill"
     ):
-        leaderboard.submit(tmp_path / "runs", tmp_path / "submission.zip")
+        leaderboard.write_submission(tmp_path / "runs", tmp_path / "submission.zip")
     assert not (tmp_path / "submission.zip").exists()
-    sources = leaderboard.submit(tmp_path / "runs", tmp_path / "submission.zip", fill=True)
+    sources = leaderboard.write_submission(tmp_path / "runs", tmp_path / "submission.zip", fill=True)
     assert sources["RTE"] == "filled with the first label"
-    leaderboard.check(tmp_path / "submission.zip")
+    leaderboard.check_submission(tmp_path / "submission.zip")
 
 
 def test_rows_that_are_not_glues_are_refused(tmp_path):
     write_run(tmp_path / "runs", "cola", short=3)
     with pytest.raises(InputError, match=r"answers 1,060 rows of CoLA, and GLUE's test split has 1,063"):
-        leaderboard.submit(tmp_path / "runs", tmp_path / "submission.zip", fill=True)
+        leaderboard.write_submission(tmp_path / "runs", tmp_path / "submission.zip", fill=True)
 
 
 def test_a_damaged_file_of_logits_is_named(runs, tmp_path):
     (tmp_path / "runs/rte/lr0.001-seed0/logits.npz").write_bytes(b"PK")
     with pytest.raises(InputError, match=r"seed0/logits.npz cannot be read .*run it again"):
-        leaderboard.submit(tmp_path / "runs", tmp_path / "submission.zip")
+        leaderboard.write_submission(tmp_path / "runs", tmp_path / "submission.zip")
 
 
 @pytest.mark.parametrize(
@@ -106,11 +108,11 @@ def test_a_damaged_file_of_logits_is_named(runs, tmp_path):
 )
 def test_the_validator_finds_what_is_wrong(runs, tmp_path, name, row, line, message):
     path = tmp_path / "submission.zip"
-    leaderboard.submit(tmp_path / "runs", path)
+    leaderboard.write_submission(tmp_path / "runs", path)
     with zipfile.ZipFile(path) as archive:
         texts = {member: archive.read(member).decode() for member in archive.namelist()}
     changed = texts[f"{name}.tsv"].split("\n")
     changed[row] = line
     leaderboard.write_zip(path, {**texts, f"{name}.tsv": "\n".join(changed)})
     with pytest.raises(InputError, match=message):
-        leaderboard.check(path)
+        leaderboard.check_submission(path)

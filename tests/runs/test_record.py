@@ -14,7 +14,7 @@ from bertglue.parameters import Parameters
 from bertglue.report import tables
 from bertglue.runs import record as run_record
 from bertglue.runs import statistics
-from bertglue.runs.text_samples import TEXTS, read_excerpts
+from bertglue.runs.text_samples import TEXTS_FILE, read_text_samples
 from bertglue.tasks import TASKS
 
 
@@ -43,9 +43,9 @@ def test_record_survives_the_disk(mnli):
     folder, record = mnli
     assert run_record.read_record(folder / "record.json") == json.loads(json.dumps(record))
     assert {file.name for file in folder.iterdir()} == {"record.json", "logits.npz", "labels.npz", "texts.json"}
-    labels = run_record.read_arrays(folder / run_record.LABELS)
+    labels = run_record.read_arrays(folder / run_record.LABELS_FILE)
     assert set(labels) == {"validation_matched", "validation_mismatched", "ax"}  # those of test are withheld
-    assert set(run_record.read_arrays(folder / run_record.LOGITS)) == {*labels, "test_matched", "test_mismatched"}
+    assert set(run_record.read_arrays(folder / run_record.LOGITS_FILE)) == {*labels, "test_matched", "test_mismatched"}
 
 
 def test_no_text_of_a_data_set_is_in_a_record(mnli):
@@ -78,15 +78,15 @@ def test_labels_and_lengths_are_counted():
 
 
 def test_the_hardest_rows_are_those_that_are_answered_wrongly(mnli):
-    hardest = read_excerpts(mnli[0])["hardest"]["validation_matched"]
+    hardest = read_text_samples(mnli[0])["hardest"]["validation_matched"]
     assert all(row["label"] != row["prediction"] for row in hardest)
     assert hardest[0]["premise"].endswith(f"premise {int(0.75 * ROWS)}")
 
 
 def test_a_run_without_texts_has_none_to_show(tmp_path):
     path = make_runs(tmp_path, ["rte"])
-    (tmp_path / "rte/lr2e-05-seed0" / TEXTS).unlink()
-    assert read_excerpts(tmp_path / "rte/lr2e-05-seed0") == {}
+    (tmp_path / "rte/lr2e-05-seed0" / TEXTS_FILE).unlink()
+    assert read_text_samples(tmp_path / "rte/lr2e-05-seed0") == {}
     assert path.exists()
 
 

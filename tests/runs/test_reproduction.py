@@ -8,11 +8,11 @@ from made_runs import write_run
 from typer.testing import CliRunner
 
 from bertglue import cli
-from bertglue.environment import THREADS
+from bertglue.environment import THREADS_VARIABLE
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
 from bertglue.runs import reproduction
-from bertglue.runs.record import RECORD
+from bertglue.runs.record import RECORD_FILE
 
 PARAMETERS = Parameters(task="rte", epochs=2, learning_rate=1e-3, seed=3, glue_dir="/data/glue")
 
@@ -26,7 +26,7 @@ def run(tmp_path):
 def test_the_recipe_is_that_of_the_record_but_for_the_folder(run, tmp_path):
     recipe = reproduction.recipe(run, tmp_path / "again")
     assert recipe == PARAMETERS.model_copy(update={"run_dir": str(tmp_path / "again")})
-    assert reproduction.threads(run) == (int(os.environ.get(THREADS, 0)) or os.cpu_count())
+    assert reproduction.threads(run) == (int(os.environ.get(THREADS_VARIABLE, 0)) or os.cpu_count())
 
 
 def test_the_same_answers_are_the_same_to_the_bit(run, tmp_path):
@@ -39,7 +39,7 @@ def test_the_same_answers_are_the_same_to_the_bit(run, tmp_path):
 
 def test_other_answers_and_circumstances_are_told(run, tmp_path):
     write_run(tmp_path / "again", PARAMETERS, right=0.5)
-    path = tmp_path / "again" / RECORD
+    path = tmp_path / "again" / RECORD_FILE
     record = json.loads(path.read_text())
     record["environment"]["versions"]["keras"] = "0.1"
     path.write_text(json.dumps(record))
@@ -65,10 +65,10 @@ def test_the_command_repeats_compares_and_ends_with_an_error_where_a_score_diffe
     asked = []
 
     def execute(parameters):
-        asked.append((parameters, os.environ[THREADS]))
+        asked.append((parameters, os.environ[THREADS_VARIABLE]))
         write_run(tmp_path / "again", parameters, right)
 
-    monkeypatch.setenv(THREADS, "7")  # is put back afterwards
+    monkeypatch.setenv(THREADS_VARIABLE, "7")  # is put back afterwards
     monkeypatch.setattr(cli, "execute", execute)
     shown = CliRunner().invoke(cli.app, ["reproduce", str(run), "--output", str(tmp_path / "again")])
     assert asked[0][0].seed == 3

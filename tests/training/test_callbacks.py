@@ -1,11 +1,11 @@
-"""After each epoch: a killed run goes on as if it had not been, the best weights are kept, and stopping early stops."""
+"""After each epoch: a killed run resumes, the best weights are kept, and early stopping stops."""
 
 import numpy as np
 import pytest
 from small_run import Run
 
 from bertglue.errors import InputError
-from bertglue.runs.record import RESUME
+from bertglue.runs.record import RESUME_FILE
 from bertglue.training import callbacks
 
 
@@ -16,7 +16,7 @@ def test_the_curve_within_an_epoch_adds_up_to_the_epoch(tiny_config, tmp_path, b
     steps = -(-rows // batch_size)
     ends = np.array([point["step"] for point in training.curve])
     assert ends[-1] == 2 * steps
-    assert len(ends) == 2 * min(steps, callbacks.POINTS)
+    assert len(ends) == 2 * min(steps, callbacks.CURVE_POINTS_PER_EPOCH)
     seen = np.minimum((ends - 1) % steps * batch_size + batch_size, rows) + rows * ((ends - 1) // steps)
     weights = np.diff(seen, prepend=0)
     assert weights.sum() == 2 * rows
@@ -88,7 +88,7 @@ def test_patience_ends_a_run_that_gets_no_better(tiny_config, tmp_path):
 def test_a_state_of_another_run_or_a_damaged_one_is_not_used(tiny_config, tmp_path, capsys, damage):
     Run(tmp_path, tiny_config, epochs=2).train()
     if damage == "cut short":
-        (tmp_path / RESUME).write_bytes((tmp_path / RESUME).read_bytes()[:500])
+        (tmp_path / RESUME_FILE).write_bytes((tmp_path / RESUME_FILE).read_bytes()[:500])
     rate = 0.01 if damage == "other rate" else 0.02
     training = Run(tmp_path, tiny_config, epochs=2, learning_rate=rate).train()
     assert len(training.seconds) == 2

@@ -15,7 +15,7 @@ from bertglue.training import tracking
 def read_events(folder):
     """Read the scalars of TensorBoard's files, {(name, step): value}."""
     found = {}
-    for path in sorted((folder / tracking.TENSORBOARD).glob("events.*")):
+    for path in sorted((folder / tracking.TENSORBOARD_FOLDER).glob("events.*")):
         for record in tf.data.TFRecordDataset(str(path)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for value in event.summary.value:

@@ -9,7 +9,7 @@ from bertglue.models.classifier import build_classifier
 from bertglue.parameters import Parameters
 from bertglue.tasks import TASKS
 from bertglue.training.finetune import fit, prepare
-from bertglue.training.used_embeddings import WORDS, Narrowed
+from bertglue.training.used_embeddings import WORD_EMBEDDINGS, UsedEmbeddingsModel
 
 
 def test_all_weights_come_out_as_without_narrowing(tiny_config):
@@ -19,7 +19,7 @@ def test_all_weights_come_out_as_without_narrowing(tiny_config):
     weights = []
     for narrow in (False, True):
         classifier = build_classifier(build_encoder(tiny_config, seed=1), 2, dropout=0)
-        narrowed = Narrowed(classifier, packed)
+        narrowed = UsedEmbeddingsModel(classifier, packed)
         model = narrowed.model if narrow else classifier
         prepare(model, TASKS["sst2"], parameters, steps=9)
         fit(model, Batches(packed, ids[::5] % 2, batch_size=4, seed=0), epochs=2)
@@ -29,6 +29,9 @@ def test_all_weights_come_out_as_without_narrowing(tiny_config):
         weights.append({v.path: v.numpy() for v in classifier.trainable_variables})
     for path, value in weights[0].items():
         np.testing.assert_allclose(weights[1][path], value, rtol=1e-3, atol=1e-5, err_msg=path)
-    unused = weights[1][f"{WORDS}/embeddings"][8] / build_encoder(tiny_config, seed=1).get_layer(WORDS).embeddings[8]
+    unused = (
+        weights[1][f"{WORD_EMBEDDINGS}/embeddings"][8]
+        / build_encoder(tiny_config, seed=1).get_layer(WORD_EMBEDDINGS).embeddings[8]
+    )
     rates = np.array([1, 8 / 9, 7 / 9, 6 / 9, 5 / 9, 4 / 9]) * 0.05  # after a warm-up of one step
     np.testing.assert_allclose(unused, np.prod(1 - 0.5 * rates), rtol=1e-5)

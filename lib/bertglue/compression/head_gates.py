@@ -11,15 +11,15 @@ import numpy as np
 from keras import layers, ops
 
 from bertglue.models.attention import MultiHeadAttention
-from bertglue.models.heads import OUTPUT, attention_of, count_heads, keep_heads, rebuild
-from bertglue.training.optimizer import FAST
+from bertglue.models.heads import OUTPUT_KERNEL, attention_of, count_heads, keep_heads, rebuild
+from bertglue.training.optimizer import GATE_WEIGHT
 
-TEMPERATURE, LOW, HIGH = 2 / 3, -0.1, 1.1  # of the hard-concrete distribution, as in the papers
-OPEN = 2.0  # log alpha of a gate at the start: open with a probability of 0.98
+TEMPERATURE, STRETCH_LOW, STRETCH_HIGH = 2 / 3, -0.1, 1.1  # of the hard-concrete distribution, as in the papers
+INITIAL_LOG_ALPHA = 2.0  # log alpha of a gate at the start: open with a probability of 0.98
 
 
 class HeadGates(layers.Layer):
-    """Give a gate in 0..1 for each head [heads]: drawn in training, settled elsewhere.
+    """Compute a gate in 0..1 for each head [heads]: sampled in training, deterministic elsewhere.
 
     Its loss is `strength` times the expected number of gates that are not zero.
     """
@@ -31,7 +31,9 @@ class HeadGates(layers.Layer):
 
     def build(self, shape):
         constant = keras.initializers.Constant
-        self.log_alpha = self.add_weight(shape=(self.heads,), initializer=constant(OPEN), name=FAST, dtype="float32")
+        self.log_alpha = self.add_weight(
+            shape=(self.heads,), initializer=constant(INITIAL_LOG_ALPHA), name=GATE_WEIGHT, dtype="float32"
+        )
         self.push = self.add_weight(
             shape=(), initializer=constant(self.strength), trainable=False, name="strength", dtype="float32"
         )
@@ -45,15 +47,15 @@ class HeadGates(layers.Layer):
         return ops.cast(stretch(ops.sigmoid((noise + self.log_alpha) / TEMPERATURE)), self.compute_dtype)
 
     def settled(self):
-        """Give the gates without chance."""
+        """Return the deterministic gates."""
         return stretch(ops.sigmoid(self.log_alpha))
 
     def open_probability(self):
-        return ops.sigmoid(self.log_alpha - TEMPERATURE * float(np.log(-LOW / HIGH)))
+        return ops.sigmoid(self.log_alpha - TEMPERATURE * float(np.log(-STRETCH_LOW / STRETCH_HIGH)))
 
 
 def stretch(sample):
-    return ops.clip(sample * (HIGH - LOW) + LOW, 0.0, 1.0)
+    return ops.clip(sample * (STRETCH_HIGH - STRETCH_LOW) + STRETCH_LOW, 0.0, 1.0)
 
 
 @keras.saving.register_keras_serializable("bertglue")
@@ -100,12 +102,12 @@ def set_strength(model: keras.Model, strength: float) -> None:
 
 
 def open_heads(model: keras.Model) -> list[list[int]]:
-    """Give the heads of each layer whose gate is not zero."""
+    """Return the heads of each layer whose gate is not zero."""
     return [np.flatnonzero(gate > 0).tolist() for gate in settled_gates(model)]
 
 
 def settled_gates(model: keras.Model) -> list[np.ndarray]:
-    """Give the gates of each layer, without chance; a layer without heads has none."""
+    """Return the deterministic gates of each layer; a layer without heads has none."""
     return [
         ops.convert_to_numpy(layer.gates.settled()) if isinstance(layer, GatedAttention) else np.zeros(0, "float32")
         for layer in model.get_layer("encoder").layers
@@ -117,7 +119,7 @@ def without_gates(model: keras.Model) -> keras.Model:
     """Build the classifier that a gated one has become: closed heads are gone, half-open ones scaled for good."""
     whole, gates = rebuild(model, [range(heads) for heads in count_heads(model)]), settled_gates(model)
     for variable in whole.get_layer("encoder").trainable_variables:
-        if variable.path.endswith(OUTPUT):
+        if variable.path.endswith(OUTPUT_KERNEL):
             gate = gates[attention_of(variable.path)]
             variable.assign(np.array(variable) * gate[:, None, None])
     return keep_heads(whole, open_heads(model))

@@ -15,7 +15,7 @@ from keras import ops
 from bertglue.data.batches import Batches
 from bertglue.data.token_ids import Tokens
 from bertglue.errors import InputError
-from bertglue.models.heads import OUTPUT, Heads, attention_of, count_heads, heads_axis, rebuild
+from bertglue.models.heads import OUTPUT_KERNEL, Heads, attention_of, count_heads, heads_axis, rebuild
 from bertglue.tasks import Task
 from bertglue.training.finetune import compile_classifier, fit
 
@@ -29,7 +29,7 @@ class GateGradients(keras.optimizers.Optimizer):
     def build(self, variables):
         if not self.built:
             super().build(variables)
-            self.outputs = {i: v.path for i, v in enumerate(variables) if v.path.endswith(OUTPUT)}
+            self.outputs = {i: v.path for i, v in enumerate(variables) if v.path.endswith(OUTPUT_KERNEL)}
             heads = {i: (variables[i].shape[0],) for i in self.outputs}
             self.sums = {i: self.add_variable(shape, "zeros", name=f"gates_{i}") for i, shape in heads.items()}
 
@@ -40,10 +40,10 @@ class GateGradients(keras.optimizers.Optimizer):
             self.assign_add(self.sums[index], ops.abs(inner))
 
 
-class Silenced:
-    """A copy of a classifier, without dropout, whose heads can be silenced and heard again.
+class MaskedHeads:
+    """A copy of a classifier, without dropout, whose heads can be masked and unmasked.
 
-    A silenced head has its part of the output kernel at zero, which gives the outputs of a model without that head.
+    A masked head has its part of the output kernel at zero, so that the outputs are those of a model without it.
     """
 
     def __init__(self, classifier: keras.Model, task: Task):
@@ -52,19 +52,19 @@ class Silenced:
         self.gates = GateGradients()
         self.gates.build(self.model.trainable_variables)
         compile_classifier(self.model, task, self.gates)
-        outputs = [v for v in self.model.trainable_variables if v.path.endswith(OUTPUT)]
+        outputs = [v for v in self.model.trainable_variables if v.path.endswith(OUTPUT_KERNEL)]
         self.outputs = {attention_of(v.path): (v, np.array(v)) for v in outputs}
 
     def keep(self, kept: Heads) -> None:
-        """Let the given heads of each layer be heard, and no others."""
+        """Unmask the given heads of each layer, and mask the others."""
         for layer, (variable, value) in self.outputs.items():
-            heard = np.isin(np.arange(len(value)), list(kept[layer]))
-            variable.assign(value * heard[:, None, None])
+            unmasked = np.isin(np.arange(len(value)), list(kept[layer]))
+            variable.assign(value * unmasked[:, None, None])
 
     def importance(self, batches: Batches) -> list[np.ndarray]:
         """Score the heads of each layer: the sum over batches of a gate's absolute gradient, each layer's at norm one.
 
-        A silenced head scores zero.
+        A masked head scores zero.
         """
         for total in self.gates.sums.values():
             total.assign(np.zeros(total.shape, "float32"))
@@ -74,14 +74,14 @@ class Silenced:
         return [layer / max(np.linalg.norm(layer), 1e-12) for layer in layers]
 
 
-def importance(
+def head_importance(
     classifier: keras.Model, task: Task, tokens: Tokens, labels, *, batch_size: int = 32, lengths=()
 ) -> list[np.ndarray]:
     """Score the heads of each layer by the gradient of a gate, over all rows."""
-    return Silenced(classifier, task).importance(Batches(tokens, labels, batch_size=batch_size, lengths=lengths))
+    return MaskedHeads(classifier, task).importance(Batches(tokens, labels, batch_size=batch_size, lengths=lengths))
 
 
-def magnitude(classifier: keras.Model) -> list[np.ndarray]:
+def head_magnitude(classifier: keras.Model) -> list[np.ndarray]:
     """Score the heads of each layer by the norm of their weights."""
     encoder = classifier.get_layer("encoder")
     scores = []
@@ -95,8 +95,8 @@ def magnitude(classifier: keras.Model) -> list[np.ndarray]:
     return scores
 
 
-def weakest(scores: Sequence[np.ndarray], number: int) -> list[list[int]]:
-    """Give the heads of each layer that are left when the `number` with the lowest scores are gone."""
+def drop_lowest(scores: Sequence[np.ndarray], number: int) -> list[list[int]]:
+    """Return the heads of each layer that are left when the `number` with the lowest scores are dropped."""
     ranked = sorted((score, layer, head) for layer, row in enumerate(scores) for head, score in enumerate(row))
     if not 0 <= number <= len(ranked):
         raise InputError(f"{number} heads cannot be removed; the encoder has {len(ranked)}")

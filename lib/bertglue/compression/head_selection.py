@@ -20,16 +20,16 @@ from bertglue.data.token_ids import Tokens
 from bertglue.devices import batch_lengths
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
-from bertglue.evaluation.aggregate import SIGMAS
+from bertglue.evaluation.aggregate import ERRORS_PER_INTERVAL
 from bertglue.models.predict import predict_splits
 from bertglue.parameters import Parameters
 from bertglue.tasks import Task
 from bertglue.training.checkpoint import assign
 from bertglue.training.finetune import fit, prepare
-from bertglue.training.used_embeddings import Narrowed
+from bertglue.training.used_embeddings import UsedEmbeddingsModel
 
-WEAKEST, STRONGEST = 1e-3, 1.0  # strengths to search between; at the latter every gate closes
-TRAVEL = 24.0  # how far a gate's log alpha may move in a trial, of any length; from open to closed it is 4.4
+MIN_STRENGTH, MAX_STRENGTH = 1e-3, 1.0  # strengths to search between; at the latter every gate closes
+GATE_TRAVEL = 24.0  # how far a gate's log alpha may move in a trial, of any length; from open to closed it is 4.4
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selection:
     """The trials in the order of the search; `reference` is the score after the same training without a push, and
     `error` its standard error."""
 
@@ -60,18 +60,18 @@ class Choice:
 
     @property
     def kept(self) -> list[list[int]]:
-        """Give the fewest heads that were enough; all of them where none were."""
+        """Return the fewest heads within one standard error of the reference; all of them where no trial is."""
         good = [trial for trial in self.trials if self.enough(trial)]
         return min(good, key=lambda trial: (trial.heads, -trial.score)).kept if good else self.whole
 
 
-class Gated:
+class GatedTraining:
     """A classifier with gates, which is trained from the same start again and again."""
 
     def __init__(self, classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters):
         self.model, self.data, self.tokens, self.parameters = add_gates(classifier, 0.0), data, tokens, parameters
         self.whole = open_heads(self.model)
-        self.narrowed = Narrowed(self.model, tokens["train"])
+        self.narrowed = UsedEmbeddingsModel(self.model, tokens["train"])
         lengths = batch_lengths(parameters)
         self.batches = Batches(
             tokens["train"],
@@ -83,7 +83,7 @@ class Gated:
         trained = self.narrowed.model
         steps = len(self.batches) * parameters.epochs
         prepare(trained, data.task, parameters, steps)
-        trained.optimizer.faster = TRAVEL / trained.optimizer.rates(steps).sum()
+        trained.optimizer.faster = GATE_TRAVEL / trained.optimizer.rates(steps).sum()
         self.variables = [*trained.variables, *trained.optimizer.variables]
         self.start = [np.array(v) for v in self.variables]  # copies: JAX gives the memory of what it trains away
 
@@ -93,38 +93,38 @@ class Gated:
         set_strength(self.model, strength)
         fit(self.narrowed.model, self.batches, epochs=self.parameters.epochs)
         self.narrowed.publish()
-        scores = metrics.scores(*self.answers())
+        scores = metrics.scores(*self.labels_and_predictions())
         return Trial(strength, open_heads(self.model), fmean(scores.values()))
 
-    def answers(self) -> tuple[Task, np.ndarray, np.ndarray]:
-        """Give the task, and the labels and predictions [rows] of the held-out rows, without the closed heads."""
+    def labels_and_predictions(self) -> tuple[Task, np.ndarray, np.ndarray]:
+        """Return the task, and the labels and predictions [rows] of the held-out rows, without the closed heads."""
         logits = predict_splits(self.model, self.tokens, [HELD_OUT], self.parameters)[HELD_OUT]
-        return self.data.task, self.data[HELD_OUT].labels, metrics.decide(self.data.task, logits)
+        return self.data.task, self.data[HELD_OUT].labels, metrics.predictions_of(self.data.task, logits)
 
     def error(self) -> float:
-        """Give the standard error of the mean metric on the held-out rows, downwards.
+        """Return the standard error of the mean metric on the held-out rows, downwards.
 
         A resampled metric has none where every row is right; the accuracy beside it has.
         """
-        answers = self.answers()
+        answers = self.labels_and_predictions()
         scores, intervals = metrics.scores(*answers), metrics.intervals(*answers)
-        below = [2 * (scores[name] - low) / SIGMAS for name, (low, _) in intervals.items()]
+        below = [2 * (scores[name] - low) / ERRORS_PER_INTERVAL for name, (low, _) in intervals.items()]
         return fmean([error for error in below if error > 0] or [0.0])
 
 
-def choose_heads(
+def select_heads(
     classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters, trials: int = 5
-) -> Choice:
+) -> Selection:
     """Search the strength that closes most gates at no loss; `parameters.epochs` is the length of each trial.
 
-    `classifier` must have been trained without the held-out rows. Validation is not looked at.
+    `classifier` must have been trained without the held-out rows. Validation is not used for selection.
     """
     if HELD_OUT not in data.splits:
         raise InputError("hold_out is 0; give the share of train by which the number of heads is chosen, such as 0.1")
-    gated = Gated(classifier, data, tokens, parameters)
+    gated = GatedTraining(classifier, data, tokens, parameters)
     reference, error = gated.train(0.0).score, gated.error()  # after the same training, with every gate open
-    choice = Choice([], reference, error, gated.whole)
-    weak, strong = math.log(WEAKEST), math.log(STRONGEST)
+    choice = Selection([], reference, error, gated.whole)
+    weak, strong = math.log(MIN_STRENGTH), math.log(MAX_STRENGTH)
     for _ in range(trials):
         strength = math.exp((weak + strong) / 2)
         trial = gated.train(strength)

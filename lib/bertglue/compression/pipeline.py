@@ -1,4 +1,4 @@
-"""A finished run made smaller: heads removed, fine-tuned again, written as files, each of them measured."""
+"""Compress a finished run: prune heads, retrain, export as files, and measure each of them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from bertglue import environment
-from bertglue.compression.head_selection import Choice, choose_heads
-from bertglue.compression.pruning_curve import Point, sweep
+from bertglue.compression.head_selection import Selection, select_heads
+from bertglue.compression.pruning_curve import CurvePoint, compute_pruning_curve
 from bertglue.data.dataset import HELD_OUT, Data
 from bertglue.data.loading import load_data
 from bertglue.data.token_ids import Tokens
@@ -19,26 +19,24 @@ from bertglue.errors import InputError
 from bertglue.evaluation import metrics
 from bertglue.evaluation.evaluate import Scores, evaluate
 from bertglue.export import keras_quantization, litert_runtime
-from bertglue.export.litert import KINDS, convert
+from bertglue.export.litert import LITERT_KINDS, convert_to_litert
 from bertglue.files import write_json
 from bertglue.models.heads import count_heads, keep_heads
 from bertglue.models.predict import predict_splits
 from bertglue.models.preprocessor import Preprocessor, tokenize_data
 from bertglue.models.saved_classifier import load_classifier
 from bertglue.parameters import CompressionParameters, Parameters
-from bertglue.runs import record as run_record
-from bertglue.runs.record import COMPRESSION, RECORD, read_record
+from bertglue.runs.record import COMPRESSION_FILE, RECORD_FILE, read_record
 from bertglue.tasks import get_task
-from bertglue.training.callbacks import Training
+from bertglue.training.callbacks import TrainingResult
 from bertglue.training.finetune import train
 
-WHOLE, PRUNED = run_record.WHOLE, run_record.PRUNED  # which pages know as well
-CALIBRATION = 64  # rows of train that static ranges are taken from
-BY_KERAS = "{}, Keras"  # the kind of a file that Keras wrote and runs
+CALIBRATION_ROWS = 64  # rows of train that static ranges are taken from
+KERAS_KIND = "{}, Keras"  # the kind of a file that Keras wrote and runs
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedRun:
     """A finished run, opened again: its record and recipe, its rows, its classifier."""
 
     record: dict
@@ -54,7 +52,7 @@ class Finished:
         return [list(range(heads)) for heads in count_heads(self.classifier)]
 
     def few(self, rows: int | None) -> tuple[Data, dict[str, Tokens]]:
-        """Give the data with some rows of train alone; with all of them where `rows` is None."""
+        """Return the data with some rows of train alone; with all of them where `rows` is None."""
         if rows is None:
             return self.data, self.tokens
         chosen = np.sort(np.random.default_rng(self.recipe.seed).permutation(len(self.data["train"]))[:rows])
@@ -65,14 +63,14 @@ class Finished:
 
 def recipe_of(parameters: CompressionParameters) -> Parameters:
     """Read how the run to compress was trained."""
-    record = read_record(Path(parameters.run_dir) / RECORD)
+    record = read_record(Path(parameters.run_dir) / RECORD_FILE)
     given = {"run_dir": parameters.output_dir, "cache_dir": parameters.cache_dir}
     if parameters.glue_dir:
         given["glue_dir"] = parameters.glue_dir
     return Parameters.check({**record["parameters"], **given})
 
 
-def open_run(parameters: CompressionParameters) -> Finished:
+def open_run(parameters: CompressionParameters) -> FinishedRun:
     """Open a finished run that held a part of train out; its number of heads is chosen by that part."""
     recipe = recipe_of(parameters)
     if not recipe.hold_out:
@@ -82,73 +80,73 @@ def open_run(parameters: CompressionParameters) -> Finished:
     if not any(count_heads(classifier)):
         raise InputError(f"{parameters.run_dir} holds a classifier without heads; there is none to remove")
     tokens = tokenize_data(data, preprocessor, recipe.cache_dir)
-    record = read_record(Path(parameters.run_dir) / RECORD)
-    return Finished(record, recipe, data, tokens, classifier, preprocessor)
+    record = read_record(Path(parameters.run_dir) / RECORD_FILE)
+    return FinishedRun(record, recipe, data, tokens, classifier, preprocessor)
 
 
-def remove_heads(run: Finished, parameters: CompressionParameters) -> list[Point]:
-    """Score validation as heads go, in three orders."""
-    return sweep(
+def measure_pruning(run: FinishedRun, parameters: CompressionParameters) -> list[CurvePoint]:
+    """Compute the pruning curves: validation scores as heads are pruned, in three orders."""
+    return compute_pruning_curve(
         run.classifier, run.data, run.tokens, run.recipe,
         seeds=parameters.sweep_seeds, rows=parameters.sweep_rows, step=parameters.sweep_step,
     )  # fmt: skip
 
 
-def choose(run: Finished, parameters: CompressionParameters) -> Choice:
+def select(run: FinishedRun, parameters: CompressionParameters) -> Selection:
     """Choose the heads by the held-out rows."""
     data, tokens = run.few(parameters.trial_rows)
     recipe = run.recipe.model_copy(update={"epochs": parameters.trial_epochs})
-    return choose_heads(run.classifier, data, tokens, recipe, trials=parameters.trials)
+    return select_heads(run.classifier, data, tokens, recipe, trials=parameters.trials)
 
 
 @dataclass(frozen=True)
-class Again:
-    """A classifier with some heads: its scores as it is, and after it was fine-tuned again."""
+class Retrained:
+    """A classifier with some heads: its scores after pruning, and after retraining."""
 
     kept: list[list[int]]
     before: Scores
     classifier: keras.Model
-    training: Training
+    training: TrainingResult
     after: Scores
 
 
-def fine_tune_again(run: Finished, kept: list[list[int]], parameters: CompressionParameters) -> Again:
+def retrain(run: FinishedRun, kept: list[list[int]], parameters: CompressionParameters) -> Retrained:
     """Fine-tune the classifier with the given heads alone for some more epochs, by the recipe of its run."""
     classifier = keep_heads(run.classifier, kept)
     logits = predict_splits(classifier, run.tokens, [HELD_OUT, *run.data.task.validation], run.recipe)
     before = evaluate(run.data, logits)
-    # a state to go on from does not say which heads and weights it began with, so none is left behind
+    # a checkpoint does not record which heads and weights it began with, so none is left behind
     with tempfile.TemporaryDirectory() as folder:
         recipe = run.recipe.model_copy(update={"epochs": parameters.retrain_epochs, "run_dir": folder})
         training = train(classifier, run.data, run.tokens, recipe)
     losses = {s: {"loss": metrics.loss(run.data.task, run.data[s].labels, logits[s])} for s in logits}
     training.history.insert(0, {"epoch": 0, **losses})
-    return Again(kept, before, classifier, training, evaluate(run.data, training.logits))
+    return Retrained(kept, before, classifier, training, evaluate(run.data, training.logits))
 
 
-def write_files(run: Finished, models: dict[str, keras.Model], parameters: CompressionParameters) -> list[dict]:
+def write_files(run: FinishedRun, models: dict[str, keras.Model], parameters: CompressionParameters) -> list[dict]:
     """Write each model as LiteRT files, and the first as Keras files too; measure them by running them over all of
     validation."""
     folder, rows = Path(parameters.output_dir), []
     folder.mkdir(parents=True, exist_ok=True)
-    sample = run.tokens["train"].take(np.arange(min(CALIBRATION, len(run.tokens["train"]))))
+    sample = run.tokens["train"].take(np.arange(min(CALIBRATION_ROWS, len(run.tokens["train"]))))
     for name, model in models.items():
-        for kind in KINDS:
+        for kind in LITERT_KINDS:
             path = folder / f"{name}-{kind}.tflite".replace(" ", "-")
-            convert(model, path, kind, run.recipe.max_length, sample)
+            convert_to_litert(model, path, kind, run.recipe.max_length, sample)
             rows.append({"model": name, "kind": kind, **measured(run, path, litert_runtime.measure)})
     name, model = next(iter(models.items()))
     for kind in parameters.keras_kinds:
         path = folder / f"{name}-{kind}.keras".replace(" ", "-")
-        keras_quantization.store(model, kind).save(path)
-        rows.append({"model": name, "kind": BY_KERAS.format(kind), **measured(run, path, keras_quantization.measure)})
+        keras_quantization.store_in_type(model, kind).save(path)
+        rows.append({"model": name, "kind": KERAS_KIND.format(kind), **measured(run, path, keras_quantization.measure)})
     for row in rows:
         size, latency = row["bytes"] / 1e6, 1000 * row["latency"]["1"]
         print(f"{row['model']}, {row['kind']}: {size:.2f} MB, {latency:.2f} ms a row", flush=True)
     return rows
 
 
-def measured(run: Finished, path: Path, measure) -> dict:
+def measured(run: FinishedRun, path: Path, measure) -> dict:
     """Run a file over every validation split; give what was measured, and its scores."""
     row = {"file": path.name, "metrics": {}, "interval": {}}
     for split in run.data.task.validation:
@@ -161,8 +159,8 @@ def measured(run: Finished, path: Path, measure) -> dict:
 
 
 def write_compression(
-    run: Finished, parameters: CompressionParameters, points: list[Point], choice: Choice, again: dict[str, Again],
-    files: list[dict],
+    run: FinishedRun, parameters: CompressionParameters, points: list[CurvePoint], selection: Selection,
+    retrained: dict[str, Retrained], files: list[dict],
 ) -> Path:  # fmt: skip
     """Write all that was found as `compression.json`."""
     keys = ("task", "source", "encoder", "seed", "learning_rate", "examples", "baseline")
@@ -170,22 +168,22 @@ def write_compression(
         **{key: run.record[key] for key in keys},
         "epochs": run.recipe.epochs,
         "heads": count_heads(run.classifier),
-        "sweep": [{**asdict(point), "heads": point.heads} for point in points],
-        "choice": {
-            "reference": choice.reference,
-            "error": choice.error,
-            "trials": [{**asdict(trial), "heads": trial.heads} for trial in choice.trials],
-            "kept": choice.kept,
+        "pruning_curve": [{**asdict(point), "heads": point.heads} for point in points],
+        "selection": {
+            "reference": selection.reference,
+            "error": selection.error,
+            "trials": [{**asdict(trial), "heads": trial.heads} for trial in selection.trials],
+            "kept": selection.kept,
         },
-        "again": {
+        "retrained": {
             name: {
                 "kept": one.kept, "before": asdict(one.before), "after": asdict(one.after),
                 "history": one.training.history,
             }
-            for name, one in again.items()
+            for name, one in retrained.items()
         },
         "files": files,
-        "environment": environment.describe("CPU"),
+        "environment": environment.describe_environment("CPU"),
         "parameters": parameters.model_dump(exclude={"run_dir", "output_dir", "glue_dir", "cache_dir"}),
     }  # fmt: skip
-    return write_json(Path(parameters.output_dir) / COMPRESSION, found)
+    return write_json(Path(parameters.output_dir) / COMPRESSION_FILE, found)

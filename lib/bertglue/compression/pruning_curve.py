@@ -1,4 +1,4 @@
-"""What is left of the scores as heads are removed, in three orders, down to none.
+"""The pruning curve: scores as heads are pruned one after another, in three orders, down to none.
 
 `gradient` removes the heads that the loss would miss least, measured anew after each removal (Michel et al., 2019,
 arXiv:1905.10650); `magnitude` those with the smallest weights; `random` any.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from bertglue.compression.head_pruning import Silenced, magnitude, weakest
+from bertglue.compression.head_pruning import MaskedHeads, drop_lowest, head_magnitude
 from bertglue.data.batches import Batches
 from bertglue.data.dataset import Data
 from bertglue.data.token_ids import Tokens
@@ -23,12 +23,12 @@ from bertglue.models.heads import Heads
 from bertglue.models.predict import predict_splits
 from bertglue.parameters import Parameters
 
-ORDERS = ("gradient", "magnitude", "random")
-GONE = -1.0  # the score of a head that is silenced already
+PRUNING_ORDERS = ("gradient", "magnitude", "random")
+PRUNED_SCORE = -1.0  # the score of a head that is masked already
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """The heads kept of each layer at one step of a sweep, and the scores with them."""
 
     order: str
@@ -41,10 +41,10 @@ class Point:
         return sum(map(len, self.kept))
 
 
-def sweep(
+def compute_pruning_curve(
     classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters, *,
     seeds: int = 3, rows: int = 256, step: int = 1,
-) -> list[Point]:  # fmt: skip
+) -> list[CurvePoint]:  # fmt: skip
     """Remove heads, `step` at a time, in each order, and score validation after each removal.
 
     `seeds` of random orders are drawn, and as many samples of `rows` training rows to measure gradients on; magnitude
@@ -52,15 +52,15 @@ def sweep(
     """
     if step < 1:
         raise InputError(f"step is {step}; remove 1 head or more at a time")
-    silenced, points, known = Silenced(classifier, data.task), [], {}  # every order begins and ends with the same
-    for order in ORDERS:
+    masked, points, known = MaskedHeads(classifier, data.task), [], {}  # every order begins and ends with the same
+    for order in PRUNING_ORDERS:
         for seed in range(1 if order == "magnitude" else seeds):
             sample = sample_batches(data, tokens["train"], parameters, rows, seed)
-            for kept in removals(silenced, order, sample, step, seed):
-                heard = tuple(map(tuple, kept))
-                if heard not in known:
-                    known[heard] = score(silenced, data, tokens, parameters)
-                points.append(Point(order, seed, kept, known[heard]))
+            for kept in pruning_steps(masked, order, sample, step, seed):
+                unmasked = tuple(map(tuple, kept))
+                if unmasked not in known:
+                    known[unmasked] = score(masked, data, tokens, parameters)
+                points.append(CurvePoint(order, seed, kept, known[unmasked]))
     return points
 
 
@@ -75,28 +75,28 @@ def sample_batches(data: Data, train: Tokens, parameters: Parameters, rows: int,
     )
 
 
-def removals(silenced: Silenced, order: str, sample: Batches, step: int, seed: int) -> Iterator[Heads]:
+def pruning_steps(masked: MaskedHeads, order: str, sample: Batches, step: int, seed: int) -> Iterator[Heads]:
     """Silence more and more heads; give those that are left, all of them first and none last."""
-    kept = [list(range(heads)) for heads in silenced.heads]
+    kept = [list(range(heads)) for heads in masked.heads]
     rng = np.random.default_rng(seed)
-    silenced.keep(kept)
+    masked.keep(kept)
     if order == "magnitude":
-        scores = magnitude(silenced.model)
+        scores = head_magnitude(masked.model)
     elif order == "random":
-        scores = [rng.random(heads) for heads in silenced.heads]
-    total = sum(silenced.heads)
+        scores = [rng.random(heads) for heads in masked.heads]
+    total = sum(masked.heads)
     for number in [*range(0, total, step), total]:
         if order == "gradient" and number:
-            scores = silenced.importance(sample)
+            scores = masked.importance(sample)
             for layer, heads in enumerate(kept):
-                scores[layer][np.setdiff1d(np.arange(len(scores[layer])), heads)] = GONE
-        kept = weakest(scores, number) if number else kept
-        silenced.keep(kept)
+                scores[layer][np.setdiff1d(np.arange(len(scores[layer])), heads)] = PRUNED_SCORE
+        kept = drop_lowest(scores, number) if number else kept
+        masked.keep(kept)
         yield kept
 
 
-def score(silenced: Silenced, data: Data, tokens: dict[str, Tokens], parameters: Parameters) -> dict:
+def score(masked: MaskedHeads, data: Data, tokens: dict[str, Tokens], parameters: Parameters) -> dict:
     """Score validation, without the intervals over examples: a sweep has its spread over seeds."""
     task = data.task
-    logits = predict_splits(silenced.model, tokens, task.validation, parameters)
-    return {s: metrics.scores(task, data[s].labels, metrics.decide(task, logits[s])) for s in task.validation}
+    logits = predict_splits(masked.model, tokens, task.validation, parameters)
+    return {s: metrics.scores(task, data[s].labels, metrics.predictions_of(task, logits[s])) for s in task.validation}

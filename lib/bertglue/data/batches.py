@@ -9,14 +9,15 @@ import numpy as np
 
 from bertglue.data.token_ids import Tokens
 
-POOL = 64  # batches whose rows are sorted together; the rows of a pool are drawn at random
+POOL_BATCHES = 64  # batches whose rows are sorted together; the rows of a pool are drawn at random
 
 
 class Batches(keras.utils.PyDataset):
     """Serve (inputs, labels, weights) of `batch_size` rows, shuffled anew each epoch from the seed.
 
-    With `lengths`, rows of like length share a batch, and each batch is padded to the smallest of `lengths` that its
-    rows fit into; without, to `seq_length`. Which rows share a batch does not depend on which lengths are given.
+    With `lengths`, rows of similar length are batched together (length bucketing), and each batch is padded to the
+    smallest of `lengths` that its rows fit into (dynamic padding); without, to `seq_length`. Which rows are batched
+    together does not depend on which lengths are given.
 
     The last batch is filled up with rows of weight zero, so that every step has as many rows; nothing is dropped and
     nothing is counted twice. The weights of its other rows make up for it: the mean over the whole batch, on however
@@ -34,13 +35,13 @@ class Batches(keras.utils.PyDataset):
         self.start(0)
 
     def start(self, epoch: int) -> None:
-        """Put the rows in the order of an epoch."""
+        """Order the rows for an epoch."""
         self.order, rng = np.arange(len(self.tokens)), None
         if self.seed is not None:
             rng = np.random.default_rng((self.seed, epoch))
             rng.shuffle(self.order)
         if self.grouped:
-            pool = len(self.order) if self.seed is None else POOL * self.batch_size
+            pool = len(self.order) if self.seed is None else POOL_BATCHES * self.batch_size
             self.order = group(self.order, self.tokens.lengths, self.batch_size, pool, rng)
         longest = np.maximum.reduceat(self.tokens.lengths[self.order], np.arange(0, len(self.order), self.batch_size))
         self.widths = self.lengths[np.searchsorted(self.lengths, longest)]
@@ -57,9 +58,9 @@ class Batches(keras.utils.PyDataset):
 
 
 def stream(batches: Batches):
-    """Give what Keras iterates over: on TensorFlow a tf.data pipeline of any length, on JAX the batches themselves.
+    """Return what Keras iterates over: on TensorFlow a tf.data pipeline of any length, on JAX the batches themselves.
 
-    Keras makes such a pipeline by itself, with two faults: it takes a length in which the first two batches agree for
+    Keras makes such a pipeline of its own, with two faults: it takes a length in which the first two batches agree for
     fixed; and it leaves tf.data's autotuner on, whose thread sleeps for seconds, and the end of an epoch waits for it.
     """
     if keras.backend.backend() != "tensorflow":
@@ -88,7 +89,7 @@ def padded_lengths(tokens: Tokens, lengths: Sequence[int]) -> list[int]:
 
 
 def group(order: np.ndarray, lengths: np.ndarray, batch_size: int, pool: int, rng=None) -> np.ndarray:
-    """Put rows of like length side by side within each pool of rows; with `rng`, then draw the order of the batches.
+    """Group rows of similar length within each pool of rows (length bucketing); with `rng`, shuffle the batches.
 
     What does not fill a last batch stays at the end.
     """

@@ -1,4 +1,4 @@
-"""What every source gives: the splits of a task as columns of text and an array of labels."""
+"""The splits of a task as columns of text and an array of labels; every source returns them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bertglue.data.text_columns import encoded, taken
+from bertglue.data.text_columns import encode_rows, take_rows
 from bertglue.errors import InputError
 from bertglue.tasks import Task
 
 UNLABELLED = -1
 HELD_OUT = "held_out"  # the split that `hold_out_rows` takes from train
-CHUNK = 4096  # rows of text in memory at a time
+CHUNK_ROWS = 4096  # rows of text in memory at a time
 
 
 @dataclass(frozen=True)
@@ -36,20 +36,20 @@ class Split:
         return list(self.columns.values())
 
     def take(self, rows: np.ndarray) -> Split:
-        """Give some of the rows."""
-        return Split({name: taken(column, rows) for name, column in self.columns.items()}, self.labels[rows])
+        """Return some of the rows."""
+        return Split({name: take_rows(column, rows) for name, column in self.columns.items()}, self.labels[rows])
 
     def fingerprint(self) -> str:
         """Hash the texts (not the labels): what the token cache depends on."""
         digest = hashlib.sha256()
         for column in self.segments:
-            for texts in encoded(column, CHUNK):
+            for texts in encode_rows(column, CHUNK_ROWS):
                 digest.update(b"".join(len(text).to_bytes(4, "little") + text for text in texts))
         return digest.hexdigest()
 
     def chunks(self) -> Iterator[list[list[bytes]]]:
-        """Give the segments as UTF-8, some thousand rows at a time."""
-        for chunk in zip(*(encoded(column, CHUNK) for column in self.segments), strict=True):
+        """Yield the segments as UTF-8, some thousand rows at a time."""
+        for chunk in zip(*(encode_rows(column, CHUNK_ROWS) for column in self.segments), strict=True):
             yield list(chunk)
 
 
@@ -69,8 +69,8 @@ class Data:
         return {name: len(split) for name, split in self.splits.items()}
 
 
-def split_of(task: Task, segments: Sequence[Sequence[str]], labels: Sequence[float], where: str) -> Split:
-    """Put columns and labels together; a split without rows is an InputError naming `where`."""
+def make_split(task: Task, segments: Sequence[Sequence[str]], labels: Sequence[float], where: str) -> Split:
+    """Build a split of columns and labels; one without rows is an InputError naming `where`."""
     if not len(labels):
         raise InputError(f"{where} holds no examples; give it at least one row")
     dtype = "float32" if task.regression else "int32"
@@ -91,7 +91,7 @@ def hold_out_rows(data: Data, share: float) -> Data:
 
 
 def check_labels(data: Data) -> Data:
-    """Hold every train and validation label known; scores cannot be computed otherwise."""
+    """Check that every train and validation label is known; scores cannot be computed otherwise."""
     for name in ("train", *data.task.validation):
         unknown = np.flatnonzero(data[name].labels == UNLABELLED)
         if unknown.size:

@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertglue.data.dataset import UNLABELLED, Split, split_of
-from bertglue.data.text_columns import Texts
+from bertglue.data.dataset import UNLABELLED, Split, make_split
+from bertglue.data.text_columns import TextColumn
 from bertglue.errors import InputError
 from bertglue.tasks import AX, Task
 
 # Labels are read by number or by text, whichever the official files have.
-BINARY = ("0", "1")
+BINARY_LABELS = ("0", "1")
 BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How the files of one task are laid out: folder, header names of the segments and of the label."""
+    """The layout of the files of one task: folder, header names of the segments and of the label."""
 
     folder: str
     segments: tuple[str, ...]
@@ -31,22 +31,22 @@ class Layout:
     drop_short: bool = False  # official QQP has broken rows; they are dropped, as tensorflow-datasets does
 
 
-PAIR = ("sentence1", "sentence2")
-NLI = ("entailment", "neutral", "contradiction")
+PAIR_COLUMNS = ("sentence1", "sentence2")
+NLI_LABELS = ("entailment", "neutral", "contradiction")
 LAYOUTS = {
-    "cola": Layout("CoLA", ("3",), "1", BINARY, header=False, test_segments=("sentence",)),
-    "sst2": Layout("SST-2", ("sentence",), "label", BINARY),
-    "mrpc": Layout("MRPC", ("#1 String", "#2 String"), "Quality", BINARY),
-    "stsb": Layout("STS-B", PAIR, "score"),
-    "qqp": Layout("QQP", ("question1", "question2"), "is_duplicate", BINARY, drop_short=True),
-    "mnli": Layout("MNLI", PAIR, "gold_label", NLI),
+    "cola": Layout("CoLA", ("3",), "1", BINARY_LABELS, header=False, test_segments=("sentence",)),
+    "sst2": Layout("SST-2", ("sentence",), "label", BINARY_LABELS),
+    "mrpc": Layout("MRPC", ("#1 String", "#2 String"), "Quality", BINARY_LABELS),
+    "stsb": Layout("STS-B", PAIR_COLUMNS, "score"),
+    "qqp": Layout("QQP", ("question1", "question2"), "is_duplicate", BINARY_LABELS, drop_short=True),
+    "mnli": Layout("MNLI", PAIR_COLUMNS, "gold_label", NLI_LABELS),
     "qnli": Layout("QNLI", ("question", "sentence"), "label", ("entailment", "not_entailment")),
-    "rte": Layout("RTE", PAIR, "label", ("entailment", "not_entailment")),
-    "wnli": Layout("WNLI", PAIR, "label", BINARY),
+    "rte": Layout("RTE", PAIR_COLUMNS, "label", ("entailment", "not_entailment")),
+    "wnli": Layout("WNLI", PAIR_COLUMNS, "label", BINARY_LABELS),
 }
 AX_LAYOUTS = {  # the full file, where somebody has it, brings the labels
-    "diagnostic/diagnostic-full.tsv": Layout("", ("Premise", "Hypothesis"), "Label", NLI),
-    "diagnostic/diagnostic.tsv": Layout("", PAIR, ""),
+    "diagnostic/diagnostic-full.tsv": Layout("", ("Premise", "Hypothesis"), "Label", NLI_LABELS),
+    "diagnostic/diagnostic.tsv": Layout("", PAIR_COLUMNS, ""),
 }
 
 
@@ -104,8 +104,8 @@ def read_split(task: Task, layout: Layout, path: Path, test: bool) -> Split:
             start.append(offset + sum(map(len, fields[:at])) + at)
             end.append(start[-1] + len(fields[at]))
         labels.append(UNLABELLED if test else read_label(layout, fields[label_at].decode(), path, number))
-    segments = [Texts(buffer, start, end) for start, end in zip(starts, ends, strict=True)]
-    return split_of(task, segments, labels, str(path))
+    segments = [TextColumn(buffer, start, end) for start, end in zip(starts, ends, strict=True)]
+    return make_split(task, segments, labels, str(path))
 
 
 def map_file(path: Path) -> mmap.mmap | bytes:
@@ -117,7 +117,7 @@ def map_file(path: Path) -> mmap.mmap | bytes:
 
 
 def read_lines(path: Path, buffer: mmap.mmap | bytes) -> Iterator[tuple[int, int, list[bytes]]]:
-    """Give (row number, offset in the file, fields) of each line; quotes are text in GLUE's files, not quoting."""
+    """Yield (row number, offset in the file, fields) of each line; quotes are text in GLUE's files, not quoting."""
     end = 0
     number = 0
     while end < len(buffer):

@@ -15,11 +15,32 @@ def check_source(parameters) -> None:
 
 
 def load_data(task: Task, source: str, *, glue_dir: str | None = None, seed: int = 0, hold_out: float = 0.0) -> Data:
-    """Load the splits of a task from `toy`, `folder` (under `glue_dir`) or `tfds`.
+    """Load the splits of a task; every source returns the same columns, labels, splits and label encodings.
 
-    Every source gives the same columns, labels, splits and label encodings. MNLI brings the diagnostic set
-    along as `ax`, where the source has it. A share `hold_out` of train becomes the split `held_out`, to choose
-    parameters by.
+    Args:
+        task: one of `TASKS`, as `get_task` returns it.
+        source: `toy`, generated sentences that are not GLUE; `folder`, the files of GLUE in their official layout; or
+            `tfds`, tensorflow-datasets' `glue/*`.
+        glue_dir: the folder that holds `CoLA/`, `MRPC/`, ..., where `source` is `folder`.
+        seed: of the toy sentences.
+        hold_out: the share of train, 0 or more and below 1, that becomes the split `held_out`, to select
+            hyperparameters on.
+
+    Returns:
+        The splits, each with columns of text and labels [rows]: int32 classes, or float32 scores from 0 to 5; -1 where
+        GLUE withholds them. MNLI brings the diagnostic set along as `ax`, where the source has it.
+
+    Raises:
+        InputError: a file, row or label is missing or wrong, or `hold_out` leaves a split without rows.
+
+    Source:
+        Wang et al., 2019, arXiv:1804.07461.
+
+    Example:
+        >>> from bertglue import get_task, load_data
+        >>> data = load_data(get_task("mrpc"), "toy", hold_out=0.1)
+        >>> data.examples
+        {'train': 8010, 'validation': 1000, 'test': 500, 'held_out': 890}
     """
     if source == "toy":
         from bertglue.data.toy.generator import load

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 
-class Texts(Sequence):
+class TextColumn(Sequence):
     """A sequence of strings: row i is the UTF-8 bytes `buffer[starts[i]:ends[i]]`, read when asked for."""
 
     def __init__(self, buffer, starts, ends):
@@ -17,7 +17,7 @@ class Texts(Sequence):
         self.starts, self.ends = np.asarray(starts, "int64"), np.asarray(ends, "int64")
 
     @classmethod
-    def keep(cls, columns: int, rows: Iterable[tuple[bytes, ...]]) -> list[Texts]:
+    def keep(cls, columns: int, rows: Iterable[tuple[bytes, ...]]) -> list[TextColumn]:
         """Write rows of UTF-8 cells to a file that vanishes with the process; one sequence for each column."""
         file = tempfile.TemporaryFile()  # noqa: SIM115  (the mapping outlives this function)
         ends = [0]
@@ -39,20 +39,20 @@ class Texts(Sequence):
         return self.buffer[self.starts[at] : self.ends[at]].decode()
 
     def encoded(self, at: slice) -> list[bytes]:
-        """Give rows as they lie in the file."""
+        """Return rows as they lie in the file."""
         starts, ends = self.starts[at].tolist(), self.ends[at].tolist()
         return [self.buffer[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
-def taken(column: Sequence[str], rows: np.ndarray) -> Sequence[str]:
-    """Give some rows of a column, in that order."""
-    if isinstance(column, Texts):
-        return Texts(column.buffer, column.starts[rows], column.ends[rows])
+def take_rows(column: Sequence[str], rows: np.ndarray) -> Sequence[str]:
+    """Return some rows of a column, in that order."""
+    if isinstance(column, TextColumn):
+        return TextColumn(column.buffer, column.starts[rows], column.ends[rows])
     return [column[row] for row in rows.tolist()]
 
 
-def encoded(column: Sequence[str], size: int) -> Iterator[list[bytes]]:
-    """Give a column as UTF-8, `size` rows at a time."""
+def encode_rows(column: Sequence[str], size: int) -> Iterator[list[bytes]]:
+    """Yield a column as UTF-8, `size` rows at a time."""
     for start in range(0, len(column), size):
         rows = slice(start, start + size)
-        yield column.encoded(rows) if isinstance(column, Texts) else [text.encode() for text in column[rows]]
+        yield column.encoded(rows) if isinstance(column, TextColumn) else [text.encode() for text in column[rows]]

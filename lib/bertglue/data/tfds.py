@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
-from bertglue.data.dataset import Split, split_of
-from bertglue.data.text_columns import Texts
-from bertglue.errors import InputError, reason
+from bertglue.data.dataset import Split, make_split
+from bertglue.data.text_columns import TextColumn
+from bertglue.errors import InputError, one_line
 from bertglue.tasks import AX, Task
 
 
@@ -20,12 +20,12 @@ def load(task: Task) -> dict[str, Split]:
 
 
 def prepare(task: Task) -> str:
-    """Download and prepare a task's data, once for all runs; give the folder where it lies."""
+    """Download and prepare a task's data, once for all runs; return the folder where it lies."""
     return str(next(iter(parts(task).values()))[0].data_dir)
 
 
 def parts(task: Task) -> dict[str, tuple]:
-    """Give (builder, task, split) for each split, AX's test beside MNLI's own as `ax`."""
+    """Return (builder, task, split) for each split, AX's test beside MNLI's own as `ax`."""
     builder = prepared(task)
     found = {name: (builder, task, name) for name in task.splits if name in builder.info.splits}
     return {**found, "ax": (prepared(AX), AX, "test")} if task.name == "mnli" else found
@@ -42,18 +42,18 @@ def prepared(task: Task) -> tfds.core.DatasetBuilder:
         archives = ", ".join(sorted(archive_names(builder, task)))
         raise InputError(
             f"glue/{task.name} could not be prepared in {builder.data_dir} "
-            f"({type(error).__name__}: {reason(error)}); go online once, or put {archives} into {manual_dir(builder)}"
+            f"({type(error).__name__}: {one_line(error)}); go online once, or put {archives} into {manual_dir(builder)}"
         ) from error
     return builder
 
 
 def manual_dir(builder) -> str:
-    """Give the folder where tensorflow-datasets looks for archives brought by hand."""
+    """Return the folder where tensorflow-datasets looks for archives brought by hand."""
     return f"{builder._data_dir_root}/downloads/manual"
 
 
 def archive_names(builder, task: Task) -> Iterator[str]:
-    """Name the files that a task is made from, as tensorflow-datasets has them in its list of checksums."""
+    """Yield the files that a task is made from, as tensorflow-datasets lists them with their checksums."""
     for url, info in builder.url_infos.items():
         of_mrpc = "paraphrase" in url or "mrpc" in url  # it has no archive, but three files
         if of_mrpc if task.name == "mrpc" else url == builder.builder_config.data_url:
@@ -70,6 +70,6 @@ def read_split(builder, task: Task, name: str) -> Split:
             places.append(row["idx"].item())
             yield tuple(row[column] for column in task.columns)
 
-    segments = Texts.keep(len(task.columns), rows())
-    split = split_of(task, segments, labels, f"glue/{task.name}, split {name}")
+    segments = TextColumn.keep(len(task.columns), rows())
+    split = make_split(task, segments, labels, f"glue/{task.name}, split {name}")
     return split.take(np.argsort(places, kind="stable"))

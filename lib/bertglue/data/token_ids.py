@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bertglue.errors import InputError, reason
+from bertglue.errors import InputError, one_line
 
-DTYPE = np.dtype("<i4")
-INPUTS = ("input_word_ids", "input_mask", "input_type_ids")  # what an encoder takes, [batch, length] each
+IDS_DTYPE = np.dtype("<i4")
+ENCODER_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")  # what an encoder takes, [batch, length] each
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Tokens:
 
     @functools.cached_property
     def width(self) -> int:
-        """Give the length that all rows fit into: the longest, rounded up to 8, at most `seq_length`."""
+        """The length that all rows fit into: the longest, rounded up to 8, at most `seq_length`."""
         return min(self.seq_length, -(-int(self.lengths.max()) // 8) * 8)
 
     def take(self, rows: np.ndarray) -> Tokens:
-        """Give some of the rows, in memory."""
+        """Return some of the rows, in memory."""
         ids = [self.ids[self.offsets[row] : self.offsets[row + 1]] for row in rows]
         offsets = np.concatenate([[0], np.cumsum(self.lengths[rows])])
         return Tokens(np.concatenate(ids), offsets, self.second[rows], self.seq_length)
@@ -73,7 +73,7 @@ def save_tokens(folder: Path, chunks: Iterable[tuple[np.ndarray, np.ndarray, np.
     try:
         with (partial / "ids.bin").open("wb") as file:
             for ids, chunk_lengths, chunk_second in chunks:
-                ids.astype(DTYPE).tofile(file)
+                ids.astype(IDS_DTYPE).tofile(file)
                 lengths.append(chunk_lengths)
                 second.append(chunk_second)
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype="int64")])
@@ -108,10 +108,10 @@ def load_tokens(folder: Path) -> Tokens:
         if about["digests"] != digests(folder):
             raise ValueError("its content changed")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder} holds no tokens ({reason(error)}); remove it, and they are made anew") from None
+        raise InputError(f"{folder} holds no tokens ({one_line(error)}); remove it, and they are made anew") from None
     with np.load(folder / "rows.npz", allow_pickle=False) as rows:
         offsets, second = rows["offsets"], rows["second"]
-    ids = np.memmap(folder / "ids.bin", DTYPE, mode="r", shape=(int(offsets[-1]),))
+    ids = np.memmap(folder / "ids.bin", IDS_DTYPE, mode="r", shape=(int(offsets[-1]),))
     return Tokens(ids, offsets, second, seq_length)
 
 

@@ -8,7 +8,7 @@ from sklearn import metrics as sk
 
 from bertglue.tasks import Task
 
-TITLES = {
+METRIC_TITLES = {
     "matthews": "Matthews correlation",
     "accuracy": "Accuracy",
     "f1": "F1",
@@ -17,9 +17,9 @@ TITLES = {
     "loss": "Loss",
     "calibration_error": "Expected calibration error",
 }
-BESIDE = ("loss", "calibration_error")  # kept of each epoch beside the task's metrics, and never chosen by
-BINS = 15  # of confidence, as in Guo et al. (2017)
-RESAMPLES = 1000
+NOT_FOR_SELECTION = ("loss", "calibration_error")  # kept of each epoch beside the task's metrics, and never chosen by
+CALIBRATION_BINS = 15  # of confidence, as in Guo et al. (2017)
+BOOTSTRAP_RESAMPLES = 1000
 
 
 def correlation(function, labels, predictions) -> float:
@@ -29,7 +29,7 @@ def correlation(function, labels, predictions) -> float:
     return float(function(labels, predictions).statistic)
 
 
-FUNCTIONS = {
+METRIC_FUNCTIONS = {
     "matthews": lambda labels, predictions, weights=None: float(
         sk.matthews_corrcoef(labels, predictions, sample_weight=weights)
     ),
@@ -44,8 +44,8 @@ FUNCTIONS = {
 }
 
 
-def decide(task: Task, logits: np.ndarray) -> np.ndarray:
-    """Turn logits [rows, outputs] into predictions [rows]: the likeliest label, or the score itself."""
+def predictions_of(task: Task, logits: np.ndarray) -> np.ndarray:
+    """Convert logits [rows, outputs] to predictions [rows]: the most probable label, or the score itself."""
     return logits[:, 0] if task.regression else logits.argmax(axis=1)
 
 
@@ -55,7 +55,7 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
 
 def scores(task: Task, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
     """Compute a task's metrics over all rows; accuracy and F1 in 0..1, correlations in -1..1."""
-    return {name: FUNCTIONS[name](labels, predictions) for name in task.metrics}
+    return {name: METRIC_FUNCTIONS[name](labels, predictions) for name in task.metrics}
 
 
 def losses(task: Task, labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
@@ -71,8 +71,8 @@ def loss(task: Task, labels: np.ndarray, logits: np.ndarray) -> float:
     return float(losses(task, labels, logits).mean())
 
 
-def reliability(labels: np.ndarray, logits: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """Sort rows by the probability of their answer into bins of equal width; give [bins, 3].
+def reliability(labels: np.ndarray, logits: np.ndarray, bins: int = CALIBRATION_BINS) -> np.ndarray:
+    """Sort rows by the probability of their prediction into bins of equal width; return [bins, 3].
 
     Of each bin that has rows: their number, their mean probability, and the share that is right.
     """
@@ -84,9 +84,9 @@ def reliability(labels: np.ndarray, logits: np.ndarray, bins: int = BINS) -> np.
     return np.stack([number, *(total / np.maximum(number, 1) for total in sums)], axis=1)[used]
 
 
-def calibration_error(labels: np.ndarray, logits: np.ndarray, bins: int = BINS) -> float:
-    """Compute the expected calibration error, in 0..1: by how much the bins' probabilities miss their shares of right
-    answers, averaged over rows (Guo et al., 2017, arXiv:1706.04599)."""
+def calibration_error(labels: np.ndarray, logits: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
+    """Compute the expected calibration error, in 0..1: by how much the bins' probabilities miss their shares of correct
+    predictions, averaged over rows (Guo et al., 2017, arXiv:1706.04599)."""
     number, confidence, right = reliability(labels, logits, bins).T
     return float(np.average(np.abs(confidence - right), weights=number))
 
@@ -98,7 +98,7 @@ def baseline(task: Task, train_labels: np.ndarray, labels: np.ndarray) -> dict[s
 
 
 def intervals(task: Task, labels: np.ndarray, predictions: np.ndarray, seed: int = 0) -> dict[str, tuple[float, float]]:
-    """Give a 95 % interval of each metric over the rows.
+    """Return a 95 % interval of each metric over the rows.
 
     An accuracy has Wilson's, which has a width even where every row is right; the others have the percentiles of 1,000
     bootstrap resamples.
@@ -117,23 +117,23 @@ def intervals(task: Task, labels: np.ndarray, predictions: np.ndarray, seed: int
 
 
 def wilson(right: int, rows: int) -> tuple[float, float]:
-    """Give Wilson's 95 % interval of a share of rows."""
+    """Return Wilson's 95 % interval of a share of rows."""
     low, high = stats.binomtest(right, rows).proportion_ci(method="wilson")
     return float(low), float(high)
 
 
 def resample_rows(names: list[str], labels: np.ndarray, predictions: np.ndarray, rng) -> np.ndarray:
-    """Draw as many rows as there are, with replacement, again and again; give metrics [draws, names]."""
-    drawn = rng.integers(len(labels), size=(RESAMPLES, len(labels)))
-    return np.array([[FUNCTIONS[name](labels[rows], predictions[rows]) for name in names] for rows in drawn])
+    """Resample rows with replacement, `BOOTSTRAP_RESAMPLES` times; return metrics [draws, names]."""
+    drawn = rng.integers(len(labels), size=(BOOTSTRAP_RESAMPLES, len(labels)))
+    return np.array([[METRIC_FUNCTIONS[name](labels[rows], predictions[rows]) for name in names] for rows in drawn])
 
 
 def resample_counts(names: list[str], labels: np.ndarray, predictions: np.ndarray, rng) -> np.ndarray:
-    """Draw how often each label is given each answer in such rows, which is all that these metrics look at."""
+    """Resample the confusion matrix of such rows, on which alone these metrics depend."""
     number = 1 + max(1, labels.max(), predictions.max())
     found = sk.confusion_matrix(labels, predictions, labels=range(number))
-    drawn = rng.multinomial(len(labels), found.ravel() / len(labels), size=RESAMPLES)
-    return np.stack([COUNTED[name](drawn.reshape(-1, *found.shape)) for name in names], axis=1)
+    drawn = rng.multinomial(len(labels), found.ravel() / len(labels), size=BOOTSTRAP_RESAMPLES)
+    return np.stack([CONFUSION_METRICS[name](drawn.reshape(-1, *found.shape)) for name in names], axis=1)
 
 
 def matthews_of_counts(matrices: np.ndarray) -> np.ndarray:
@@ -150,8 +150,8 @@ def f1_of_counts(matrices: np.ndarray) -> np.ndarray:
 
 
 def accuracy_of_counts(matrices: np.ndarray) -> np.ndarray:
-    """Compute the share of right answers of each confusion matrix [draws, labels, predictions]."""
+    """Compute the accuracy of each confusion matrix [draws, labels, predictions]."""
     return matrices.trace(axis1=1, axis2=2) / matrices.sum(axis=(1, 2))
 
 
-COUNTED = {"matthews": matthews_of_counts, "f1": f1_of_counts, "accuracy": accuracy_of_counts}
+CONFUSION_METRICS = {"matthews": matthews_of_counts, "f1": f1_of_counts, "accuracy": accuracy_of_counts}

@@ -1,15 +1,15 @@
-"""Whether two classifiers differ by more than chance, judged on the same rows."""
+"""Test whether two classifiers differ by more than chance, on the same rows (paired tests)."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import stats
 
-from bertglue.evaluation.metrics import COUNTED, FUNCTIONS, RESAMPLES
+from bertglue.evaluation.metrics import BOOTSTRAP_RESAMPLES, CONFUSION_METRICS, METRIC_FUNCTIONS
 
 
 def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
-    """Give the two-sided p-value of McNemar's exact test: of the rows that one alone answers rightly, is it half each?
+    """Compute the two-sided p-value of McNemar's exact test, on the rows that one classifier alone gets right.
 
     `labels`, `first` and `second` are [rows]; Dietterich (1998), doi:10.1162/089976698300017197.
     """
@@ -21,7 +21,7 @@ def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
 
 
 def bootstrap(metric: str, labels: np.ndarray, predictions: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
-    """Give the mean of a metric over runs and its 95 % interval, over the examples and over the seeds.
+    """Compute the mean of a metric over runs and its 95 % interval, over the examples and over the seeds.
 
     `predictions` are [rows], or [seeds, rows] of several runs on the same rows; both are resampled.
     """
@@ -32,7 +32,7 @@ def bootstrap(metric: str, labels: np.ndarray, predictions: np.ndarray, seed: in
 def paired_bootstrap(
     metric: str, labels: np.ndarray, first: np.ndarray, second: np.ndarray, seed: int = 0
 ) -> tuple[float, float, float]:
-    """Give the gain of `second` over `first` and its 95 % interval, both scored on the same resampled rows.
+    """Compute the gain of `second` over `first` and its 95 % interval, both scored on the same resampled rows.
 
     `first` and `second` are predictions [rows], or [seeds, rows] of several runs, whose seeds are resampled as well.
     """
@@ -48,24 +48,26 @@ def percentiles(draws: np.ndarray) -> tuple[float, float]:
 def resampled(metric: str, labels: np.ndarray, groups: list[np.ndarray], rng) -> list[tuple[np.ndarray, float]]:
     """Resample rows, the same for all, and the seeds of each group of runs.
 
-    Gives for each group the mean of the metric over its runs, of each resample [draws] and as it is.
+    Returns for each group the mean of the metric over its runs, of each resample [draws] and as it is.
     """
     groups = [np.atleast_2d(predictions) for predictions in groups]
-    drawn = rng.multinomial(len(labels), np.full(len(labels), 1 / len(labels)), size=RESAMPLES)
+    drawn = rng.multinomial(len(labels), np.full(len(labels), 1 / len(labels)), size=BOOTSTRAP_RESAMPLES)
     found = []
     for runs in groups:
         scores = np.stack([weighted(metric, labels, predictions, drawn) for predictions in runs], axis=1)
         seeds = rng.integers(len(runs), size=scores.shape)
-        exact = np.mean([FUNCTIONS[metric](labels, predictions) for predictions in runs])
+        exact = np.mean([METRIC_FUNCTIONS[metric](labels, predictions) for predictions in runs])
         found.append((np.take_along_axis(scores, seeds, axis=1).mean(axis=1), float(exact)))
     return found
 
 
 def weighted(metric: str, labels: np.ndarray, predictions: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Score rows of which each was drawn so many times, `drawn` [draws, rows]; give [draws]."""
-    if metric not in COUNTED:  # of scores, not of labels
+    """Score rows of which each was drawn so many times, `drawn` [draws, rows]; return [draws]."""
+    if metric not in CONFUSION_METRICS:  # of scores, not of labels
         rows = np.arange(len(labels))
-        return np.array([FUNCTIONS[metric](labels[r], predictions[r]) for r in (np.repeat(rows, d) for d in drawn)])
+        return np.array(
+            [METRIC_FUNCTIONS[metric](labels[r], predictions[r]) for r in (np.repeat(rows, d) for d in drawn)]
+        )
     number = 1 + int(max(1, labels.max(), predictions.max()))
     cells = np.eye(number**2, dtype="int32")[labels * number + predictions]
-    return COUNTED[metric]((drawn @ cells).reshape(-1, number, number))
+    return CONFUSION_METRICS[metric]((drawn @ cells).reshape(-1, number, number))

@@ -1,5 +1,5 @@
 """A fine-tuned classifier for use elsewhere: a SavedModel that takes texts, a LiteRT file with its tokenizer, or the
-folder of a run with weights in fewer bits."""
+folder of a run with quantized weights."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import keras
 
 from bertglue.data.token_ids import Tokens
 from bertglue.errors import InputError
-from bertglue.export.keras_quantization import store
-from bertglue.export.litert import convert
+from bertglue.export.keras_quantization import store_in_type
+from bertglue.export.litert import convert_to_litert
 from bertglue.models.preprocessor import Preprocessor
-from bertglue.models.saved_classifier import VOCABULARY, load_classifier, save_classifier
-from bertglue.runs.record import RECORD
+from bertglue.models.saved_classifier import VOCABULARY_FILE, load_classifier, save_classifier
+from bertglue.runs.record import RECORD_FILE
 from bertglue.tasks import Task
 
-LITERT, ABOUT, EXAMPLE = "model.tflite", "model.json", "example.py"
+LITERT_FILE, LITERT_METADATA, EXAMPLE_FILE = "model.tflite", "model.json", "example.py"
 # what travels with a LiteRT file; ten lines that need neither TensorFlow nor this project
-USE = '''\
+EXAMPLE_CODE = '''\
 """Predict with model.tflite: pip install ai-edge-litert tokenizers numpy, then python example.py TEXT [TEXT]"""
 import json, sys
 import numpy as np
@@ -61,7 +61,7 @@ def export_savedmodel(classifier: keras.Model, preprocessor: Preprocessor, task:
         return {"label": tf.gather(labels, tf.argmax(logits, axis=-1)), "probabilities": tf.nn.softmax(logits)}
 
     folder = Path(folder)
-    partial = empty(folder)
+    partial = new_partial_folder(folder)
     archive = keras.export.ExportArchive()
     archive.track(classifier)
     archive.add_endpoint("serve", serve, [tf.TensorSpec([None], tf.string, name=name) for name in task.columns])
@@ -78,33 +78,33 @@ def export_litert(
     `kind` and `calibration` are those of `deployment.convert`.
     """
     folder = Path(folder)
-    partial = empty(folder)
+    partial = new_partial_folder(folder)
     try:
-        convert(classifier, partial / LITERT, kind, preprocessor.seq_length, calibration)
+        convert_to_litert(classifier, partial / LITERT_FILE, kind, preprocessor.seq_length, calibration)
     except InputError:
         shutil.rmtree(partial)
         raise
     about = {"task": task.name, "labels": list(task.labels), "length": preprocessor.seq_length, "kind": kind}
-    (partial / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
-    (partial / VOCABULARY).write_text("\n".join(preprocessor.vocabulary) + "\n", encoding="utf-8")
-    (partial / EXAMPLE).write_text(USE.format(lower_case=preprocessor.lower_case))
+    (partial / LITERT_METADATA).write_text(json.dumps(about, indent=1) + "\n")
+    (partial / VOCABULARY_FILE).write_text("\n".join(preprocessor.vocabulary) + "\n", encoding="utf-8")
+    (partial / EXAMPLE_FILE).write_text(EXAMPLE_CODE.format(lower_case=preprocessor.lower_case))
     return partial.rename(folder)
 
 
 def export_keras(run_dir: str | Path, folder: str | Path, kind: str) -> Path:
-    """Write a finished run's classifier with weights in fewer bits; `predict` reads the folder as it does the run's.
+    """Write a finished run's classifier with quantized weights; `predict` reads the folder as it does the run's.
 
     `kind` is one of `quantization.STORED`.
     """
     classifier, preprocessor = load_classifier(run_dir)
-    stored, folder = store(classifier, kind), Path(folder)
-    partial = empty(folder)
-    shutil.copy(Path(run_dir) / RECORD, partial / RECORD)
+    stored, folder = store_in_type(classifier, kind), Path(folder)
+    partial = new_partial_folder(folder)
+    shutil.copy(Path(run_dir) / RECORD_FILE, partial / RECORD_FILE)
     save_classifier(stored, preprocessor, partial)
     return partial.rename(folder)
 
 
-def empty(folder: Path) -> Path:
+def new_partial_folder(folder: Path) -> Path:
     """Make an empty folder beside the one to write; what is there already is not written over."""
     if folder.exists():
         raise InputError(f"{folder} is there already; name another folder, or remove it")

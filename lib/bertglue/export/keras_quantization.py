@@ -1,4 +1,4 @@
-"""A classifier in fewer bits, as Keras stores and runs it; files for elsewhere are `bertglue.export.litert`'s.
+"""Quantize a classifier as Keras stores and runs it; `bertglue.export.litert` writes LiteRT files.
 
 `float16` and `bfloat16` are storage: half the file, widened again when it is loaded. `int8` is Keras's quantization:
 8-bit weights with a scale for each output, and activations whose range is measured as it runs. It serves embeddings and
@@ -16,23 +16,23 @@ from keras import layers
 
 from bertglue.data.token_ids import Tokens
 from bertglue.errors import InputError
-from bertglue.export.litert_runtime import BATCHES, median_seconds
+from bertglue.export.litert_runtime import LATENCY_BATCH_SIZES, median_seconds
 from bertglue.models.heads import in_type, widen
 from bertglue.models.predict import predict
 
-STORED = ("float16", "bfloat16", "int8")
-SERVED = (layers.Dense, layers.Embedding)
+STORED_TYPES = ("float16", "bfloat16", "int8")
+QUANTIZED_LAYERS = (layers.Dense, layers.Embedding)
 
 
-def store(classifier: keras.Model, kind: str) -> keras.Model:
-    """Build the classifier with its weights in fewer bits; the given one stays as it is."""
-    if kind not in STORED:
-        raise InputError(f"kind is {kind!r}; choose from {', '.join(STORED)}")
+def store_in_type(classifier: keras.Model, kind: str) -> keras.Model:
+    """Build the classifier with its weights in 16 or 8 bits; the given one stays as it is."""
+    if kind not in STORED_TYPES:
+        raise InputError(f"kind is {kind!r}; choose from {', '.join(STORED_TYPES)}")
     if kind != "int8":
         return in_type(classifier, kind)
     smaller = in_type(classifier, "float32")
     with warnings.catch_warnings(action="ignore"):  # one for each layer that has nothing to quantize
-        smaller.quantize("int8", filters=lambda layer: isinstance(layer, SERVED))
+        smaller.quantize("int8", filters=lambda layer: isinstance(layer, QUANTIZED_LAYERS))
     return smaller
 
 
@@ -42,7 +42,7 @@ def measure(path: Path, tokens: Tokens) -> tuple[dict, np.ndarray]:
     Its memory is TensorFlow's, and is not measured.
     """
     classifier = widen(keras.saving.load_model(path, safe_mode=True))
-    logits = predict(classifier, tokens, BATCHES[-1])
+    logits = predict(classifier, tokens, LATENCY_BATCH_SIZES[-1])
     return {"bytes": path.stat().st_size, "peak_memory_mb": None, "latency": latencies(classifier, tokens)}, logits
 
 
@@ -51,7 +51,7 @@ def latencies(classifier: keras.Model, tokens: Tokens) -> dict[str, float]:
     import tensorflow as tf
 
     serve, found = tf.function(lambda rows: classifier(rows, training=False)), {}
-    for size in BATCHES:
+    for size in LATENCY_BATCH_SIZES:
         inputs = {name: tf.constant(rows) for name, rows in
                   tokens.batch(np.arange(size) % len(tokens), tokens.seq_length).items()}  # fmt: skip
         found[str(size)] = median_seconds(lambda inputs=inputs: serve(inputs).numpy())

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bertglue.data.token_ids import INPUTS, Tokens
-from bertglue.errors import InputError, reason
+from bertglue.data.token_ids import ENCODER_INPUTS, Tokens
+from bertglue.errors import InputError, one_line
 
-BATCHES, REPEATS = (1, 32), 20  # rows whose latency is measured, and how often
+LATENCY_BATCH_SIZES, LATENCY_REPEATS = (1, 32), 20  # rows whose latency is measured, and how often
 
 
-class Deployed:
+class LiteRTModel:
     """A LiteRT file, run on the CPU."""
 
     def __init__(self, path: Path, threads: int = 1):
@@ -27,15 +27,15 @@ class Deployed:
 
         self.interpreter = Interpreter(str(path), num_threads=threads)
         self.inputs = {
-            next(name for name in INPUTS if name in detail["name"]): detail
+            next(name for name in ENCODER_INPUTS if name in detail["name"]): detail
             for detail in self.interpreter.get_input_details()
         }
         self.length = int(next(iter(self.inputs.values()))["shape"][1])
         self.rows = 0
 
     def __call__(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        """Give the logits [rows, outputs] of a batch of `length` tokens."""
-        rows = len(inputs[INPUTS[0]])
+        """Return the logits [rows, outputs] of a batch of `length` tokens."""
+        rows = len(inputs[ENCODER_INPUTS[0]])
         if rows != self.rows:
             for detail in self.inputs.values():
                 self.interpreter.resize_tensor_input(detail["index"], (rows, self.length))
@@ -47,7 +47,7 @@ class Deployed:
         return self.interpreter.get_tensor(self.interpreter.get_output_details()[0]["index"])
 
     def predict(self, tokens: Tokens, batch_size: int = 32) -> np.ndarray:
-        """Give the logits of every row of a split, in order."""
+        """Return the logits of every row of a split, in order."""
         rows = np.arange(len(tokens))
         parts = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
         return np.concatenate([self(tokens.batch(part, self.length)) for part in parts])
@@ -62,7 +62,7 @@ def median_seconds(call: Callable[[], object]) -> float:
     """Measure the seconds of a call: the median of several, after one that is not counted."""
     call()
     seconds = []
-    for _ in range(REPEATS):
+    for _ in range(LATENCY_REPEATS):
         started = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - started)
@@ -80,7 +80,7 @@ def measure(path: Path, tokens: Tokens) -> tuple[dict, np.ndarray]:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise InputError(f"{path.name} does not run ({reason(Exception(done.stderr[-200:]))}); convert it again")
+            raise InputError(f"{path.name} does not run ({one_line(Exception(done.stderr[-200:]))}); convert it again")
         return json.loads(done.stdout.splitlines()[-1]), np.load(logits)
     finally:
         rows.unlink()
@@ -97,8 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with np.load(options.rows, allow_pickle=False) as saved:
         tokens = Tokens(saved["ids"], saved["offsets"], saved["second"], int(saved["seq_length"]))
-    model = Deployed(options.file)
-    latency = {str(batch): model.latency(tokens, batch) for batch in BATCHES}
+    model = LiteRTModel(options.file)
+    latency = {str(batch): model.latency(tokens, batch) for batch in LATENCY_BATCH_SIZES}
     np.save(options.logits, model.predict(tokens))
     print(json.dumps({"bytes": options.file.stat().st_size, "peak_memory_mb": peak_memory_mb(), "latency": latency}))
     return 0

@@ -8,19 +8,19 @@ from keras import layers, ops
 from bertglue.devices import jit_compile
 from bertglue.models.fast_layers import Dropout
 
-NEVER = -1e9  # added to the score of a padded key
-HARDLY = -20.0  # the same where scores are stored in 8 bits, whose range NEVER would use up; e^-20 is 2e-9
+PADDING_SCORE = -1e9  # added to the score of a padded key
+PADDING_SCORE_8_BIT = -20.0  # the same where scores are stored in 8 bits, whose range NEVER would use up; e^-20 is 2e-9
 
 
 @keras.saving.register_keras_serializable("bertglue")
 class MultiHeadAttention(layers.MultiHeadAttention):
     """Keras's attention, with its name and its weights in files, computed for a sequence that attends to itself.
 
-    On TensorFlow's CPU queries, keys and values come from one matrix product over all places, where Keras's einsum has
-    one for each row of the batch. The softmax is computed in float32.
+    On TensorFlow's CPU queries, keys and values come from one matrix product over all positions, where Keras's
+    einsum has one for each row of the batch. The softmax is computed in float32.
     """
 
-    padded = NEVER
+    padded = PADDING_SCORE
 
     def build(self, query_shape, value_shape):  # Keras holds the names of these to those of `call`
         super().build(query_shape, value_shape)
@@ -42,11 +42,11 @@ class MultiHeadAttention(layers.MultiHeadAttention):
         return ops.reshape(mixed + output.bias, (-1, length, hidden))
 
     def gate(self, context, training):
-        """Weigh what each head gives [batch, length, heads, size]; here, leave it as it is."""
+        """Return the heads' contexts [batch, length, heads, size], which a subclass may gate."""
         return context
 
     def project(self, x, length):
-        """Give queries, keys and values, each [batch, heads, length, size]."""
+        """Return queries, keys and values, each [batch, heads, length, size]."""
         parts = (self._query_dense, self._key_dense, self._value_dense)
         if jit_compile():  # XLA writes each product in the order in which it is read
             return [ops.einsum("blc,chd->bhld", x, part.kernel) + ops.expand_dims(part.bias, 1) for part in parts]

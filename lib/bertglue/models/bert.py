@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers, ops
 
-from bertglue.data.token_ids import INPUTS
+from bertglue.data.token_ids import ENCODER_INPUTS
 from bertglue.errors import InputError
 from bertglue.models.attention import MultiHeadAttention
 from bertglue.models.fast_layers import Dropout, gelu
@@ -33,7 +33,7 @@ class EncoderConfig:
 
 @keras.saving.register_keras_serializable("bertglue")
 class PositionEmbedding(layers.Layer):
-    """Give each position of [batch, length, hidden] its learned vector: [1, length, hidden]."""
+    """Look up the learned vector of each position of [batch, length, hidden]: [1, length, hidden]."""
 
     def __init__(self, max_positions, embeddings_initializer="uniform", **kwargs):
         super().__init__(**kwargs)
@@ -62,7 +62,7 @@ class PositionEmbedding(layers.Layer):
 
 @keras.saving.register_keras_serializable("bertglue")
 class OutputBias(layers.Layer):
-    """Stand for a self-attention without heads: what is left of it is the bias of its output."""
+    """Replace a self-attention all of whose heads are pruned; the bias of its output is left."""
 
     def build(self, shape):
         self.bias = self.add_weight(shape=(shape[-1],), initializer="zeros", name="bias")
@@ -78,7 +78,7 @@ def build_encoder(config: EncoderConfig, seed: int = 0) -> keras.Model:
     `pooled_output` [batch, hidden] and `sequence_output` [batch, length, hidden].
     """
     keras.utils.set_random_seed(seed)
-    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in INPUTS}
+    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in ENCODER_INPUTS}
     x = embed(config, inputs["input_word_ids"], inputs["input_type_ids"])
     mask = ops.expand_dims(inputs["input_mask"], 1)  # [batch, 1, length]: no query sees a padded key
     for index, heads in enumerate(config.heads):
@@ -87,7 +87,7 @@ def build_encoder(config: EncoderConfig, seed: int = 0) -> keras.Model:
     return keras.Model(inputs, {"pooled_output": pooled, "sequence_output": x}, name="encoder")
 
 
-def config_of(encoder: keras.Model) -> EncoderConfig:
+def encoder_config(encoder: keras.Model) -> EncoderConfig:
     """Read the sizes of an encoder off its layers; a layer whose heads are all gone has none."""
     named = {layer.name: layer for layer in encoder.layers}
     words, attentions = named["word_embeddings"], [v for k, v in named.items() if k.endswith("_self_attention")]
@@ -105,7 +105,7 @@ def config_of(encoder: keras.Model) -> EncoderConfig:
 
 
 def check_fit(encoder: keras.Model, preprocessor) -> None:
-    """Hold a preprocessor to the encoder that it feeds: the same vocabulary, and no more tokens than positions."""
+    """Check that a preprocessor fits an encoder: the same vocabulary, and no more tokens than positions."""
     rows = encoder.get_layer("word_embeddings").input_dim
     entries = len(preprocessor.vocabulary)
     if entries != rows:
@@ -123,7 +123,7 @@ def too_long(length: int, positions: int) -> InputError:
 
 
 def embed(config, word_ids, type_ids):
-    """Sum the word, position and type vectors, normalise and drop out: [batch, length, hidden]."""
+    """Add word, position and type embeddings, normalise and apply dropout: [batch, length, hidden]."""
     word = embedding(config, config.vocabulary_size, "word_embeddings")(word_ids)
     type_ = embedding(config, config.type_vocabulary_size, "type_embeddings")(type_ids)
     position = PositionEmbedding(config.max_positions, initializer(), name="position_embedding")(word)

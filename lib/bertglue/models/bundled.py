@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bertglue.errors import InputError, reason
+from bertglue.errors import InputError, one_line
 
 BUNDLED_FOLDER = Path(__file__).with_name("bundled_encoder")
 BUNDLED = "bundled"
@@ -23,4 +23,4 @@ def read_pretraining_record(folder: Path = BUNDLED_FOLDER) -> dict:
 
 
 def incomplete_encoder(folder: Path, error: Exception) -> InputError:
-    return InputError(f"{folder} holds no whole encoder ({reason(error)}); write it again")
+    return InputError(f"{folder} holds no whole encoder ({one_line(error)}); write it again")

@@ -11,9 +11,9 @@ import keras
 
 from bertglue.data.token_ids import read_vocabulary
 from bertglue.models.bert import EncoderConfig, build_encoder
-from bertglue.models.bundled import BUNDLED_FOLDER, PRETRAINING_RECORD, incomplete_encoder
+from bertglue.models.bundled import BUNDLED_FOLDER, BUNDLED_NAMES, PRETRAINING_RECORD, incomplete_encoder
 
-SIZES, WEIGHTS, VOCABULARY = "encoder.json", "encoder.weights.h5", "vocab.txt"
+CONFIG_FILE, WEIGHTS_FILE, VOCABULARY_FILE = "encoder.json", "encoder.weights.h5", "vocab.txt"
 
 
 def save_encoder(
@@ -34,23 +34,23 @@ def save_encoder(
     finally:
         keras.config.set_dtype_policy(policy)
     half.set_weights([weight.astype("float16") for weight in encoder.get_weights()])
-    half.save_weights(partial / WEIGHTS)
-    (partial / SIZES).write_text(json.dumps(asdict(config), indent=1) + "\n")
+    half.save_weights(partial / WEIGHTS_FILE)
+    (partial / CONFIG_FILE).write_text(json.dumps(asdict(config), indent=1) + "\n")
     (partial / PRETRAINING_RECORD).write_text(json.dumps(story, indent=1) + "\n")
-    (partial / VOCABULARY).write_text("\n".join(entries) + "\n", encoding="utf-8")
+    (partial / VOCABULARY_FILE).write_text("\n".join(entries) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     return partial.rename(folder)
 
 
-def saved_encoder(source: str) -> Path | None:
+def find_saved_encoder(source: str) -> Path | None:
     """Find the folder of a saved encoder, be it the bundled one; None where `source` is something else."""
     folder = BUNDLED_FOLDER if source in BUNDLED_NAMES else Path(source).expanduser()
-    return folder if (folder / SIZES).is_file() else None
+    return folder if (folder / CONFIG_FILE).is_file() else None
 
 
-def read_sizes(folder: Path, dropout: float) -> EncoderConfig:
+def read_encoder_config(folder: Path, dropout: float) -> EncoderConfig:
     try:
-        sizes = json.loads((folder / SIZES).read_text(encoding="utf-8"))
+        sizes = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         return EncoderConfig(**{**sizes, "heads": tuple(sizes["heads"]), "dropout": dropout})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise incomplete_encoder(folder, error) from None
@@ -58,13 +58,13 @@ def read_sizes(folder: Path, dropout: float) -> EncoderConfig:
 
 def load_saved_encoder(folder: Path, dropout: float) -> keras.Model:
     """Read what `save_encoder` wrote, in the precision of this process. Runs no code from the files."""
-    encoder = build_encoder(read_sizes(folder, dropout))
+    encoder = build_encoder(read_encoder_config(folder, dropout))
     try:
-        encoder.load_weights(folder / WEIGHTS)
+        encoder.load_weights(folder / WEIGHTS_FILE)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise incomplete_encoder(folder, error) from None
     return encoder
 
 
-def saved_vocabulary(folder: Path) -> list[str]:
-    return read_vocabulary(folder / VOCABULARY)
+def read_saved_vocabulary(folder: Path) -> list[str]:
+    return read_vocabulary(folder / VOCABULARY_FILE)

@@ -1,6 +1,7 @@
 """GELU and dropout, each with few passes over the memory on TensorFlow; on JAX as Keras has them.
 
-TensorFlow runs every multiplication of these by itself, and its kernels for bfloat16 are slower than those for float32.
+TensorFlow runs every multiplication of these as an operation of its own, and its kernels for bfloat16 are slower than
+those for float32.
 """
 
 from __future__ import annotations

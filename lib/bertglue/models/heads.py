@@ -10,16 +10,16 @@ import keras
 import numpy as np
 
 from bertglue.errors import InputError
-from bertglue.models.bert import build_encoder, config_of
+from bertglue.models.bert import build_encoder, encoder_config
 from bertglue.models.classifier import build_classifier
 
-OUTPUT = "attention_output/kernel"
+OUTPUT_KERNEL = "attention_output/kernel"
 Heads = Sequence[Sequence[int]]  # numbers of heads, for each layer
 
 
 def count_heads(classifier: keras.Model) -> list[int]:
     """Count the heads of each layer."""
-    return list(config_of(classifier.get_layer("encoder")).heads)
+    return list(encoder_config(classifier.get_layer("encoder")).heads)
 
 
 def keep_heads(classifier: keras.Model, kept: Heads) -> keras.Model:
@@ -41,7 +41,7 @@ def rebuild(classifier: keras.Model, kept: Heads, dropout: float | None = None) 
     if any(variable.dtype == "int8" for variable in classifier.variables):
         raise InputError("the classifier's weights are 8-bit integers already; take the one that was trained")
     encoder = classifier.get_layer("encoder")
-    config = replace(config_of(encoder), heads=tuple(len(list(heads)) for heads in kept))
+    config = replace(encoder_config(encoder), heads=tuple(len(list(heads)) for heads in kept))
     rate = classifier.get_layer("pooled_dropout").rate
     if dropout is not None:
         config, rate = replace(config, dropout=dropout), dropout
@@ -62,7 +62,7 @@ def in_type(classifier: keras.Model, dtype: str) -> keras.Model:
 
 
 def widen(classifier: keras.Model) -> keras.Model:
-    """Give a classifier that was stored in 16 bits in float32, in which processors are fast; any other as it is."""
+    """Convert a classifier stored in 16 bits to float32, in which processors are fast; return any other as it is."""
     stored = classifier.get_layer("encoder").get_layer("word_embeddings").variable_dtype
     return in_type(classifier, "float32") if stored in ("float16", "bfloat16") else classifier
 
@@ -81,13 +81,13 @@ def copy_kept(source: keras.Model, target: keras.Model, kept: Heads) -> None:
 
 
 def attention_of(path: str) -> int | None:
-    """Tell in which layer's attention a weight is."""
+    """Return the layer whose attention a weight belongs to; None where it belongs to none."""
     found = re.search(r"layer_(\d+)_self_attention/", path)
     return int(found[1]) if found else None
 
 
 def heads_axis(path: str) -> int | None:
-    """Tell along which axis a weight of an attention has its heads."""
+    """Return the axis of an attention's weight along which its heads lie; None where it has none."""
     if path.endswith("_self_attention/bias"):  # of a layer without heads
         return None
     if "attention_output" in path:

@@ -16,7 +16,7 @@ from bertglue.parameters import Parameters
 
 
 def predict(classifier: keras.Model, tokens: Tokens, batch_size: int, lengths: Sequence[int] = ()) -> np.ndarray:
-    """Give the logits [rows, outputs] of every row of a split, in order; `lengths` are those of `Batches`."""
+    """Return the logits [rows, outputs] of every row of a split, in order; `lengths` are those of `Batches`."""
     part = process()
     batches = Batches(tokens, batch_size=batch_size, part=part, lengths=lengths)
     together = part[1] > 1
@@ -29,13 +29,13 @@ def predict(classifier: keras.Model, tokens: Tokens, batch_size: int, lengths: S
 def predict_splits(
     classifier: keras.Model, tokens: dict[str, Tokens], splits: Iterable[str], parameters: Parameters
 ) -> dict[str, np.ndarray]:
-    """Give the logits of splits, in batches as a run has them."""
+    """Return the logits of splits, predicted in the batches of a run."""
     size, lengths = parameters.evaluation_batch_size, batch_lengths(parameters)
     return {split: predict(classifier, tokens[split], size, lengths) for split in splits}
 
 
 def predict_rest(classifier: keras.Model, tokens: dict[str, Tokens], training, parameters: Parameters) -> dict:
-    """Give the logits of every split but train: those that the training left, and of test and AX beside them.
+    """Predict every split but train: the logits that the training left, and those of test and AX.
 
     How long each of the others took is kept in `training.predict_seconds`.
     """
@@ -49,7 +49,7 @@ def predict_rest(classifier: keras.Model, tokens: dict[str, Tokens], training, p
 
 
 def predict_texts(classifier: keras.Model, preprocessor, texts: list) -> np.ndarray:
-    """Give the logits [texts, outputs] of sentences, or of pairs of them."""
+    """Return the logits [texts, outputs] of sentences, or of pairs of them."""
     rows = [[text] if isinstance(text, str) else text for text in texts]
     packed = preprocessor(list(zip(*rows, strict=True)))
     inputs = {name: np.asarray(ids) for name, ids in packed.items()}

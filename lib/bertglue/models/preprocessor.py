@@ -16,15 +16,15 @@ import tensorflow_text as text
 from bertglue.data.dataset import Data, Split
 from bertglue.data.token_ids import Tokens, load_tokens, read_vocabulary, save_tokens
 from bertglue.errors import InputError
-from bertglue.files import unwritten
-from bertglue.models.encoder_files import saved_encoder, saved_vocabulary
+from bertglue.files import write_error
+from bertglue.models.encoder_files import find_saved_encoder, read_saved_vocabulary
 
-SPECIAL = ("[CLS]", "[SEP]", "[UNK]", "[PAD]")
+SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[UNK]", "[PAD]")
 DEFAULT_LENGTH = 128
 
 
 class Preprocessor:
-    """Turn one or two string tensors [batch] into the dict of ids that an encoder takes.
+    """Convert one or two string tensors [batch] to the dict of ids that an encoder takes.
 
     Tokenizes with BERT's WordPiece, trims the longest segment first until `[CLS] a [SEP] b [SEP]`
     fits into `seq_length`, and pads: int32 `input_word_ids`, `input_mask`, `input_type_ids`
@@ -32,7 +32,7 @@ class Preprocessor:
     """
 
     def __init__(self, vocabulary: list[str], seq_length: int = DEFAULT_LENGTH, *, lower_case: bool = True):
-        missing = [token for token in SPECIAL if token not in vocabulary]
+        missing = [token for token in SPECIAL_TOKENS if token not in vocabulary]
         if missing:
             raise InputError(f"the vocabulary lacks {', '.join(missing)}; a BERT vocabulary has them")
         if seq_length < 5:
@@ -54,7 +54,7 @@ class Preprocessor:
         return {"input_word_ids": word_ids, "input_mask": mask, "input_type_ids": type_ids}
 
     def tokenize(self, texts) -> tf.RaggedTensor:
-        """Give the WordPiece ids of each text, [batch, (tokens)]."""
+        """Return the WordPiece ids of each text, [batch, (tokens)]."""
         return self.tokenizer.tokenize(texts).merge_dims(1, -1)
 
     def pack(self, segments) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
@@ -78,7 +78,7 @@ class Preprocessor:
         return pack_rows
 
     def tokens(self, words: str) -> list[str]:
-        """Spell out one text as word pieces, to look at."""
+        """Return the word pieces of one text, for display."""
         return [self.vocabulary[i] for i in self.tokenize([words]).flat_values.numpy()]
 
     @functools.cached_property
@@ -108,13 +108,32 @@ class SavedModelPreprocessor(Preprocessor):
 def load_preprocessor(source: str, seq_length: int = DEFAULT_LENGTH) -> Preprocessor:
     """Load the preprocessing that belongs to an encoder.
 
-    `source` is as for `load_encoder`, whose encoders bring their vocabulary along; a preprocessing SavedModel, which is
-    run as it was published; or the `vocab.txt` of an uncased model.
+    Args:
+        source: as for `load_encoder`, whose encoders bring their vocabulary along; a preprocessing SavedModel of
+            TF Hub, whose own functions are called; or the `vocab.txt` of an uncased model.
+        seq_length: tokens of a row, `[CLS]` and `[SEP]` included; longer rows are trimmed, shorter ones padded.
+
+    Returns:
+        A function of one or two string tensors [batch] (a list or a dict) that returns a dict of int32
+        `input_word_ids`, `input_mask` and `input_type_ids` [batch, seq_length].
+
+    Raises:
+        InputError: `source` cannot be read, its vocabulary lacks BERT's special tokens, or `seq_length` is below 5.
+
+    Source:
+        Devlin et al., 2019, arXiv:1810.04805, section 3; tensorflow-text's `FastBertTokenizer`.
+
+    Example:
+        >>> from bertglue import load_preprocessor
+        >>> preprocess = load_preprocessor("bundled", seq_length=8)
+        >>> ids = preprocess([["the film ."], ["a story ."]])
+        >>> ids["input_mask"].numpy().tolist(), ids["input_type_ids"].numpy().tolist()
+        ([[1, 1, 1, 1, 1, 1, 1, 1]], [[0, 0, 0, 0, 0, 1, 1, 1]])
     """
     if source.endswith(".txt"):
         return Preprocessor(read_vocabulary(Path(source).expanduser()), seq_length)
-    if folder := saved_encoder(source):
-        return Preprocessor(saved_vocabulary(folder), seq_length)
+    if folder := find_saved_encoder(source):
+        return Preprocessor(read_saved_vocabulary(folder), seq_length)
     from bertglue.models.tfhub import Checkpoint, load_model, resolve
 
     checkpoint = Checkpoint(resolve(source))
@@ -140,7 +159,7 @@ def tokenize(split: Split, preprocessor: Preprocessor, cache_dir: str | Path) ->
     try:
         save_tokens(folder, packed(split, preprocessor), preprocessor.seq_length)
     except OSError as error:
-        raise unwritten(folder, error) from None
+        raise write_error(folder, error) from None
     return load_tokens(folder)
 
 

@@ -24,18 +24,20 @@ with warnings.catch_warnings():
     import tensorflow_hub as hub
     from tensorflow_hub import resolver
 
-from bertglue.errors import InputError, reason
+from bertglue.errors import InputError, one_line
 from bertglue.models.bert import EncoderConfig, build_encoder
 
-SITES = ("tfhub.dev/", "kaggle.com/models/", "www.kaggle.com/models/")
-ARCHIVES = (".tar", ".tar.gz", ".tgz")
+HUB_SITES = ("tfhub.dev/", "kaggle.com/models/", "www.kaggle.com/models/")
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
 # names in TF Hub's BERT SavedModels -> names of the native encoder's weights
-RENAMES = (
+WEIGHT_RENAMES = (
     (r"^transformer/layer_(\d+)/", r"layer_\1_"),
     (r"^embeddings/layer_norm/", "embeddings_layer_norm/"),
 )
-SUPPORTED = "BERT-base, BERT-large, the small BERTs and the BERT experts of TF Hub (version 3 or later) are supported"
+SUPPORTED_ENCODERS = (
+    "BERT-base, BERT-large, the small BERTs and the BERT experts of TF Hub (version 3 or later) are supported"
+)
 
 
 def resolve(handle: str) -> Path:
@@ -46,9 +48,9 @@ def resolve(handle: str) -> Path:
     path = Path(handle).expanduser()
     if path.is_dir():
         return path
-    if path.is_file() and path.name.endswith(ARCHIVES):
+    if path.is_file() and path.name.endswith(ARCHIVE_SUFFIXES):
         return unpack(path)
-    if handle.startswith(SITES):
+    if handle.startswith(HUB_SITES):
         handle = f"https://{handle}"
     if "://" not in handle:
         raise InputError(
@@ -58,7 +60,7 @@ def resolve(handle: str) -> Path:
         return Path(hub.resolve(handle))
     except Exception as error:  # whatever the network raised
         raise InputError(
-            f"{handle} could not be fetched ({type(error).__name__}: {reason(error)}); "
+            f"{handle} could not be fetched ({type(error).__name__}: {one_line(error)}); "
             "go online once, or fetch its tar.gz elsewhere and give that file"
         ) from error
 
@@ -77,7 +79,7 @@ def unpack(path: Path) -> Path:
             partial.rename(folder)
         except (tarfile.TarError, EOFError, OSError, ValueError) as error:
             if not folder.exists():  # another run may have been faster
-                raise InputError(f"{path} could not be unpacked ({reason(error)}); fetch it again") from None
+                raise InputError(f"{path} could not be unpacked ({one_line(error)}); fetch it again") from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     inside = [found.parent for found in folder.glob("*/saved_model.pb")]
@@ -93,11 +95,13 @@ def load_savedmodel_encoder(handle: str, dropout: float = 0.1) -> keras.Model:
     for variable in encoder.trainable_variables:
         name = variable.path.removeprefix("encoder/")
         if weights.shape(name) != tuple(variable.shape):
-            raise InputError(f"{handle} is not supported: {difference(weights.keys, name)}; {SUPPORTED}")
+            raise InputError(f"{handle} is not supported: {difference(weights.keys, name)}; {SUPPORTED_ENCODERS}")
         variable.assign(weights.read(name))
         left.remove(name)
     if left:
-        raise InputError(f"{handle} is not supported: it has weights that BERT lacks, {some(left)}; {SUPPORTED}")
+        raise InputError(
+            f"{handle} is not supported: it has weights that BERT lacks, {some(left)}; {SUPPORTED_ENCODERS}"
+        )
     return encoder
 
 
@@ -121,7 +125,7 @@ class Checkpoint:
 
     @property
     def preprocessing(self) -> bool:
-        """Tell a preprocessing model from an encoder."""
+        """Whether this is a preprocessing model, not an encoder."""
         return {"tokenize", "bert_pack_inputs"} <= self.children
 
     @property
@@ -130,7 +134,7 @@ class Checkpoint:
 
     @property
     def lower_case(self) -> bool:
-        """Tell whether the text of an encoder is lower-cased, which the published ones say."""
+        """Whether the encoder reads lower-cased text, as its SavedModel states."""
         key = next((key for key in self.shapes if key.startswith("do_lower_case/")), None)
         return bool(self.read(key)) if key else True
 
@@ -141,7 +145,7 @@ class Checkpoint:
             raise self.broken(error) from None
 
     def broken(self, error: Exception) -> InputError:
-        return InputError(f"{self.folder}/variables is cut short or damaged ({reason(error)}); fetch it again")
+        return InputError(f"{self.folder}/variables is cut short or damaged ({one_line(error)}); fetch it again")
 
 
 class Weights:
@@ -166,7 +170,7 @@ class Weights:
 
 
 def rename(name: str) -> str:
-    for pattern, replacement in RENAMES:
+    for pattern, replacement in WEIGHT_RENAMES:
         name = re.sub(pattern, replacement, name)
     return name
 
@@ -183,7 +187,9 @@ def read_config(weights: Weights, dropout: float) -> EncoderConfig:
     shapes = {key: weights.shape(name) for key, name in needed.items()}
     for key, name in needed.items():
         if shapes[key] is None or len(shapes[key]) != (3 if key == "query" else 2):
-            raise InputError(f"{weights.folder} is not supported: {difference(weights.keys, name)}; {SUPPORTED}")
+            raise InputError(
+                f"{weights.folder} is not supported: {difference(weights.keys, name)}; {SUPPORTED_ENCODERS}"
+            )
     queries = []
     while shape := weights.shape(f"layer_{len(queries)}_self_attention/query/kernel"):
         queries.append(shape[1])
@@ -200,7 +206,7 @@ def read_config(weights: Weights, dropout: float) -> EncoderConfig:
 
 
 def difference(names: Iterable[str], missing: str) -> str:
-    """Say in words how an encoder differs from BERT, given its weights and one that BERT needs."""
+    """Describe how an encoder differs from BERT, given its weights and one that BERT needs."""
     names = set(names)
 
     def has(part: str) -> bool:
@@ -233,4 +239,4 @@ def load_model(folder: Path):
         try:
             return hub.load(str(folder))
         except Exception as error:
-            raise InputError(f"{folder} cannot be loaded ({reason(error)}); fetch it again") from None
+            raise InputError(f"{folder} cannot be loaded ({one_line(error)}); fetch it again") from None

@@ -20,20 +20,22 @@ from pathlib import Path
 
 import numpy as np
 
-from bertglue.errors import InputError, reason
+from bertglue.errors import InputError, one_line
 
-HELD_OUT = 100  # one document in so many is kept for evaluation
-SHORT = 40  # characters; shorter paragraphs are headings and cries, and teach little
+DOCUMENTS_PER_HELD_OUT = 100  # one document in so many is kept for evaluation
+MIN_PARAGRAPH_LENGTH = 40  # characters; shorter paragraphs are headings and cries, and teach little
 BOILERPLATE = re.compile(
     r"gutenberg|transcriber'?s note|all rights reserved|creative commons|^(title|author|year|release date):", re.I
 )
-CONTENTS = re.compile(r"(\. ?){4,}|(chapter|book|part) [ivxlc\d]+\b.*(chapter|book|part) [ivxlc\d]+\b|\t.*\d+$", re.I)
+TABLE_OF_CONTENTS = re.compile(
+    r"(\. ?){4,}|(chapter|book|part) [ivxlc\d]+\b.*(chapter|book|part) [ivxlc\d]+\b|\t.*\d+$", re.I
+)
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
 OPENERS = {".xz": lzma.open, ".gz": gzip.open}
 
 
 def read_documents(paths: Iterable[str | Path]) -> Iterator[list[str]]:
-    """Give each document as the list of its paragraphs."""
+    """Yield each document as the list of its paragraphs."""
     for path in map(Path, paths):
         document: list[str] = []
         try:
@@ -45,7 +47,7 @@ def read_documents(paths: Iterable[str | Path]) -> Iterator[list[str]]:
                         yield document
                         document = []
         except (OSError, EOFError, UnicodeDecodeError, lzma.LZMAError) as error:
-            raise InputError(f"{path} cannot be read ({reason(error)}); give text, plain, .xz or .gz") from None
+            raise InputError(f"{path} cannot be read ({one_line(error)}); give text, plain, .xz or .gz") from None
         if document:
             yield document
 
@@ -69,11 +71,11 @@ class Cleaner:
         return kept
 
     def fault(self, text: str) -> str | None:
-        if len(text) < SHORT:
+        if len(text) < MIN_PARAGRAPH_LENGTH:
             return "short"
         if BOILERPLATE.search(text):
             return "boilerplate"
-        if CONTENTS.search(text):
+        if TABLE_OF_CONTENTS.search(text):
             return "contents"
         letters = sum(map(str.isalpha, text))
         if letters < 0.6 * len(text) or sum(map(str.isupper, text)) > 0.5 * letters:
@@ -99,7 +101,7 @@ def split_sentences(paragraph: str) -> list[str]:
 def held_out(document: list[str]) -> bool:
     """Choose documents for evaluation by their own text, so that the choice does not depend on their order."""
     digest = hashlib.blake2b(document[0].encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") % HELD_OUT == 0
+    return int.from_bytes(digest, "little") % DOCUMENTS_PER_HELD_OUT == 0
 
 
 @dataclass(frozen=True)
@@ -169,9 +171,9 @@ class PartWriter:
 def load_corpus(folder: Path) -> Corpus:
     """Map one part of a packed corpus."""
     if (folder / "ids.bin").is_file() and not (folder / "ids.bin").stat().st_size:
-        raise InputError(f"{folder} holds no text; give more documents, one in {HELD_OUT} is held out")
+        raise InputError(f"{folder} holds no text; give more documents, one in {DOCUMENTS_PER_HELD_OUT} is held out")
     try:
         ids = np.memmap(folder / "ids.bin", "<u2", mode="r")
         return Corpus(ids, np.load(folder / "sentences.npy"), np.load(folder / "documents.npy"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder} is no packed corpus ({reason(error)}); pack the text again") from None
+        raise InputError(f"{folder} is no packed corpus ({one_line(error)}); pack the text again") from None

@@ -1,6 +1,6 @@
 """BERT's pre-training: masked words and next sentences (Devlin et al., 2019, section 3.1 and appendix A).
 
-Runs on either backend, from a packed corpus and without TensorFlow. A run that was killed goes on from its last
+Runs on either backend, from a packed corpus and without TensorFlow. A run that was killed resumes from its last
 checkpoint, with the examples and weights that an unbroken one would have had.
 """
 
@@ -27,13 +27,13 @@ from bertglue.training.checkpoint import assign, load_checkpoint, save_checkpoin
 from bertglue.training.optimizer import build_optimizer
 from bertglue.training.running_metrics import RunningLoss
 
-PLACES = {"texts", "folder", "backend"}  # may differ when a run goes on
+FREE_ON_RESUME = {"texts", "folder", "backend"}  # may differ when a run goes on
 PAD, CLS, SEP, MASK = "[PAD]", "[CLS]", "[SEP]", "[MASK]"
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What masking needs of a vocabulary: its special ids, and which pieces go on a word."""
+    """The part of a vocabulary that masking needs: its special ids, and which pieces continue a word."""
 
     size: int
     cls: int
@@ -60,7 +60,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Pairs:
-    """An epoch's examples as places in the corpus [examples]: two segments, and whether the second follows."""
+    """An epoch's examples as positions in the corpus [examples]: two segments, and whether the second follows."""
 
     first: np.ndarray  # [examples, 2], from and to
     second: np.ndarray
@@ -73,7 +73,7 @@ class Pairs:
 def draw_pairs(corpus: Corpus, length: int, seed: tuple[int, ...], short: float = 0.1) -> Pairs:
     """Cut every document into pairs of segments that fill `length`; half of the second ones come from elsewhere.
 
-    A segment is one sentence or more. A tenth of the pairs is cut shorter, as BERT's are. What a foreign second segment
+    A segment is one sentence or more. A tenth of the pairs is cut shorter, as BERT's are. What a random second segment
     displaces is used next; it has as many sentences as the one that it displaces.
     """
     rng = np.random.default_rng(seed)
@@ -91,7 +91,7 @@ def draw_pairs(corpus: Corpus, length: int, seed: tuple[int, ...], short: float 
                 follows.append(True)
                 at = end
             else:
-                second.append(elsewhere(corpus, rng, max(1, end - middle)))
+                second.append(draw_random_segment(corpus, rng, max(1, end - middle)))
                 follows.append(False)
                 at = middle
     order = rng.permutation(len(follows))
@@ -99,15 +99,15 @@ def draw_pairs(corpus: Corpus, length: int, seed: tuple[int, ...], short: float 
     return Pairs(*places, np.array(follows, "int32")[order])
 
 
-def elsewhere(corpus: Corpus, rng: np.random.Generator, count: int) -> tuple[int, int]:
+def draw_random_segment(corpus: Corpus, rng: np.random.Generator, count: int) -> tuple[int, int]:
     """Draw some sentences that stand together in some document."""
     at = int(rng.integers(0, len(corpus.sentences) - 1))
     stop = corpus.documents[np.searchsorted(corpus.documents, at, side="right")]
     return at, min(at + count, int(stop))
 
 
-def assemble(corpus: Corpus, pairs: Pairs, rows: np.ndarray, vocabulary: Vocabulary, length: int) -> dict:
-    """Lay out `[CLS] a [SEP] b [SEP]`, the longer segment trimmed first, padded: int32 [rows, length]."""
+def pack_pairs(corpus: Corpus, pairs: Pairs, rows: np.ndarray, vocabulary: Vocabulary, length: int) -> dict:
+    """Pack pairs as `[CLS] a [SEP] b [SEP]`, the longer segment trimmed first, padded: int32 [rows, length]."""
     a, b = pairs.first[rows], pairs.second[rows]
     room = length - 3
     long_a, long_b = a[:, 1] - a[:, 0], b[:, 1] - b[:, 0]
@@ -128,7 +128,7 @@ def assemble(corpus: Corpus, pairs: Pairs, rows: np.ndarray, vocabulary: Vocabul
 def mask_words(inputs: dict, vocabulary: Vocabulary, rng: np.random.Generator, whole_words: bool, share: float = 0.15):
     """Choose words and hide them: 80 % become [MASK], 10 % another piece, 10 % stay.
 
-    Gives the changed ids, and for the chosen places their positions, pieces and weights [rows, places].
+    Returns the changed ids, and the positions, pieces and weights of the masked tokens [rows, masked].
     """
     ids = inputs["input_word_ids"]
     rows, length = ids.shape
@@ -169,7 +169,7 @@ class Examples(keras.utils.PyDataset):
         per_epoch = max(1, self.corpus.ids.size // (self.length - 3) // self.batch_size)
         self.draw(step // per_epoch)
         rows = ((step % per_epoch) * self.batch_size + np.arange(self.batch_size)) % len(self.pairs)
-        inputs = assemble(self.corpus, self.pairs, rows, self.vocabulary, self.length)
+        inputs = pack_pairs(self.corpus, self.pairs, rows, self.vocabulary, self.length)
         rng = np.random.default_rng((self.seed, self.length, step))
         hidden, positions, pieces, weights = mask_words(inputs, self.vocabulary, rng, self.whole_words)
         weights *= weights.size / max(weights.sum(), 1)  # the mean over all places is that over the chosen
@@ -199,7 +199,7 @@ class TiedWords(layers.Layer):
 
 
 def build_pretrainer(encoder: keras.Model) -> keras.Model:
-    """Put the heads of pre-training on an encoder: `words` [batch, places, vocabulary], `follows` [batch, 2]."""
+    """Build the heads of pre-training on an encoder: `words` [batch, masked, vocabulary], `follows` [batch, 2]."""
     positions = keras.Input((None,), dtype="int32", name="masked_positions")
     inputs = {**encoder.input, "masked_positions": positions}
     outputs = encoder(encoder.input)
@@ -212,7 +212,7 @@ def build_pretrainer(encoder: keras.Model) -> keras.Model:
 
 
 class Pretraining:
-    """A pre-training run in its folder: it starts there, or goes on from the checkpoint that it finds."""
+    """A pre-training run in its folder: it starts there, or resumes from the checkpoint that it finds."""
 
     def __init__(self, train: Corpus, held_out: Corpus, entries: list[str], parameters: PretrainingParameters):
         self.train, self.held_out, self.parameters = train, held_out, parameters
@@ -296,7 +296,7 @@ class Pretraining:
             "parameters": self.parameters.model_dump(exclude={"texts", "folder"}),
             "text": {"train": count(self.train), "held_out": count(self.held_out)},
             "history": self.history,
-            "environment": environment.describe(strategy.device),
+            "environment": environment.describe_environment(strategy.device),
         }
         return save_encoder(self.encoder, self.config, self.entries, self.folder / "encoder", story)
 
@@ -305,12 +305,16 @@ class Pretraining:
 
     def save(self) -> None:
         """Write weights, optimizer, step and history as one file, whole or not at all."""
-        about = {"parameters": self.parameters.model_dump(exclude=PLACES), "step": self.step, "history": self.history}
+        about = {
+            "parameters": self.parameters.model_dump(exclude=FREE_ON_RESUME),
+            "step": self.step,
+            "history": self.history,
+        }
         save_checkpoint(self.checkpoint, about, v=self.variables())
 
     def load(self) -> None:
         about, groups = load_checkpoint(self.checkpoint, "v")
-        mine, theirs = self.parameters.model_dump(exclude=PLACES), about["parameters"]
+        mine, theirs = self.parameters.model_dump(exclude=FREE_ON_RESUME), about["parameters"]
         other = [name for name in mine if mine[name] != theirs.get(name)]
         if other:
             raise InputError(f"{self.checkpoint} is of other parameters ({', '.join(other)}); give another folder")
@@ -327,7 +331,7 @@ def open_run(parameters: PretrainingParameters) -> Pretraining:
 
 
 def compile_pretrainer(trainer: keras.Model, parameters: PretrainingParameters) -> keras.Model:
-    """Give both heads their loss and accuracy; the losses are added, as BERT's are."""
+    """Compile both heads with loss and accuracy; the losses are added, as BERT's are."""
     optimizer = build_optimizer(
         parameters.learning_rate,
         parameters.steps // parameters.accumulate,

@@ -16,8 +16,8 @@ from bertglue.files import write_text
 from bertglue.models.preprocessor import Preprocessor
 from bertglue.pretraining.corpus import Cleaner, pack, read_documents
 
-RESERVED = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-SAMPLE = 6  # the vocabulary is learned from one paragraph in so many
+RESERVED_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+PARAGRAPHS_PER_SAMPLE = 6  # the vocabulary is learned from one paragraph in so many
 
 
 def prepare(texts: list[str], folder: str | Path, size: int = 8192, characters: int = 120) -> None:
@@ -37,15 +37,15 @@ def prepare(texts: list[str], folder: str | Path, size: int = 8192, characters: 
 
 
 def counts(folder: str | Path) -> dict[str, int]:
-    """Give what was packed, and what was dropped."""
+    """Return the counts of what was packed, and of what was dropped."""
     return json.loads((Path(folder) / "corpus" / "counts.json").read_text())
 
 
 def sample(texts: list[str]) -> list[str]:
-    """Give one cleaned paragraph in `SAMPLE`."""
+    """Return one cleaned paragraph in `PARAGRAPHS_PER_SAMPLE`."""
     cleaner = Cleaner()
     paragraphs = (paragraph for document in read_documents(texts) for paragraph in cleaner(document))
-    return [paragraph for index, paragraph in enumerate(paragraphs) if index % SAMPLE == 0]
+    return [paragraph for index, paragraph in enumerate(paragraphs) if index % PARAGRAPHS_PER_SAMPLE == 0]
 
 
 def learn(paragraphs: Iterable[str], size: int, characters: int) -> list[str]:
@@ -54,14 +54,14 @@ def learn(paragraphs: Iterable[str], size: int, characters: int) -> list[str]:
     return bert_vocab_from_dataset.bert_vocab_from_dataset(
         dataset,
         vocab_size=size,
-        reserved_tokens=RESERVED,
+        reserved_tokens=RESERVED_TOKENS,
         bert_tokenizer_params={"lower_case": True},
         learn_params={"max_unique_chars": characters},
     )
 
 
 def sentence_tokenizer(entries: list[str]):
-    """Give the function that turns sentences into arrays of ids."""
+    """Return the function that turns sentences into arrays of ids."""
     preprocessor = Preprocessor(entries)
 
     def tokenize(sentences: list[str]) -> list[np.ndarray]:

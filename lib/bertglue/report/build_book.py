@@ -1,4 +1,4 @@
-"""Lay the sources of the book out: the chapters, and the notebooks as they ran."""
+"""Assemble the sources of the book: its chapters, and the executed notebooks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import yaml
 
 from bertglue.tasks import TASKS
 
-CHAPTERS = Path("book")
-FRONT = "intro"  # the page that the book opens with
-NOT_GLUE = (
+BOOK_SOURCES = Path("book")
+FRONT_PAGE = "intro"  # the page that the book opens with
+TOY_ANNOUNCEMENT = (
     "The runs of this book used toy data, sentences about a small made-up world in the format of GLUE's tasks. "
     "<strong>It is not GLUE</strong>; a page that shows GLUE says so."
 )
@@ -23,16 +23,16 @@ NOT_GLUE = (
 def assemble(source: Path, profile: str, notebooks: list[Path]) -> None:
     """Write the sources of the book into a new folder: chapters, notebooks, table of contents, settings."""
     shutil.rmtree(source, ignore_errors=True)
-    shutil.copytree(CHAPTERS, source, ignore=shutil.ignore_patterns("_build"))
+    shutil.copytree(BOOK_SOURCES, source, ignore=shutil.ignore_patterns("_build"))
     for notebook in notebooks:
         if notebook.parent.name == "pages":
-            target = source / ("" if notebook.stem == FRONT else "pages") / notebook.name
+            target = source / ("" if notebook.stem == FRONT_PAGE else "pages") / notebook.name
             page = tag_parameters(nbformat.read(notebook, as_version=4), "remove-cell")
         elif notebook.stem == "compress":  # runs/<profile>/compressed/<task>/<run>/compress.ipynb
             task = notebook.parent.parent.name
             target = source / "compressed" / f"{task}.ipynb"
             page = tag_parameters(nbformat.read(notebook, as_version=4), "hide-input")
-            page.cells[0].source = f"# {TASKS[task].title}, made smaller\n" + page.cells[0].source.partition("\n")[2]
+            page.cells[0].source = f"# {TASKS[task].title}, compressed\n" + page.cells[0].source.partition("\n")[2]
         else:  # runs/<profile>/<task>/<run>/finetune.ipynb
             task = notebook.parent.parent.name
             target = source / "tasks" / f"{task}.ipynb"
@@ -71,10 +71,10 @@ def write_toc(source: Path) -> None:
 
 
 def write_config(source: Path, profile: str) -> None:
-    """Take the settings of the repository; what is not GLUE says so on every page."""
+    """Write the settings of the repository; a book of toy data announces on every page that it is not GLUE."""
     config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
     if profile == "toy":
-        config["html"]["announcement"] = NOT_GLUE
+        config["html"]["announcement"] = TOY_ANNOUNCEMENT
     (source / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import yaml
 
 from bertglue.environment import commit
-from bertglue.errors import InputError, exit_status, reason
-from bertglue.files import whole
+from bertglue.errors import InputError, exit_status, one_line
+from bertglue.files import write_atomically
 
-STYLE = Path(__file__).with_name("paper.css")  # not among the book's, which jupyter-book gives to every page
+PAPER_STYLE = Path(__file__).with_name("paper.css")  # not among the book's, which jupyter-book gives to every page
 RUNNING_HEAD = "The runs of this book used toy data, which are not GLUE"
 BROWSERS = (
     "chromium",
@@ -28,13 +28,13 @@ BROWSERS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
-QUIET = (
+CHROMIUM_OPTIONS = (
     "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync",
 )  # fmt: skip
 
 
-def browser() -> str:
+def find_browser() -> str:
     """Find a Chromium; the variable CHROMIUM may name it."""
     for name in filter(None, (os.environ.get("CHROMIUM"), *BROWSERS)):
         if found := shutil.which(name):
@@ -44,16 +44,23 @@ def browser() -> str:
 
 def print_book(source: Path, target: Path) -> Path:
     """Print the assembled sources of a book; the PDF appears whole or not at all."""
-    chromium = browser()
+    chromium = find_browser()
     config = yaml.safe_load((source / "_config.yml").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory(prefix="bertglue-pdf-") as folder:
         page = single_page(source, Path(folder))
         page.write_text(as_paper(page.read_text(encoding="utf-8"), config), encoding="utf-8")
         printed = Path(folder) / "book.pdf"
         profile, to = f"--user-data-dir={folder}/browser", f"--print-to-pdf={printed}"
-        options = [*sandbox(), *QUIET, profile, "--no-pdf-header-footer", "--generate-pdf-document-outline", to]
+        options = [
+            *sandbox(),
+            *CHROMIUM_OPTIONS,
+            profile,
+            "--no-pdf-header-footer",
+            "--generate-pdf-document-outline",
+            to,
+        ]
         run([chromium, "--headless", *options, page.as_uri()], printed)
-        with whole(target) as partial:
+        with write_atomically(target) as partial:
             shutil.copyfile(printed, partial)
     return target
 
@@ -76,12 +83,12 @@ def run(command: list[str], made: Path) -> None:
     """Run a command that has to make a file; what it complains of is the error otherwise."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     if done.returncode or not made.exists():
-        complaint = reason(Exception(done.stderr[-200:]))
+        complaint = one_line(Exception(done.stderr[-200:]))
         raise InputError(f"{Path(command[0]).name} made no {made.name} ({complaint})")
 
 
 def as_paper(page: str, config: dict) -> str:
-    """Turn the single page of the theme into a paper: a title, a list of chapters, running heads, no scripts."""
+    """Convert the single page of the theme to a paper: a title, a list of chapters, running heads, no scripts."""
     title, author = html.escape(config["title"]), html.escape(config["author"])
     note = RUNNING_HEAD if "announcement" in config["html"] else ""
     page = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)
@@ -90,7 +97,7 @@ def as_paper(page: str, config: dict) -> str:
         f'@page {{ @top-center {{ content: "{note}"; }} @bottom-center {{ content: counter(page); }} }}'
         "@page :first { @top-center { content: none; } @bottom-center { content: none; } }"
     )
-    page = page.replace("</head>", f"<style>{STYLE.read_text(encoding='utf-8')}{heads}</style></head>", 1)
+    page = page.replace("</head>", f"<style>{PAPER_STYLE.read_text(encoding='utf-8')}{heads}</style></head>", 1)
     chapters = "".join(f'<li><a href="#{anchor}">{name}</a></li>' for anchor, name in chapters_of(page))
     made = html.escape(commit() or "")
     front = (
@@ -102,7 +109,7 @@ def as_paper(page: str, config: dict) -> str:
 
 
 def local_link(found: re.Match) -> str:
-    """Let a link to another page of the book lead to the place on this one page."""
+    """Point a link to another page of the book to the place on this one page."""
     if found[0].startswith(('href="http', 'href="_static')):
         return found[0]
     return f'href="{found[2] or "#document-pages/" + found[1]}"'

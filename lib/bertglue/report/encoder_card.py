@@ -9,12 +9,12 @@ from pathlib import Path
 from bertglue.errors import exit_status
 from bertglue.files import write_text
 from bertglue.models.bundled import BUNDLED_FOLDER, read_pretraining_record
-from bertglue.models.encoder_files import load_saved_encoder, read_sizes
+from bertglue.models.encoder_files import load_saved_encoder, read_encoder_config
 from bertglue.report import reference_runs
 from bertglue.report.pages import pretraining_gain
 
-NAME = "README.md"
-CARD = """# The bundled encoder
+CARD_FILE = "README.md"
+CARD_TEMPLATE = """# The bundled encoder
 
 A small BERT, uncased English, that this project pre-trained from nothing, so that fine-tuning can be shown without a
 download: {layers} layers of {hidden} with {heads} heads, {positions} positions, {entries:,} word pieces,
@@ -46,8 +46,8 @@ cp runs/pretraining/encoder/* lib/bertglue/models/bundled_encoder/
 
 Fine-tuned on files of the GLUE benchmark (MNLI, QNLI and QQP with a part of their rows, see the book), {seeds} seeds
 each, the learning rate chosen on a held-out tenth of train; validation split, mean over seeds with its standard error.
-*Randomly initialized* is the same encoder without pre-training. The last columns are published **test** scores of BERTs that
-read far more text, and all rows.
+*Randomly initialized* is the same encoder without pre-training. The last columns are published **test** scores of
+BERTs that read far more text, and all rows.
 
 {scores}
 
@@ -61,11 +61,11 @@ about people; it must not be used to judge any. English only; no more than {posi
 """
 
 
-def render(folder: Path = BUNDLED_FOLDER) -> str:
+def render_card(folder: Path = BUNDLED_FOLDER) -> str:
     """Write the card from the story and the records."""
-    sizes, story, runs = read_sizes(folder, 0.0), read_pretraining_record(folder), reference_runs.records()
-    files = [file for file in folder.iterdir() if file.name != NAME]
-    return CARD.format(
+    sizes, story, runs = read_encoder_config(folder, 0.0), read_pretraining_record(folder), reference_runs.records()
+    files = [file for file in folder.iterdir() if file.name != CARD_FILE]
+    return CARD_TEMPLATE.format(
         layers=len(sizes.heads),
         hidden=sizes.hidden_size,
         heads=sizes.heads[0],
@@ -86,7 +86,7 @@ def markdown(frame) -> str:
 
 def write_card(folder: Path = BUNDLED_FOLDER) -> Path:
     """Write the card beside the encoder."""
-    return write_text(folder / NAME, render(folder))
+    return write_text(folder / CARD_FILE, render_card(folder))
 
 
 def main(arguments: list[str] | None = None) -> int:

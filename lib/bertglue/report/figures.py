@@ -13,14 +13,14 @@ from sklearn import metrics as sk
 
 from bertglue.data.dataset import Data
 from bertglue.evaluation import metrics
-from bertglue.evaluation.metrics import TITLES
+from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.tasks import Task
 
-STYLE = Path(__file__).with_name("figures.mplstyle")
+FIGURE_STYLE = Path(__file__).with_name("figures.mplstyle")
 
 
 def draw_vectors() -> None:
-    """Let notebooks show figures as SVG, sharp on any screen and in print."""
+    """Set notebooks to show figures as SVG, sharp on any screen and in print."""
     try:
         from IPython import get_ipython
         from matplotlib_inline.config import InlineBackend
@@ -40,7 +40,7 @@ def split_title(split: str) -> str:
 def label_balance(data: Data):
     """Draw the share of each label (or the distribution of the score) in train and validation."""
     names = ["train", *data.task.validation]
-    with plt.style.context(STYLE):
+    with plt.style.context(FIGURE_STYLE):
         figure, axes = plt.subplots()
         if data.task.regression:
             frame = pd.concat([pd.DataFrame({"score": data[n].labels, "split": n}) for n in names])
@@ -59,7 +59,7 @@ def label_balance(data: Data):
 
 def token_lengths(tokens: dict, max_length: int):
     """Draw how many tokens the rows of train have; the rest of each row is padding."""
-    with plt.style.context(STYLE):
+    with plt.style.context(FIGURE_STYLE):
         figure, axes = plt.subplots(figsize=(7, 2.4))
         sns.histplot(x=tokens["train"].lengths, discrete=True, ax=axes)
         axes.axvline(max_length, color="0.3", linestyle="--", label=f"max_length {max_length}")
@@ -71,14 +71,14 @@ def token_lengths(tokens: dict, max_length: int):
 def learning_curves(task: Task, history: list[dict], baseline: dict):
     """Draw loss and main metric of train and validation over the epochs, the baseline as a dashed line."""
     name = task.metrics[0]
-    with plt.style.context(STYLE):
+    with plt.style.context(FIGURE_STYLE):
         figure, panels = plt.subplots(1, 2)
         epochs = [row["epoch"] for row in history]
         for axes, metric in zip(panels, ("loss", name), strict=True):
             for split in ("train", *task.validation):
                 if metric in history[0][split]:
                     axes.plot(epochs, [row[split][metric] for row in history], "o-", label=split_title(split))
-            axes.set(xlabel="epoch", ylabel=TITLES[metric])
+            axes.set(xlabel="epoch", ylabel=METRIC_TITLES[metric])
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         panels[1].axhline(baseline[task.validation[0]][name], color="0.4", linestyle="--", label="baseline")
         panels[1].legend()
@@ -87,17 +87,17 @@ def learning_curves(task: Task, history: list[dict], baseline: dict):
 
 
 def confusion(task: Task, labels: np.ndarray, logits: np.ndarray, axes=None):
-    """Draw how the rows of each label were answered, as shares of the label."""
-    counts = sk.confusion_matrix(labels, metrics.decide(task, logits), labels=range(task.outputs))
+    """Draw a confusion matrix: rows are labels, columns predictions, as shares of the label."""
+    counts = sk.confusion_matrix(labels, metrics.predictions_of(task, logits), labels=range(task.outputs))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    with plt.style.context([STYLE, {"axes.grid": False}]):
+    with plt.style.context([FIGURE_STYLE, {"axes.grid": False}]):
         figure, axes = plt.subplots(figsize=(4.2, 2.8)) if axes is None else (axes.figure, axes)
         names = [label.replace("_", " ") for label in task.labels]
         sns.heatmap(
             shares, annot=counts, fmt=",d", vmin=0, vmax=1, cmap="Blues", cbar=False, ax=axes,
             xticklabels=names, yticklabels=names, linewidths=1,
         )  # fmt: skip
-        axes.set(xlabel="answer", ylabel="label")
+        axes.set(xlabel="prediction", ylabel="label")
         axes.tick_params(length=0)
         axes.tick_params(axis="x", rotation=0)
         axes.tick_params(axis="y", rotation=0)
@@ -108,7 +108,7 @@ def errors(task: Task, labels: np.ndarray, logits: np.ndarray):
     """Draw a confusion matrix; for a score, the predicted against the true ones."""
     if not task.regression:
         return confusion(task, labels, logits)
-    with plt.style.context(STYLE):
+    with plt.style.context(FIGURE_STYLE):
         figure, axes = plt.subplots(figsize=(4, 3.4))
         axes.plot([0, 5], [0, 5], color="0.4", linestyle="--")
         axes.plot(labels, logits[:, 0], ".", alpha=0.4)
@@ -117,13 +117,13 @@ def errors(task: Task, labels: np.ndarray, logits: np.ndarray):
 
 
 def reliability(labels: np.ndarray, logits: np.ndarray, axes) -> None:
-    """Draw, of rows of like confidence, the share that is answered rightly; on the diagonal a model is calibrated."""
+    """Draw a reliability diagram: accuracy against confidence; on the diagonal a model is calibrated."""
     number, confidence, right = metrics.reliability(labels, logits).T
     least = 1 / logits.shape[1]
     axes.plot([least, 1], [least, 1], color="0.4", linestyle="--")
     axes.plot(confidence, right, color=color(0), linewidth=1)
     axes.scatter(confidence, right, s=6 + 150 * number / number.sum(), color=color(0), alpha=0.8, clip_on=False)
-    axes.set(xlabel="confidence", ylabel="share right", xlim=(least - 0.02, 1.02), ylim=(-0.03, 1.03))
+    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(least - 0.02, 1.02), ylim=(-0.03, 1.03))
     said = f"ECE {metrics.calibration_error(labels, logits):.3f}"
     axes.text(0.97, 0.06, said, transform=axes.transAxes, ha="right")
 
@@ -131,7 +131,7 @@ def reliability(labels: np.ndarray, logits: np.ndarray, axes) -> None:
 def training_curve(task: Task, curve: list[dict], history: list[dict]):
     """Draw the loss of the training steps within the epochs, with the validation loss at their ends."""
     steps = curve[-1]["step"] // len(history)
-    with plt.style.context(STYLE):
+    with plt.style.context(FIGURE_STYLE):
         figure, axes = plt.subplots(figsize=(7, 2.6))
         axes.plot(
             [point["step"] / steps for point in curve],
@@ -157,7 +157,7 @@ def small_multiples(shown: list[tuple], draw, *, columns: int = 3, size=(2.4, 2.
     """
     columns = min(columns, max(1, len(shown)))
     rows = max(1, -(-len(shown) // columns))
-    with plt.style.context([STYLE, {"font.size": 8, "axes.grid": grid}]):
+    with plt.style.context([FIGURE_STYLE, {"font.size": 8, "axes.grid": grid}]):
         figure, axes = plt.subplots(rows, columns, figsize=(size[0] * columns, size[1] * rows), squeeze=False)
         for axis in axes.flat[len(shown) :]:
             axis.set_axis_off()
@@ -174,7 +174,7 @@ def small_multiples(shown: list[tuple], draw, *, columns: int = 3, size=(2.4, 2.
 def pretraining_curves(history: list[dict]):
     """Draw the loss in training and on held-out text, and how many masked words and next sentences are found."""
     steps = [row["step"] for row in history]
-    with plt.style.context(STYLE):
+    with plt.style.context(FIGURE_STYLE):
         figure, (loss, found) = plt.subplots(1, 2, figsize=(7, 4))
         for part, title in (("train", "train"), ("held_out", "held out")):
             loss.plot(steps, [row[part]["loss"] for row in history], label=title)
@@ -191,7 +191,7 @@ def pretraining_curves(history: list[dict]):
 
 
 def color(index: int) -> str:
-    """Give a color of the style in use; "C0" would be looked up when the figure is drawn, without the style."""
+    """Return a color of the style in use; "C0" would be looked up when the figure is drawn, without the style."""
     return plt.rcParams["axes.prop_cycle"].by_key()["color"][index]
 
 

@@ -1,4 +1,4 @@
-"""Where the measured data lie that the book shows; `measured/README.md` says which command makes each file."""
+"""Paths of the measured data that the book shows; `measured/README.md` lists the command that makes each file."""
 
 from pathlib import Path
 

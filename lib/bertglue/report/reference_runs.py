@@ -12,14 +12,14 @@ import sys
 from pathlib import Path
 
 from bertglue.errors import exit_status
-from bertglue.evaluation.aggregate import best_rate, group
+from bertglue.evaluation.aggregate import best_learning_rate, group_runs
 from bertglue.files import write_text
 from bertglue.models.bundled import BUNDLED_FOLDER
 from bertglue.report.measured_files import REFERENCE_COMPRESSIONS, REFERENCE_RUNS
-from bertglue.runs.record import COMPRESSION, read_json, read_results
+from bertglue.runs.record import COMPRESSION_FILE, read_json, read_results
 
-SMALLER = ("cola", "sst2", "mrpc")  # whose runs are made smaller
-UNTOLD = {"glue_dir"}  # where the files lay is nobody's business
+COMPRESSED_TASKS = ("cola", "sst2", "mrpc")  # whose runs are compressed
+PRIVATE_PARAMETERS = {"glue_dir"}  # where the files lay is nobody's business
 
 
 def records() -> list[dict]:
@@ -28,14 +28,14 @@ def records() -> list[dict]:
 
 
 def compressions() -> list[dict]:
-    """Read what became of runs of the reference run that were made smaller."""
+    """Read the compressions of runs of the reference run."""
     return [json.loads(line) for line in REFERENCE_COMPRESSIONS.read_text(encoding="utf-8").splitlines()]
 
 
 def to_compress(results: Path) -> list[Path]:
-    """Name the compression of the best rate's first seed, for each task that is made smaller."""
-    runs = group((run for run in read_results(results) if run["task"] in SMALLER), "task").values()
-    return [results.parent / "compressed" / best_rate(same)[0]["run"] / COMPRESSION for same in runs]
+    """List the compression of the best learning rate's first seed, for each task that is compressed."""
+    runs = group_runs((run for run in read_results(results) if run["task"] in COMPRESSED_TASKS), "task").values()
+    return [results.parent / "compressed" / best_learning_rate(same)[0]["run"] / COMPRESSION_FILE for same in runs]
 
 
 def keep_compressions(paths: list[Path], target: Path = REFERENCE_COMPRESSIONS) -> Path:
@@ -48,7 +48,7 @@ def keep(paths: list[Path], target: Path = REFERENCE_RUNS) -> Path:
     """Gather the records of several `results.json` into one file, one record a line."""
     runs = [run for path in paths for run in read_results(path)]
     for run in runs:
-        run["parameters"] = {name: value for name, value in run["parameters"].items() if name not in UNTOLD}
+        run["parameters"] = {name: value for name, value in run["parameters"].items() if name not in PRIVATE_PARAMETERS}
     return write_text(target, "[\n" + ",\n".join(json.dumps(run, allow_nan=False) for run in runs) + "\n]\n")
 
 
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         description="Keep the records of finished runs as the reference run, and write the encoder's card anew.",
     )
     parser.add_argument("results", type=Path, nargs="+", help="the results.json of each profile")
-    parser.add_argument("--compressions", type=Path, nargs="*", default=[], help="the runs that were made smaller")
+    parser.add_argument("--compressions", type=Path, nargs="*", default=[], help="the compressed runs")
     parser.add_argument("--to-compress", action="store_true", help="keep nothing; name the compressions to make")
     options = parser.parse_args(arguments)
 

@@ -1,4 +1,4 @@
-"""How fast fine-tuning is, beside what people would use instead, and how its cost grows; `make bench` measures it.
+"""The speed of fine-tuning beside what people would use instead, and how its cost grows; `make bench` measures it.
 
 `measured/training_speed.json` and `measured/cost_growth.json` hold the last whole results, which README and book show.
 """
@@ -17,22 +17,25 @@ from matplotlib.ticker import MaxNLocator
 
 from bertglue.environment import commit, processor, versions
 from bertglue.files import write_text
-from bertglue.report.figures import STYLE, color, finish
+from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.measured_files import TRAINING_SPEED
 
-GROWN = "4 layers of 256 (two layers for the rows)"
-README = Path(__file__).parents[3] / "README.md"
+GROWTH_ENCODER = "4 layers of 256 (two layers for the rows)"
+README_FILE = Path(__file__).parents[3] / "README.md"
 OURS = "bertglue"
-PEERS = ("torch", "transformers", "tf_keras")
-SHOWN = ("tensorflow", "keras", *PEERS)
-BEGIN, END = "<!-- speed: from lib/bertglue/report/measured/training_speed.json -->\n", "<!-- end of speed -->\n"
+PEER_PACKAGES = ("torch", "transformers", "tf_keras")
+PACKAGES_SHOWN = ("tensorflow", "keras", *PEER_PACKAGES)
+README_BEGIN, README_END = (
+    "<!-- speed: from lib/bertglue/report/measured/training_speed.json -->\n",
+    "<!-- end of speed -->\n",
+)
 
 
 def describe(**measured: list[dict]) -> dict:
-    """Put a result together: what was measured, on which machine, with what."""
+    """Build a result: what was measured, on which machine, with which versions."""
     return {
         "processor": processor(),
-        "versions": versions(PEERS),
+        "versions": versions(PEER_PACKAGES),
         "commit": commit(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         **measured,
@@ -45,7 +48,7 @@ def recorded(path: Path = TRAINING_SPEED) -> dict:
 
 
 def contestants(result: dict, race: str) -> pd.DataFrame:
-    """Give the medians over the turns of each contestant of a race, in the order in which they ran.
+    """Return the medians over the turns of each contestant of a race, in the order in which they ran.
 
     Columns: training and evaluation examples a second, seconds from text to the end of the first epoch, peak memory
     [MB], accuracy, share of the matrix-product peak (ours alone), how many times as fast as it we train.
@@ -78,7 +81,7 @@ def races(result: dict) -> list[str]:
 
 
 def summary(result: dict) -> pd.DataFrame:
-    """Give training examples a second of each race and contestant, and how many times as fast we are."""
+    """Return training examples a second of each race and contestant, and how many times as fast we are."""
     rows = []
     for race in races(result):
         found = contestants(result, race)
@@ -90,12 +93,12 @@ def summary(result: dict) -> pd.DataFrame:
 
 
 def rate_text(rate: float) -> str:
-    """Write a rate: whole from 100 on, below with three digits."""
+    """Format examples a second: whole from 100 on, below with three digits."""
     return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def details(result: dict, race: str) -> pd.DataFrame:
-    """Word everything that was measured in a race; one row a contestant.
+    """Format everything that was measured in a race; one row a contestant.
 
     Examples a second, seconds from text to the end of the first epoch, peak memory.
     """
@@ -115,10 +118,10 @@ def details(result: dict, race: str) -> pd.DataFrame:
 
 
 def conditions(result: dict) -> str:
-    """Say in a sentence or two where and of what this was measured."""
+    """Describe in a sentence or two where and of what this was measured."""
     share = {race: contestants(result, race).loc[OURS, "peak_share"] for race in races(result)}
     shares = ", ".join(f"{value:.0%} ({race})" for race, value in share.items())
-    packages = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if name in SHOWN)
+    packages = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if name in PACKAGES_SHOWN)
     turns = {race: max(run["turn"] for run in result["runs"] if run["race"] == race) for race in share}
     counts = ", ".join(str(count) for count in turns.values())
     return (
@@ -134,17 +137,17 @@ def markdown(result: dict) -> str:
     return f"{table}\n\n{conditions(result)}\n"
 
 
-def keep(result: dict, path: Path = TRAINING_SPEED, readme: Path = README) -> None:
+def keep(result: dict, path: Path = TRAINING_SPEED, readme: Path = README_FILE) -> None:
     """Make a result the one that the README and the book show; races not run anew stay, if nothing else changed."""
     result = merge(recorded(path), result) if path.exists() else result
     write(result, path)
     before = readme.read_text(encoding="utf-8")
-    section = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
-    write_text(readme, section.sub(lambda _: f"{BEGIN}\n{markdown(result)}\n{END}", before))
+    section = re.compile(re.escape(README_BEGIN) + ".*?" + re.escape(README_END), re.DOTALL)
+    write_text(readme, section.sub(lambda _: f"{README_BEGIN}\n{markdown(result)}\n{README_END}", before))
 
 
 def merge(before: dict, result: dict) -> dict:
-    """Take the races of an earlier result that were not run anew on the same machine with the same packages."""
+    """Merge the races of an earlier result that were not run again, if machine and packages are the same."""
     if any(before[key] != result[key] for key in ("processor", "versions")):
         return result
     merged = dict(result)
@@ -174,7 +177,7 @@ def growth_figure(result: dict):
         (length["length"], length["step"] * 1000, "length of the rows", "training step [ms]"),
         (layers["layers"], layers["step"] * 1000, "layers", "training step [ms]"),
     )
-    with plt.style.context(STYLE):
+    with plt.style.context(FIGURE_STYLE):
         figure, axes = plt.subplots(2, 2, figsize=(7, 5))
         for at, (across, up, xlabel, ylabel) in zip(axes.flat, panels, strict=True):
             at.plot(across, up, "o-", color=color(0))
@@ -187,13 +190,13 @@ def growth_figure(result: dict):
 
 
 def growth_findings(result: dict) -> str:
-    """Say in a sentence what the ends of the curves are."""
+    """Describe in a sentence what the ends of the curves are."""
     few, many = result["rows"][0], result["rows"][-1]
     rate = many["rows"] / many["tokenize"]
     peaks = [f"{end['peak_memory_mb'] / 1000:.2f} GB" for end in (few, many)]
     return (
         f"{many['rows']:,} rows are tokenized and cached in {many['tokenize']:.0f} s ({rate:,.0f} a second), and "
         f"training on them peaks at {peaks[1]}, against {peaks[0]} on {few['rows']:,}. Made-up rows of the shape of "
-        f"QQP; steps of 32 rows in float32, {GROWN} where nothing else is said. "
+        f"QQP; steps of 32 rows in float32, {GROWTH_ENCODER} where nothing else is said. "
         f"{result['processor']}, {result['date']}."
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-MASTERS = {"tasks": "finetune", "compressed": "compress"}  # one notebook, run for each page of the folder
+MASTER_NOTEBOOKS = {"tasks": "finetune", "compressed": "compress"}  # one notebook, run for each page of the folder
 
 
 def notebook_of(page: str) -> str:
-    """Give the notebook in the repository that a page of the book is a run of."""
+    """Return the notebook in the repository that a page of the book is a run of."""
     folder, _, name = page.rpartition("/")
-    return f"notebooks/{MASTERS.get(folder, name)}.ipynb"
+    return f"notebooks/{MASTER_NOTEBOOKS.get(folder, name)}.ipynb"
 
 
 def point_buttons(app, pagename, templatename, context, doctree):

@@ -1,4 +1,4 @@
-"""What a notebook shows of a run, as tables; texts from data sets are escaped."""
+"""Tables that a notebook shows of a run; texts from data sets are escaped."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from IPython.display import HTML
 
 from bertglue.data.dataset import Data
 from bertglue.evaluation.evaluate import Scores
-from bertglue.evaluation.metrics import TITLES
+from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.runs import text_samples
 from bertglue.runs.statistics import parameter_counts
 from bertglue.tasks import Task
 
-LINE = "\u2028"  # breaks a line in a cell; pandas would show a line feed as a backslash and an n
+LINE_BREAK = "\u2028"  # breaks a line in a cell; pandas would show a line feed as a backslash and an n
 
 
 def table(frame: pd.DataFrame, classes: str = "") -> HTML:
     """Show a frame whole, every text in it as text; `classes` are the book's style sheet's."""
     with pd.option_context("display.max_colwidth", None):
         shown = frame.to_html(index=False, escape=True, border=0, justify="left", na_rep="", classes=classes or None)
-    return HTML(shown.replace(LINE, "<br>"))
+    return HTML(shown.replace(LINE_BREAK, "<br>"))
 
 
 def parameters_table(parameters) -> HTML:
@@ -76,7 +76,7 @@ def model_summary(classifier) -> HTML:
 
 
 def score_table(scores: Scores) -> HTML:
-    """Set each metric beside its 95 % interval and its baseline."""
+    """Tabulate each metric beside its 95 % interval and its baseline."""
     rows = []
     for split, values in scores.metrics.items():
         for name, value in values.items():
@@ -84,7 +84,7 @@ def score_table(scores: Scores) -> HTML:
             rows.append(
                 {
                     "split": split.replace("_", " "),
-                    "metric": TITLES[name],
+                    "metric": METRIC_TITLES[name],
                     "value": f"{value:.3f}",
                     "95 % interval": f"{low:.3f} to {high:.3f}",
                     "baseline": f"{scores.baseline[split][name]:.3f}",
@@ -99,7 +99,7 @@ def sample_predictions(task: Task, samples: list, logits: np.ndarray) -> HTML:
 
 
 def same_predictions(first: np.ndarray, second: np.ndarray, tolerance: float = 1e-5) -> str:
-    """Hold two sets of logits equal up to rounding, and say by how much they differ."""
+    """Check that two sets of logits are equal up to rounding, and report the largest difference."""
     difference = float(np.abs(first - second).max())
     if not difference <= tolerance:
         raise AssertionError(f"the logits differ by {difference:.2g}, more than {tolerance:g}")

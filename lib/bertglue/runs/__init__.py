@@ -1,4 +1,4 @@
-"""What a run leaves on disk, and what is done with it: collect, predict, reproduce, submit to the leaderboard.
+"""Finished runs: write and read their records, collect, predict, reproduce, submit to the leaderboard.
 
 Takes a finished training. Gives `record.json` and the files beside it, and reads them back.
 """

@@ -8,12 +8,25 @@ from pathlib import Path
 
 from bertglue.errors import InputError
 from bertglue.files import write_json
-from bertglue.runs.record import COMPRESSION, LABELS, LOGITS, RECORD, read_arrays, read_json, read_record, read_results
-from bertglue.runs.status import COMPRESSIONS, FAILED, FINISHED, FOREIGN, NOT_RUN, STATES, read_states
+from bertglue.runs.record import (
+    COMPRESSION_FILE,
+    LABELS_FILE,
+    LOGITS_FILE,
+    RECORD_FILE,
+    read_arrays,
+    read_json,
+    read_record,
+    read_results,
+)
+from bertglue.runs.status import COMPRESSIONS_KEY, FAILED, FINISHED, MISMATCHED, NOT_RUN, STATUS_FILE, read_status
 
-SHOWN = ("metrics", "interval", "baseline", "history", "curve", "labels", "lengths", "model", "timing")  # by pages
-SMALLER = ("sweep", "choice", "again", "files", "baseline", "epochs")  # the same of a compression
-ELSEWHERE = {"run_dir", "cache_dir", "glue_dir", "samples", "tracking"}  # may differ within one book
+# what pages read of a record, and of a compression
+REQUIRED_RECORD_KEYS = (
+    *("metrics", "interval", "baseline", "history"),
+    *("curve", "labels", "lengths", "model", "timing"),
+)
+REQUIRED_COMPRESSION_KEYS = ("pruning_curve", "selection", "retrained", "files", "baseline", "epochs")
+FREE_WITHIN_BOOK = {"run_dir", "cache_dir", "glue_dir", "samples", "tracking"}  # may differ within one book
 
 
 class Runs(dict):
@@ -21,8 +34,8 @@ class Runs(dict):
 
     `records` are those of all finished runs.
 
-    `states` says of every run that was asked for what became of it, `compressions` the same of the runs that were to be
-    made smaller, and `place` is the folder of `results.json`.
+    `states` lists every run that was asked for and what became of it, `compressions` the same of the compressions, and
+    `place` is the folder of `results.json`.
     """
 
     def __init__(
@@ -35,45 +48,45 @@ class Runs(dict):
         self.states = finished if states is None else states
 
     def missing(self, task: str) -> str:
-        """Say in a word why a task has no finished run."""
+        """Return in a word why a task has no finished run."""
         found = {state["state"] for state in self.states if state["task"] == task} - {FINISHED}
-        return next((word for word in (FAILED, FOREIGN) if word in found), NOT_RUN)
+        return next((word for word in (FAILED, MISMATCHED) if word in found), NOT_RUN)
 
     def folder(self, task: str) -> Path:
         return self.place / self[task]["run"]
 
-    def answers(self, task: str, split: str):
-        """Give the labels [rows] and the logits [rows, outputs] of a split that was scored."""
-        return self.answers_of(self[task], split)
+    def labels_and_logits(self, task: str, split: str):
+        """Return the labels [rows] and the logits [rows, outputs] of a split that was scored."""
+        return self.labels_and_logits_of(self[task], split)
 
-    def answers_of(self, record: dict, split: str):
-        """Give the same of one of several runs of a task."""
+    def labels_and_logits_of(self, record: dict, split: str):
+        """Return the same of one of several runs of a task."""
         folder = self.place / record["run"]
-        return read_arrays(folder / LABELS)[split], read_arrays(folder / LOGITS)[split]
+        return read_arrays(folder / LABELS_FILE)[split], read_arrays(folder / LOGITS_FILE)[split]
 
 
-def load(path: str | Path) -> Runs:
+def load_runs(path: str | Path) -> Runs:
     """Read `results.json` and, beside it, the states; where there is none yet, nothing was run."""
     path = Path(path)
     if not path.exists():
         print(f"{path} is not there yet (`make book` writes it), so nothing is shown as run")
         return Runs()
-    states = path.with_name(STATES)
+    states = path.with_name(STATUS_FILE)
     if not states.exists():
         return Runs(read_results(path), None, path.parent)
-    return Runs(read_results(path), read_states(states), path.parent, read_states(states, COMPRESSIONS))
+    return Runs(read_results(path), read_status(states), path.parent, read_status(states, COMPRESSIONS_KEY))
 
 
-def gather(expected: Mapping[str, dict], target: Path, logs: Path, compressions: Mapping[str, str] | None = None):
+def collect_runs(expected: Mapping[str, dict], target: Path, logs: Path, compressions: Mapping[str, str] | None = None):
     """Write `results.json` from the folders that hold what was asked for, and `status.json` about all of them.
 
     `expected` is {folder: parameters}. A folder without a record failed, if there is a log of it; one whose record
-    is of other parameters is foreign. Neither is in `results.json`. `compressions` is {folder: task} of the runs that
-    were to be made smaller.
+    is of other parameters is mismatched. Neither is in `results.json`. `compressions` is {folder: task} of the
+    compressions that were asked for.
     """
     records, states = [], []
     for folder, parameters in expected.items():
-        state, reason, record = look(Path(folder), parameters, logs)
+        state, reason, record = inspect_run(Path(folder), parameters, logs)
         name = str(Path(folder).relative_to(target.parent))
         if record:
             records.append({"run": name, **record})
@@ -81,46 +94,46 @@ def gather(expected: Mapping[str, dict], target: Path, logs: Path, compressions:
         states.append({**{key: parameters[key] for key in keys}, "run": name, "state": state, "reason": reason})
     smaller = []
     for folder, task in (compressions or {}).items():
-        state, reason = look_smaller(Path(folder), logs)
+        state, reason = inspect_compression(Path(folder), logs)
         smaller.append({"task": task, "run": str(Path(folder).relative_to(target.parent)), "state": state,
                         "reason": reason})  # fmt: skip
-    write_json(target.with_name(STATES), {"runs": states, COMPRESSIONS: smaller})
+    write_json(target.with_name(STATUS_FILE), {"runs": states, COMPRESSIONS_KEY: smaller})
     write_json(target, records)
 
 
-def look(folder: Path, parameters: dict, logs: Path) -> tuple[str, str, dict | None]:
-    """Give the state of a run's folder, the reason where it is not finished, and its record where it is."""
-    if not (folder / RECORD).exists():
+def inspect_run(folder: Path, parameters: dict, logs: Path) -> tuple[str, str, dict | None]:
+    """Return the state of a run's folder, the reason where it is not finished, and its record where it is."""
+    if not (folder / RECORD_FILE).exists():
         log = logs / f"{folder.parent.name}-{folder.name}.log"
         return (FAILED, last_line(log), None) if log.exists() else (NOT_RUN, "", None)
     try:
-        record = read_record(folder / RECORD)
+        record = read_record(folder / RECORD_FILE)
     except InputError as error:
         return FAILED, str(error), None
     found = record.get("parameters", {}) | {"task": record.get("task")}
     for name, value in parameters.items():
-        if name not in ELSEWHERE and found.get(name, value) != value:
-            return FOREIGN, f"{name} is {found[name]!r} there, and {value!r} in this book; remove {folder}", None
-    if lacking := [key for key in SHOWN if key not in record]:
-        return FOREIGN, f"an older version made it, without {lacking[0]}; remove {folder}", None
+        if name not in FREE_WITHIN_BOOK and found.get(name, value) != value:
+            return MISMATCHED, f"{name} is {found[name]!r} there, and {value!r} in this book; remove {folder}", None
+    if lacking := [key for key in REQUIRED_RECORD_KEYS if key not in record]:
+        return MISMATCHED, f"an older version made it, without {lacking[0]}; remove {folder}", None
     return FINISHED, "", record
 
 
-def look_smaller(folder: Path, logs: Path) -> tuple[str, str]:
-    """Give the state of the folder of a run that was made smaller, and the reason where it is not finished."""
-    if not (folder / COMPRESSION).exists():
+def inspect_compression(folder: Path, logs: Path) -> tuple[str, str]:
+    """Return the state of a compression's folder, and the reason where it is not finished."""
+    if not (folder / COMPRESSION_FILE).exists():
         log = logs / f"compress-{folder.parent.name}-{folder.name}.log"
         return (FAILED, last_line(log)) if log.exists() else (NOT_RUN, "")
     try:
-        record = read_json(folder / COMPRESSION, "compression")
+        record = read_json(folder / COMPRESSION_FILE, "compression")
     except InputError as error:
         return FAILED, str(error)
-    if lacking := [key for key in SMALLER if key not in record]:
-        return FOREIGN, f"an older version made it, without {lacking[0]}; remove {folder}"
+    if lacking := [key for key in REQUIRED_COMPRESSION_KEYS if key not in record]:
+        return MISMATCHED, f"an older version made it, without {lacking[0]}; remove {folder}"
     return FINISHED, ""
 
 
 def last_line(log: Path) -> str:
-    """Give the line that a log ends with, without the codes that color it."""
+    """Return the line that a log ends with, without the codes that color it."""
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return re.sub(r"\x1b\[[0-9;]*m", "", lines[-1]).strip()[:300] if lines else "its log is empty"

@@ -13,17 +13,17 @@ from bertglue.errors import InputError
 from bertglue.evaluation import metrics
 from bertglue.models.predict import predict_texts
 from bertglue.models.saved_classifier import load_classifier
-from bertglue.runs.record import RECORD, read_record
+from bertglue.runs.record import RECORD_FILE, read_record
 from bertglue.tasks import Task, get_task
 
-CHUNK = 128  # rows in memory at a time
+PREDICTION_CHUNK_ROWS = 128  # rows in memory at a time
 
 
 @dataclass(frozen=True)
 class Prediction:
     """The label, or score, of a row, and the probability of each label (none for a score)."""
 
-    answer: str
+    label: str
     probabilities: tuple[float, ...]
 
 
@@ -32,18 +32,18 @@ class Predictor:
 
     def __init__(self, run: str | Path):
         self.run = Path(run)
-        self.task: Task = get_task(read_record(self.run / RECORD)["task"])
+        self.task: Task = get_task(read_record(self.run / RECORD_FILE)["task"])
         self.classifier, self.preprocessor = load_classifier(self.run)
 
     def __call__(self, rows: Iterable[tuple[str, ...]]) -> Iterator[Prediction]:
         """Predict rows of as many texts as the task has columns; each is given as soon as its chunk is done."""
         rows = iter(rows)
-        while chunk := list(itertools.islice(rows, CHUNK)):
+        while chunk := list(itertools.islice(rows, PREDICTION_CHUNK_ROWS)):
             logits = predict_texts(self.classifier, self.preprocessor, chunk)
             yield from self.read(logits)
 
     def read(self, logits: np.ndarray) -> Iterator[Prediction]:
-        answers = metrics.decide(self.task, logits)
+        answers = metrics.predictions_of(self.task, logits)
         if self.task.regression:
             yield from (Prediction(f"{score:.3f}", ()) for score in answers)
             return

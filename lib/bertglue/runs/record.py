@@ -11,17 +11,17 @@ import numpy as np
 
 from bertglue import environment
 from bertglue.data.dataset import Data
-from bertglue.errors import InputError, reason
+from bertglue.errors import InputError, one_line
 from bertglue.evaluation.evaluate import Scores
-from bertglue.files import UNREADABLE, whole, write_json
+from bertglue.files import READ_ERRORS, write_atomically, write_json
 from bertglue.parameters import Parameters
 from bertglue.runs import statistics
 from bertglue.tasks import TASKS
 
-RECORD, LOGITS, LABELS = "record.json", "logits.npz", "labels.npz"
-COMPRESSION = "compression.json"  # of a run that was made smaller; the models in it:
-WHOLE, PRUNED = "all heads", "chosen heads"
-RESUME = "resume.npz"  # the state of a run that is not finished
+RECORD_FILE, LOGITS_FILE, LABELS_FILE = "record.json", "logits.npz", "labels.npz"
+COMPRESSION_FILE = "compression.json"  # of a compression; the models in it:
+ALL_HEADS, SELECTED_HEADS = "all heads", "selected heads"
+RESUME_FILE = "resume.npz"  # the state of a run that is not finished
 
 
 def build_record(parameters: Parameters, data: Data, tokens, training, scores: Scores, strategy, classifier) -> dict:
@@ -39,14 +39,14 @@ def build_record(parameters: Parameters, data: Data, tokens, training, scores: S
         "curve": training.curve,
         "kept_epoch": training.kept,
         "timing": timing(training, data, tokens.seconds),
-        "environment": environment.describe(strategy.device, strategy.count),
+        "environment": environment.describe_environment(strategy.device, strategy.count),
         "parameters": parameters.model_dump(exclude={"run_dir", "cache_dir"}),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
 
 def timing(training, data: Data, tokenize_seconds: float) -> dict[str, float]:
-    """Time a run in seconds: tokenize, first epoch (it compiles), steady epoch, evaluate; and its rates."""
+    """Return the times of a run [s], the first epoch (it compiles) apart from the others, and examples a second."""
     first, steady = training.seconds[0], float(np.median(training.seconds[1:] or training.seconds))
     evaluated = sum(data.examples[split] for split in training.logits)
     return {
@@ -67,15 +67,15 @@ def write_record(run_dir: str | Path, record: dict, data: Data, logits: dict[str
     Each file appears whole or not at all, the record last.
     """
     folder = Path(run_dir)
-    write_arrays(folder / LOGITS, logits)
-    write_arrays(folder / LABELS, {split: data[split].labels for split in logits if data[split].labelled})
-    path = write_json(folder / RECORD, record)
-    (folder / RESUME).unlink(missing_ok=True)  # there is nothing left to go on with
+    write_arrays(folder / LOGITS_FILE, logits)
+    write_arrays(folder / LABELS_FILE, {split: data[split].labels for split in logits if data[split].labelled})
+    path = write_json(folder / RECORD_FILE, record)
+    (folder / RESUME_FILE).unlink(missing_ok=True)  # there is nothing left to go on with
     return path
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    with whole(path) as partial:
+    with write_atomically(path) as partial:
         np.savez(partial, **arrays)
 
 
@@ -84,8 +84,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as saved:
             return {name: saved[name] for name in saved.files}
-    except UNREADABLE as error:
-        raise InputError(f"{path} cannot be read ({reason(error)}); remove {path.parent} and run it again") from None
+    except READ_ERRORS as error:
+        raise InputError(f"{path} cannot be read ({one_line(error)}); remove {path.parent} and run it again") from None
 
 
 def read_json(path: Path, what: str) -> dict:
@@ -96,7 +96,7 @@ def read_json(path: Path, what: str) -> dict:
             raise ValueError("it holds no object")
         return found
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is no {what} ({reason(error)}); remove its folder and run it again") from None
+        raise InputError(f"{path} is no {what} ({one_line(error)}); remove its folder and run it again") from None
 
 
 def read_record(path: Path) -> dict:
@@ -109,4 +109,4 @@ def read_results(path: str | Path) -> list[dict]:
         records = json.loads(Path(path).read_text(encoding="utf-8"))
         return sorted(records, key=lambda record: list(TASKS).index(record["task"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} holds no results ({reason(error)}); `make book` writes it") from None
+        raise InputError(f"{path} holds no results ({one_line(error)}); `make book` writes it") from None

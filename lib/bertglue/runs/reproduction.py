@@ -9,26 +9,26 @@ import numpy as np
 
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
-from bertglue.runs.record import LOGITS, RECORD, read_arrays, read_record
+from bertglue.runs.record import LOGITS_FILE, RECORD_FILE, read_arrays, read_record
 
-MACHINE = ("machine", "device", "devices", "precision", "threads", "commit")  # of the environment
+COMPARED_ENVIRONMENT = ("machine", "device", "devices", "precision", "threads", "commit")  # of the environment
 
 
 def recipe(run: Path, output: Path) -> Parameters:
     """Read the parameters of a finished run, to repeat it in another folder."""
     if output.exists():
         raise InputError(f"{output} is there already; remove it, or name another folder with --output")
-    return Parameters.check({**read_record(run / RECORD)["parameters"], "run_dir": str(output)})
+    return Parameters.check({**read_record(run / RECORD_FILE)["parameters"], "run_dir": str(output)})
 
 
 def threads(run: Path) -> int | None:
-    """Give how many threads a run computed on; another number rounds sums differently."""
-    return read_record(run / RECORD)["environment"].get("threads")
+    """Return how many threads a run computed on; another number rounds sums differently."""
+    return read_record(run / RECORD_FILE)["environment"].get("threads")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a repetition differs: {split: largest difference of logits}, scores that are not equal, and circumstances."""
+    """The differences of a repetition: {split: largest difference of logits}, unequal scores, and environment."""
 
     logits: dict[str, float]
     scores: dict[str, tuple[float, float]]
@@ -39,7 +39,7 @@ class Comparison:
         return not self.scores and not any(self.logits.values())
 
     def lines(self) -> list[list[str]]:
-        """Word the comparison as rows of a table: what, before, now."""
+        """Format the comparison as rows of a table: what, before, now."""
         rows = [[f"logits of {split}", "", "the same to the bit" if not gap else f"differ by up to {gap:.2g}"]
                 for split, gap in self.logits.items()]  # fmt: skip
         rows += [[name, f"{before:.6f}", f"{now:.6f}"] for name, (before, now) in self.scores.items()]
@@ -47,9 +47,9 @@ class Comparison:
 
 
 def compare(run: Path, again: Path) -> Comparison:
-    """Hold a repetition to the run: its logits, its scores, and under what circumstances each was made."""
-    first, second = (read_record(folder / RECORD) for folder in (run, again))
-    before, now = (read_arrays(folder / LOGITS) for folder in (run, again))
+    """Compare a repetition with the run: its logits, its scores, and under what circumstances each was made."""
+    first, second = (read_record(folder / RECORD_FILE) for folder in (run, again))
+    before, now = (read_arrays(folder / LOGITS_FILE) for folder in (run, again))
     if {name: array.shape for name, array in before.items()} != {name: array.shape for name, array in now.items()}:
         raise InputError(f"{run} and {again} predict different rows; are the data the same? (source, glue_dir)")
     scores = {
@@ -69,4 +69,4 @@ def compare(run: Path, again: Path) -> Comparison:
 
 def circumstances(found: dict) -> dict[str, str]:
     """Pick of a record's environment what may change a result."""
-    return {name: str(found.get(name)) for name in MACHINE} | found.get("versions", {})
+    return {name: str(found.get(name)) for name in COMPARED_ENVIRONMENT} | found.get("versions", {})

@@ -10,7 +10,7 @@ from bertglue.data.dataset import Data, Split
 from bertglue.data.token_ids import Tokens
 from bertglue.tasks import Task
 
-BIN = 4  # tokens to a bar of a distribution of lengths
+LENGTH_BIN = 4  # tokens to a bar of a distribution of lengths
 
 
 def label_counts(data: Data) -> dict[str, dict[str, int]]:
@@ -28,7 +28,7 @@ def counts(task: Task, split: Split) -> dict[str, int]:
 
 
 def length_counts(tokens: dict[str, Tokens]) -> dict[str, dict]:
-    """Sum up how many tokens the rows of each split have, `[CLS]` and `[SEP]` included.
+    """Summarize how many tokens the rows of each split have, `[CLS]` and `[SEP]` included.
 
     `histogram[i]` counts the rows of `i * width` tokens or more, and less than `(i + 1) * width`; `at_limit` those as
     long as a row may be, which may have been trimmed.
@@ -44,16 +44,19 @@ def lengths(tokens: Tokens) -> dict:
         "p95": float(np.percentile(found, 95)),
         "longest": int(found.max()),
         "at_limit": int((found >= tokens.seq_length).sum()),
-        "width": BIN,
-        "histogram": np.bincount(found // BIN).tolist(),
+        "width": LENGTH_BIN,
+        "histogram": np.bincount(found // LENGTH_BIN).tolist(),
     }
 
 
 def model_sizes(classifier) -> dict:
-    """Give the sizes of a classifier's encoder, and how many parameters each of its parts has."""
-    from bertglue.models.bert import config_of
+    """Return the sizes of a classifier's encoder, and how many parameters each of its parts has."""
+    from bertglue.models.bert import encoder_config
 
-    return {"sizes": asdict(config_of(classifier.get_layer("encoder"))), "parameters": parameter_counts(classifier)}
+    return {
+        "sizes": asdict(encoder_config(classifier.get_layer("encoder"))),
+        "parameters": parameter_counts(classifier),
+    }
 
 
 def parameter_counts(model) -> dict[str, int]:

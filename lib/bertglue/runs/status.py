@@ -1,4 +1,4 @@
-"""What became of the runs of a book; the command ends with an error that names each run that is not in it."""
+"""The status of a book's runs; the command ends with an error that names each run that is not in the book."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import json
 import sys
 from pathlib import Path
 
-from bertglue.errors import InputError, exit_status, reason
+from bertglue.errors import InputError, exit_status, one_line
 
-FINISHED, FAILED, FOREIGN, NOT_RUN = "finished", "failed", "foreign", "not run"
-STATES = "status.json"  # beside results.json
-RUNS, COMPRESSIONS = "runs", "compressions"  # what it lists
+FINISHED, FAILED, MISMATCHED, NOT_RUN = "finished", "failed", "mismatched", "not run"
+STATUS_FILE = "status.json"  # beside results.json
+RUNS_KEY, COMPRESSIONS_KEY = "runs", "compressions"  # what it lists
 
 
-def read_states(path: Path, what: str = RUNS) -> list[dict]:
-    """Read the state of each run, or of each that was made smaller.
+def read_status(path: Path, what: str = RUNS_KEY) -> list[dict]:
+    """Read the state of each run, or of each compression.
 
     `task`, `run` (its folder), `state` and `reason`; of a run also `learning_rate` and `seed`.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))[what]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} holds no states of runs ({reason(error)}); `make book` writes it") from None
+        raise InputError(f"{path} holds no states of runs ({one_line(error)}); `make book` writes it") from None
 
 
 def check(path: Path) -> None:
     """End with an InputError that names each run that is not in the book."""
-    states = read_states(path) + read_states(path, COMPRESSIONS)
+    states = read_status(path) + read_status(path, COMPRESSIONS_KEY)
     missing = [state for state in states if state["state"] != FINISHED]
     if missing:
         named = "; ".join(f"{run['run']}: {run['state']} ({run['reason'] or 'no log'})" for run in missing)

@@ -12,8 +12,8 @@ from bertglue.files import write_json
 from bertglue.runs.record import read_json
 from bertglue.tasks import Task
 
-TEXTS = "texts.json"
-ROWS = 3  # of each kind
+TEXTS_FILE = "texts.json"
+ROWS_PER_KIND = 3  # of each kind
 
 
 def label_text(task: Task, label) -> str:
@@ -22,8 +22,8 @@ def label_text(task: Task, label) -> str:
     return f"{label:.2f}" if task.regression else task.labels[int(label)]
 
 
-def first_rows(data: Data, split: str, rows: int = ROWS) -> list[dict]:
-    """Give the texts and the label of the first rows of a split."""
+def first_rows(data: Data, split: str, rows: int = ROWS_PER_KIND) -> list[dict]:
+    """Return the texts and the label of the first rows of a split."""
     shown = data[split]
     columns = {name: column[:rows] for name, column in shown.columns.items()}
     labels = [label_text(data.task, label) for label in shown.labels[:rows]]
@@ -33,34 +33,36 @@ def first_rows(data: Data, split: str, rows: int = ROWS) -> list[dict]:
     ]
 
 
-def hardest_rows(data: Data, split: str, logits: np.ndarray, rows: int = ROWS) -> list[dict]:
-    """Give the rows of a split that the model is furthest off, the worst first, with what it answers."""
+def hardest_rows(data: Data, split: str, logits: np.ndarray, rows: int = ROWS_PER_KIND) -> list[dict]:
+    """Return the rows of a split with the highest loss, the worst first, with their predictions."""
     task, labels = data.task, data[split].labels
     losses = metrics.losses(task, labels, logits)
     worst = np.argsort(-losses, kind="stable")[:rows]
     texts = data[split].take(worst).columns
-    answers = [answer(task, row) for row in logits[worst]]
+    answers = [predicted_label(task, row) for row in logits[worst]]
     return [
         {**{name: column[i] for name, column in texts.items()}, "label": label_text(task, labels[row]), **answers[i]}
         for i, row in enumerate(worst)
     ]
 
 
-def answer(task: Task, logits: np.ndarray) -> dict[str, str]:
-    """Word what a row of logits says, with its probability where it chooses a label."""
-    said = {"prediction": label_text(task, metrics.decide(task, logits[None])[0])}
+def predicted_label(task: Task, logits: np.ndarray) -> dict[str, str]:
+    """Format the prediction of a row of logits, with its probability where it is a label."""
+    said = {"prediction": label_text(task, metrics.predictions_of(task, logits[None])[0])}
     if not task.regression:
         said["probability"] = f"{metrics.probabilities(logits[None]).max():.3f}"
     return said
 
 
 def sample_rows(task: Task, samples: list, logits: np.ndarray) -> list[dict]:
-    """Give sentences of one's own, or pairs of them, with what the model answers."""
+    """Return sentences of one's own, or pairs of them, with their predictions."""
     texts = [[sample] if isinstance(sample, str) else sample for sample in samples]
-    return [{**dict(zip(task.columns, row, strict=True)), **answer(task, logits[i])} for i, row in enumerate(texts)]
+    return [
+        {**dict(zip(task.columns, row, strict=True)), **predicted_label(task, logits[i])} for i, row in enumerate(texts)
+    ]
 
 
-def excerpts(data: Data, logits: dict[str, np.ndarray], samples: list, sample_logits: np.ndarray) -> dict:
+def collect_text_samples(data: Data, logits: dict[str, np.ndarray], samples: list, sample_logits: np.ndarray) -> dict:
     """Gather what the book shows of a run's texts: `first` and `hardest` rows by split, and `samples`."""
     validation = [split for split in data.task.validation if split in logits]
     first = ["train", *(["ax"] if "ax" in data.splits else [])]
@@ -71,10 +73,10 @@ def excerpts(data: Data, logits: dict[str, np.ndarray], samples: list, sample_lo
     }
 
 
-def write_excerpts(run_dir: str | Path, found: dict) -> Path:
-    return write_json(Path(run_dir) / TEXTS, found)
+def write_text_samples(run_dir: str | Path, found: dict) -> Path:
+    return write_json(Path(run_dir) / TEXTS_FILE, found)
 
 
-def read_excerpts(run: Path) -> dict:
-    """Read what `write_excerpts` wrote; a folder without it has nothing to show."""
-    return read_json(run / TEXTS, "file of texts") if (run / TEXTS).exists() else {}
+def read_text_samples(run: Path) -> dict:
+    """Read what `write_text_samples` wrote; a folder without it has nothing to show."""
+    return read_json(run / TEXTS_FILE, "file of texts") if (run / TEXTS_FILE).exists() else {}

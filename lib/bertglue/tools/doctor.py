@@ -1,4 +1,4 @@
-"""What a run would find on this machine: device, backend, versions, folders."""
+"""Describe what a run would find on this machine: device, backend, versions, folders."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import tempfile
 from pathlib import Path
 
-from bertglue.environment import NOTEBOOK, configure, processor, versions
+from bertglue.environment import FINETUNE_NOTEBOOK, configure, processor, versions
 from bertglue.models.bundled import BUNDLED_FOLDER
-from bertglue.models.encoder_files import WEIGHTS
+from bertglue.models.encoder_files import WEIGHTS_FILE
 from bertglue.parameters import Parameters
 
 
-def examine() -> dict[str, str]:
-    """Give what was found, by what it is."""
+def describe_machine() -> dict[str, str]:
+    """Return what was found, {what: value}."""
     configure(Parameters())
     from bertglue.devices import has_bfloat16, select_strategy
 
@@ -22,8 +22,8 @@ def examine() -> dict[str, str]:
         "precision auto": "mixed_bfloat16" if has_bfloat16() else "float32",
         "processor": processor(),
         "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
-        "bundled encoder": here(BUNDLED_FOLDER / WEIGHTS),
-        "checkout": here(NOTEBOOK.resolve()),
+        "bundled encoder": here(BUNDLED_FOLDER / WEIGHTS_FILE),
+        "checkout": here(FINETUNE_NOTEBOOK.resolve()),
         "GLUE folder (GLUE_DIR)": here(Path(os.environ["GLUE_DIR"])) if "GLUE_DIR" in os.environ else "not set",
         "TF Hub's downloads": here(folder("TFHUB_CACHE_DIR", Path(tempfile.gettempdir()) / "tfhub_modules")),
         "tensorflow-datasets": here(folder("TFDS_DATA_DIR", Path.home() / "tensorflow_datasets")),

@@ -7,17 +7,18 @@ import sys
 from pathlib import Path
 
 from bertglue.errors import exit_status
+from bertglue.models.bundled import BUNDLED_NAMES
 from bertglue.parameters import Parameters
 from bertglue.tasks import get_task
 
 
-def is_here(encoder: str) -> bool:
-    """Tell whether an encoder needs no download: it comes with the library, or is a file or folder."""
+def is_local(encoder: str) -> bool:
+    """Return whether an encoder needs no download: it comes with the library, or is a file or folder."""
     return encoder in BUNDLED_NAMES or Path(encoder).expanduser().exists()
 
 
 def fetch(parameters: Parameters) -> list[str]:
-    """Prepare a run's data and find its encoder; give a line for each that says where it lies."""
+    """Prepare a run's data and find its encoder; return a line for each that says where it lies."""
     task = get_task(parameters.task)
     found = []
     if parameters.source == "tfds":

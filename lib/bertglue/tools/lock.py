@@ -1,4 +1,4 @@
-"""Let one command at a time work in a checkout: `python -m bertglue.tools.lock FILE COMMAND...`.
+"""Run one command at a time in a checkout: `python -m bertglue.tools.lock FILE COMMAND...`.
 
 The system holds the lock for the command's processes and drops it with the last of them, however they end.
 """
@@ -13,7 +13,7 @@ from bertglue.errors import InputError
 
 
 def take(path: Path) -> int:
-    """Lock a file for this process and what it starts; give its descriptor.
+    """Lock a file for this process and what it starts; return its descriptor.
 
     Another process that holds the lock is an InputError that names it.
     """

@@ -8,28 +8,28 @@ import tomllib
 from pathlib import Path
 
 # A badge, an install command or a setting; the owner and the name of the repository in the middle.
-PATTERNS = (
+ADDRESS_PATTERNS = (
     r"(https://colab\.research\.google\.com/github/)[\w.-]+/[\w.-]+(/blob/)",
     r"(git\+https://github\.com/)[\w.-]+/[\w.-]+?()(?=[\"'\s\\]|$)",
     r"(git clone https://github\.com/)[\w.-]+/[\w.-]+()",
     r"((?:url|repository-code): \"?https://github\.com/)[\w.-]+/[\w.-]+()",
 )
-FILES = ("README.md", "CITATION.cff", "_config.yml")
+FILES_WITH_ADDRESS = ("README.md", "CITATION.cff", "_config.yml")
 
 
 def files(root: Path) -> list[str]:
     """List the files that hold the address, every notebook among them."""
-    return [*FILES, *sorted(f"notebooks/{path.name}" for path in (root / "notebooks").glob("*.ipynb"))]
+    return [*FILES_WITH_ADDRESS, *sorted(f"notebooks/{path.name}" for path in (root / "notebooks").glob("*.ipynb"))]
 
 
 def repository(root: Path) -> str:
-    """Give `owner/name` of the address in `pyproject.toml`."""
+    """Return `owner/name` of the address in `pyproject.toml`."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     return project["project"]["urls"]["Repository"].removeprefix("https://github.com/")
 
 
 def carry(text: str, name: str) -> str:
-    for pattern in PATTERNS:
+    for pattern in ADDRESS_PATTERNS:
         text = re.sub(pattern, rf"\g<1>{name}\g<2>", text, flags=re.MULTILINE)
     return text
 

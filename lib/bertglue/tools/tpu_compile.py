@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from bertglue.errors import InputError, exit_status, reason
+from bertglue.errors import InputError, exit_status, one_line
 from bertglue.report.measured_files import TPU_COMPILED_STEPS
 
-SIZES = {  # hidden, inner, heads of each layer
+ENCODER_SIZES = {  # hidden, inner, heads of each layer
     "small": (128, 512, (2, 2)),
     "base": (768, 3072, (12,) * 12),
 }
-VOCABULARY = 30_522
+VOCABULARY_SIZE = 30_522
 GIB = 2**30
 
 
@@ -46,7 +46,7 @@ CHIPS = {
 
 @dataclass(frozen=True)
 class Compiled:
-    """What the compiler reports of one step; operations, bytes and memory are those of each chip."""
+    """The compiler's report of one step; operations, bytes and memory are those of each chip."""
 
     step: str
     encoder: str
@@ -62,7 +62,7 @@ class Compiled:
 
     @property
     def roofline_seconds(self) -> float:
-        """Take the longer of computing at the peak and of moving the bytes at the full bandwidth."""
+        """The longer of the time to compute at the peak and the time to move the bytes at the full bandwidth."""
         chip = CHIPS[self.chip]
         return max(self.flops / chip.flops, self.bytes / chip.bandwidth)
 
@@ -72,7 +72,7 @@ class Compiled:
 
 
 def prepare_environment(kind: str, chips: int) -> None:
-    """Let the TPU's compiler load where there is no TPU; call it before JAX is imported."""
+    """Set the environment in which the TPU's compiler loads without a TPU; call it before JAX is imported."""
     os.environ.update(
         KERAS_BACKEND="jax",
         JAX_PLATFORMS="cpu",
@@ -93,7 +93,7 @@ def find_devices(kind: str, chips: int) -> list:
         return topologies.get_topology_desc(known[chips], "tpu").devices[:chips]
     except Exception as error:
         raise InputError(
-            f"the TPU compiler did not load ({reason(error)}); `make tpu-check` installs libtpu"
+            f"the TPU compiler did not load ({one_line(error)}); `make tpu-check` installs libtpu"
         ) from error
 
 
@@ -108,23 +108,23 @@ def build(encoder: str, length: int):
     from bertglue.training.finetune import prepare
 
     keras.config.set_dtype_policy("mixed_bfloat16")
-    hidden, inner, heads = SIZES[encoder]
-    config = EncoderConfig(VOCABULARY, hidden, inner, heads, max_positions=max(512, length))
+    hidden, inner, heads = ENCODER_SIZES[encoder]
+    config = EncoderConfig(VOCABULARY_SIZE, hidden, inner, heads, max_positions=max(512, length))
     classifier = build_classifier(build_encoder(config), TASKS["mrpc"].outputs)
     prepare(classifier, TASKS["mrpc"], Parameters(task="mrpc"), steps=1000)
     return classifier
 
 
 def batch_of(size: int, length: int):
-    """Give a batch as `batches.Batches` serves it."""
-    from bertglue.data.token_ids import INPUTS
+    """Return a batch as `batches.Batches` serves it."""
+    from bertglue.data.token_ids import ENCODER_INPUTS
 
-    inputs = {name: np.zeros((size, length), "int32") for name in INPUTS}
+    inputs = {name: np.zeros((size, length), "int32") for name in ENCODER_INPUTS}
     return inputs, np.zeros(size, "int32"), np.ones(size, "float32")
 
 
 def steps(trainer, batch):
-    """Give the functions that Keras compiles for `fit` and `predict`, and what it calls them with."""
+    """Yield the functions that Keras compiles for `fit` and `predict`, and what it calls them with."""
     trainer._symbolic_build(data_batch=batch)
     weights = {"trainable_variables": True, "non_trainable_variables": True}
     state = trainer._get_jax_state(**weights, optimizer_variables=True, metrics_variables=True)
@@ -180,7 +180,7 @@ def say(line: str) -> None:
 
 
 def table(compiled: list[Compiled]):
-    """Lay out what was compiled, one step a row."""
+    """Tabulate what was compiled, one step a row."""
     import pandas as pd
 
     return pd.DataFrame(
@@ -215,7 +215,7 @@ def recorded(path: Path = TPU_COMPILED_STEPS) -> tuple[list[Compiled], dict[str,
 
 
 def findings(compiled: list[Compiled], versions: dict[str, str]) -> str:
-    """Say in words what the table shows, for one chip in training, and what it was made with."""
+    """Describe in words what the table shows, for one chip in training, and what it was made with."""
     one = min((c for c in compiled if c.step == "train"), key=lambda c: c.chips)
     chip = CHIPS[one.chip]
     computing, moving = one.flops / chip.flops * 1e3, one.bytes / chip.bandwidth * 1e3
@@ -231,7 +231,9 @@ def findings(compiled: list[Compiled], versions: dict[str, str]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bertglue.tools.tpu_compile", description=__doc__)
-    parser.add_argument("--encoder", choices=SIZES, default="small", help="size of the encoder (default: small)")
+    parser.add_argument(
+        "--encoder", choices=ENCODER_SIZES, default="small", help="size of the encoder (default: small)"
+    )
     parser.add_argument("--chip", choices=CHIPS, default="v5e", help="kind of TPU (default: v5e, as Colab lends)")
     parser.add_argument("--chips", type=int, nargs="+", default=[1, 8], help="how many (default: 1 8)")
     parser.add_argument("--batch-size", type=int, default=32, help="examples on each chip (default: 32)")

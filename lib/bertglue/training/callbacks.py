@@ -1,4 +1,4 @@
-"""What is done after each epoch: score, keep the best weights, stop early, and leave a state to go on from."""
+"""Callbacks of each epoch: evaluate, keep the best weights, early stopping, and a checkpoint to resume from."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from bertglue.errors import InputError
 from bertglue.evaluation import metrics
 from bertglue.models.predict import predict_splits
 from bertglue.parameters import Parameters
-from bertglue.runs.record import RESUME
+from bertglue.runs.record import RESUME_FILE
 from bertglue.training.checkpoint import assign, load_checkpoint, save_checkpoint
 from bertglue.training.running_metrics import ConfusionMatrix
 from bertglue.training.tracking import scalars, trackers
 
-POINTS = 10  # of the curve within an epoch
-PLACES = {"run_dir", "cache_dir", "glue_dir", "samples", "profile", "tracking"}  # may differ when a run goes on
+CURVE_POINTS_PER_EPOCH = 10  # of the curve within an epoch
+FREE_ON_RESUME = {"run_dir", "cache_dir", "glue_dir", "samples", "profile", "tracking"}  # may differ when a run goes on
 
 
 @dataclass
-class Training:
-    """What a training leaves: one dict an epoch (loss and metrics of train and validation), times, and logits."""
+class TrainingResult:
+    """The result of a training: one dict an epoch (loss and metrics of train and validation), times, and logits."""
 
     history: list[dict] = field(default_factory=list)
     curve: list[dict] = field(default_factory=list)  # within the epochs: step, and the training rows since the last
@@ -43,22 +43,22 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """How far an epoch is: its steps and rows so far, and their mean loss and share of right answers."""
+class EpochProgress:
+    """The progress of an epoch: its steps and rows so far, with their mean loss and accuracy."""
 
     steps: int = 0
     rows: int = 0
     loss: float = 0.0
     accuracy: float = 0.0
 
-    def since(self, before: Seen, name: str) -> float:
-        """Give the mean over the rows that came after `before`."""
+    def since(self, before: EpochProgress, name: str) -> float:
+        """Return the mean over the rows that came after `before`."""
         total = getattr(self, name) * self.rows - getattr(before, name) * before.rows
         return total / (self.rows - before.rows)
 
 
 class EpochRecorder(keras.callbacks.Callback):
-    """Score each epoch, print a line, and write what a killed run needs to go on as if it had not been."""
+    """Evaluate after each epoch, print a line, and write the checkpoint from which a killed run resumes."""
 
     def __init__(self, data: Data, tokens: dict[str, Tokens], parameters: Parameters, running, classifier, publish):
         super().__init__()
@@ -67,22 +67,22 @@ class EpochRecorder(keras.callbacks.Callback):
         self.classifier, self.publish = classifier, publish  # what predicts, and what brings its weights up to date
         self.splits = [split for split in (HELD_OUT, *self.task.validation) if split in tokens]
         self.steps = -(-len(tokens["train"]) // parameters.batch_size)  # of an epoch
-        self.training = Training()
+        self.training = TrainingResult()
         self.best: list[np.ndarray] = []  # the weights of the kept epoch, where that is the best one
         self.trackers = trackers(parameters) if process()[0] == 0 else []
         # several machines would have to agree on how far they were
-        self.path = Path(parameters.run_dir) / RESUME if parameters.machines == 1 else None
+        self.path = Path(parameters.run_dir) / RESUME_FILE if parameters.machines == 1 else None
 
     def on_epoch_begin(self, epoch, logs=None):
         self.done = epoch * self.steps
-        self.seen = Seen()
+        self.seen = EpochProgress()
         self.started = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Keep the loss, and the share of right answers, of the rows since the last point; ten points an epoch."""
-        if batch + 1 >= self.seen.steps + self.steps / POINTS or batch + 1 == self.steps:
+        """Keep the loss and the accuracy of the rows since the last point; ten points an epoch."""
+        if batch + 1 >= self.seen.steps + self.steps / CURVE_POINTS_PER_EPOCH or batch + 1 == self.steps:
             rows = min((batch + 1) * self.parameters.batch_size, len(self.tokens["train"]))
-            seen = Seen(batch + 1, rows, float(logs["running_loss"]), float(logs.get("confusion", 0.0)))
+            seen = EpochProgress(batch + 1, rows, float(logs["running_loss"]), float(logs.get("confusion", 0.0)))
             point = {"step": self.done + batch + 1, "loss": seen.since(self.seen, "loss")}
             if not self.task.regression:
                 point["accuracy"] = seen.since(self.seen, "accuracy")
@@ -109,14 +109,14 @@ class EpochRecorder(keras.callbacks.Callback):
 
     @property
     def finished(self) -> bool:
-        """Tell whether all epochs are done, or the last `patience` of them brought nothing better."""
+        """Whether all epochs are done, or `patience` epochs brought nothing better (early stopping)."""
         history, patience = self.training.history, self.parameters.patience
         if len(history) == self.parameters.epochs:
             return True
         return bool(history and patience) and len(history) - best_epoch(history, self.splits[0]) >= patience
 
-    def finish(self) -> Training:
-        """Put the kept weights in place, and hand over what the training left."""
+    def finish(self) -> TrainingResult:
+        """Restore the kept weights, and return the result of the training."""
         for tracker in self.trackers:
             tracker.close()
         assign(self.kept_variables(), self.best)
@@ -133,7 +133,7 @@ class EpochRecorder(keras.callbacks.Callback):
         return predict_splits(self.classifier, self.tokens, self.splits, self.parameters)
 
     def scores(self, split: str, logits: np.ndarray) -> dict[str, float]:
-        labels, predictions = self.data[split].labels, metrics.decide(self.task, logits)
+        labels, predictions = self.data[split].labels, metrics.predictions_of(self.task, logits)
         scores = {"loss": metrics.loss(self.task, labels, logits), **metrics.scores(self.task, labels, predictions)}
         if not self.task.regression:
             scores["calibration_error"] = metrics.calibration_error(labels, logits)
@@ -153,7 +153,7 @@ class EpochRecorder(keras.callbacks.Callback):
         save_checkpoint(self.path, {"of": self.identity(), "training": training}, state=self.state(), best=self.best)
 
     def resume(self) -> int:
-        """Go on from where the same run was killed; give the epochs that are done."""
+        """Go on from where the same run was killed; return the epochs that are done."""
         if not self.path or not self.path.exists():
             return 0
         try:
@@ -165,13 +165,13 @@ class EpochRecorder(keras.callbacks.Callback):
             print(f"{self.path} is not of this run; starting from the first epoch", flush=True)
             return 0
         assign(self.state(), groups["state"])
-        self.training, self.best = Training(**about["training"]), groups["best"]
+        self.training, self.best = TrainingResult(**about["training"]), groups["best"]
         if self.parameters.keep == "best":  # whose logits belong to other weights than the last
             last = [ops.convert_to_numpy(v) for v in self.kept_variables()]
             assign(self.kept_variables(), self.best)
             self.training.logits = self.predict()
             assign(self.kept_variables(), last)
-        print(f"going on after epoch {len(self.training.history)}, from {self.path}", flush=True)
+        print(f"resuming after epoch {len(self.training.history)}, from {self.path}", flush=True)
         return len(self.training.history)
 
     def state(self) -> list:
@@ -185,7 +185,7 @@ class EpochRecorder(keras.callbacks.Callback):
         for part in (train.ids, train.offsets, self.data["train"].labels):
             digest.update(np.ascontiguousarray(part))
         return {
-            "parameters": self.parameters.model_dump(exclude=PLACES),
+            "parameters": self.parameters.model_dump(exclude=FREE_ON_RESUME),
             "rows": digest.hexdigest(),
             "backend": keras.backend.backend(),
             "commit": commit(),
@@ -193,8 +193,10 @@ class EpochRecorder(keras.callbacks.Callback):
 
 
 def best_epoch(history: list[dict], split: str) -> int:
-    """Give the epoch, counted from 1, whose metrics on a split have the best mean; the first of several."""
-    means = [fmean(value for name, value in row[split].items() if name not in metrics.BESIDE) for row in history]
+    """Return the epoch, counted from 1, whose metrics on a split have the best mean; the first of several."""
+    means = [
+        fmean(value for name, value in row[split].items() if name not in metrics.NOT_FOR_SELECTION) for row in history
+    ]
     return 1 + int(np.argmax(means))
 
 

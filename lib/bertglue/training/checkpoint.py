@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
-from bertglue.errors import InputError, reason
-from bertglue.files import UNREADABLE, whole
+from bertglue.errors import InputError, one_line
+from bertglue.files import READ_ERRORS, write_atomically
 
 
 def save_checkpoint(path: Path, about: dict, **groups: list) -> None:
     """Write groups of variables (or arrays) with a dict that JSON can hold."""
     arrays = {f"{name}{i}": ops.convert_to_numpy(v) for name, values in groups.items() for i, v in enumerate(values)}
-    with whole(path) as partial:
+    with write_atomically(path) as partial:
         np.savez(partial, about=json.dumps(about), **arrays)
 
 
@@ -28,8 +28,8 @@ def load_checkpoint(path: Path, *names: str) -> tuple[dict, dict[str, list[np.nd
                 while f"{name}{len(values)}" in saved.files:
                     values.append(saved[f"{name}{len(values)}"])
             return json.loads(str(saved["about"])), groups
-    except UNREADABLE as error:
-        raise InputError(f"{path} cannot be read ({reason(error)}); remove it to start anew") from None
+    except READ_ERRORS as error:
+        raise InputError(f"{path} cannot be read ({one_line(error)}); remove it to start anew") from None
 
 
 def assign(variables: list, values: list[np.ndarray]) -> None:

@@ -10,15 +10,15 @@ from bertglue.data.token_ids import Tokens
 from bertglue.devices import batch_lengths, jit_compile, process
 from bertglue.parameters import Parameters
 from bertglue.tasks import Task
-from bertglue.training.callbacks import EpochRecorder, Training
+from bertglue.training.callbacks import EpochRecorder, TrainingResult
 from bertglue.training.optimizer import build_optimizer
 from bertglue.training.progress import Progress
 from bertglue.training.running_metrics import ConfusionMatrix, RunningLoss
-from bertglue.training.used_embeddings import Narrowed
+from bertglue.training.used_embeddings import UsedEmbeddingsModel
 
 
 def compile_classifier(classifier: keras.Model, task: Task, optimizer, steps_per_execution: int = 1):
-    """Give a classifier its optimizer and loss; return the running metrics of its training steps."""
+    """Compile a classifier with optimizer and loss; return the running metrics of its training steps."""
     if task.regression:
         loss = keras.losses.MeanSquaredError()
         running = [RunningLoss(keras.losses.mean_squared_error, name="running_loss")]
@@ -58,16 +58,48 @@ def fit(model: keras.Model, batches: Batches, *, epochs: int = 1, initial_epoch:
     )  # fmt: skip
 
 
-def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters) -> Training:
-    """Fine-tune on `train` and score every validation split after each epoch, whole and in one piece.
+def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters) -> TrainingResult:
+    """Fine-tune a classifier on `train`, and evaluate the held-out and validation splits after each epoch.
 
-    A run that was killed goes on after its last whole epoch, from `resume.npz` in its `run_dir`.
+    A run that was killed resumes after its last whole epoch, from `resume.npz` in `parameters.run_dir`.
+
+    Args:
+        classifier: takes the encoder's inputs and returns logits [batch, outputs]; its weights are trained in place.
+        data: the splits of a task, as `load_data` returns them.
+        tokens: {split: token ids}, as `tokenize_data` returns them.
+        parameters: the hyperparameters, and `run_dir`, where checkpoint and TensorBoard files are written.
+
+    Returns:
+        The history (one dict an epoch), the curve within the epochs, times in seconds, the epoch that was kept, and its
+        logits of the evaluated splits.
+
+    Raises:
+        InputError: the checkpoint cannot be written, or a tracker that was asked for is not installed.
+
+    Source:
+        Devlin et al., 2019, arXiv:1810.04805, appendix A.3: AdamW, linear warm-up and decay.
+
+    Example:
+        >>> import tempfile
+        >>> import bertglue
+        >>> from bertglue.models.classifier import build_classifier
+        >>> from bertglue.models.preprocessor import tokenize_data
+        >>> folder = tempfile.mkdtemp()
+        >>> parameters = bertglue.Parameters(task="rte", epochs=1, batch_size=64, run_dir=folder, cache_dir=folder)
+        >>> data = bertglue.load_data(bertglue.get_task("rte"), "toy", hold_out=0.99)
+        >>> tokens = tokenize_data(data, bertglue.load_preprocessor("bundled", 32), folder)  # doctest: +ELLIPSIS
+        19,300 rows tokenized, or read back, in ... s
+        >>> classifier = build_classifier(bertglue.load_encoder("bundled"), outputs=2)
+        >>> training = bertglue.train(classifier, data, tokens, parameters)  # doctest: +ELLIPSIS
+        epoch 1/1 | ...
+        >>> sorted(training.history[0])
+        ['epoch', 'held_out', 'train', 'validation']
     """
     batches = Batches(
         tokens["train"], data["train"].labels, batch_size=parameters.batch_size, seed=parameters.seed, part=process(),
         lengths=batch_lengths(parameters),
     )  # fmt: skip
-    narrowed = Narrowed(classifier, tokens["train"])
+    narrowed = UsedEmbeddingsModel(classifier, tokens["train"])
     running = prepare(narrowed.model, data.task, parameters, steps=len(batches) * parameters.epochs)
     recorder = EpochRecorder(data, tokens, parameters, running, classifier, narrowed.publish)
     recorder.set_model(narrowed.model)

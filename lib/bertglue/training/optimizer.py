@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-FAST = "log_alpha"  # gates on heads, which start far from where they end
-NO_DECAY = ("bias", "layer_norm", FAST)
+GATE_WEIGHT = "log_alpha"  # gates on heads, which start far from where they end
+NO_DECAY = ("bias", "layer_norm", GATE_WEIGHT)
 
 
 @keras.saving.register_keras_serializable("bertglue")
@@ -33,8 +33,8 @@ class AdamW(keras.optimizers.AdamW):
     """Keras's AdamW with BERT's two rules, the same on both backends, and fast on TensorFlow's CPU.
 
     Layer norms and biases are not decayed; Keras can tell them by name on TensorFlow alone. The gradient of an
-    embedding is the sum over all places of a token; TensorFlow gives it as slices, which Keras squares and clips one by
-    one. On TensorFlow's CPU an update is one pass over the memory instead of a dozen.
+    embedding is the sum over all positions of a token; TensorFlow gives it as slices, which Keras squares and clips one
+    by one. On TensorFlow's CPU an update is one pass over the memory instead of a dozen.
 
     Gates on heads learn `faster` times as fast as weights. Without `bias_correction` the first steps are as large as in
     BERT's own code, which left it out.
@@ -46,15 +46,15 @@ class AdamW(keras.optimizers.AdamW):
         if not self.built:
             spared = [v for v in variables if any(name in v.path for name in NO_DECAY)]
             self.exclude_from_weight_decay(var_list=spared)
-            self.fast = {index for index, v in enumerate(variables) if FAST in v.path}
+            self.fast = {index for index, v in enumerate(variables) if GATE_WEIGHT in v.path}
         super().build(variables)
 
     def rates(self, steps: int) -> np.ndarray:
-        """Give the learning rate of each of the first steps [steps]."""
+        """Return the learning rate of each of the first steps [steps]."""
         return ops.convert_to_numpy(self._learning_rate(np.arange(steps))).astype("float64")
 
     def decay(self, steps: int) -> float:
-        """Give what the first `steps` steps leave of a weight that has had no gradient."""
+        """Return what the first `steps` steps leave of a weight that has had no gradient."""
         return float(np.prod(1 - self.weight_decay * self.rates(steps)))
 
     def apply(self, grads, trainable_variables=None):
@@ -87,7 +87,7 @@ class AdamW(keras.optimizers.AdamW):
 
 
 def on_one_cpu() -> bool:
-    """Tell whether TensorFlow computes on one CPU, not on GPUs or with several devices."""
+    """Return whether TensorFlow computes on one CPU, not on GPUs or with several devices."""
     import tensorflow as tf
 
     return not tf.config.list_logical_devices("GPU") and not tf.distribute.has_strategy()
@@ -104,7 +104,7 @@ def build_optimizer(
 ) -> keras.optimizers.Optimizer:
     """Build the report's AdamW for a run of `steps` steps.
 
-    `accumulate` steps share one update.
+    `accumulate` is the number of steps of gradient accumulation for one update.
     """
     schedule = WarmupLinearDecay(learning_rate, steps, round(steps * warmup_fraction))
     optimizer = AdamW(

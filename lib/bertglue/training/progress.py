@@ -43,7 +43,7 @@ class Progress(keras.callbacks.Callback):
 
 
 def notebook_display():
-    """Give a display handle in a notebook, None elsewhere."""
+    """Return a display handle in a notebook, None elsewhere."""
     try:
         from IPython import display, get_ipython
     except ImportError:

@@ -32,7 +32,7 @@ class ConfusionMatrix(keras.metrics.Metric):
     def scores(self, task: Task) -> dict[str, float]:
         counts = ops.convert_to_numpy(self.counts).round().astype(int)
         labels, predictions = (index.ravel() for index in np.indices(counts.shape))
-        return {name: metrics.FUNCTIONS[name](labels, predictions, counts.ravel()) for name in task.metrics}
+        return {name: metrics.METRIC_FUNCTIONS[name](labels, predictions, counts.ravel()) for name in task.metrics}
 
 
 @keras.saving.register_keras_serializable("bertglue")

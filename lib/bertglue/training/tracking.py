@@ -10,8 +10,8 @@ import numpy as np
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
 
-TENSORBOARD = "tensorboard"  # the folder in that of the run
-PROJECT = "bertglue"
+TENSORBOARD_FOLDER = "tensorboard"  # the folder in that of the run
+TRACKING_PROJECT = "bertglue"
 
 
 class Tracker(Protocol):
@@ -30,7 +30,7 @@ class TensorBoard:
 
         plugin = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
         self.kind = tf.compat.v1.SummaryMetadata(plugin_data=plugin)
-        self.write, self.writer = tf.summary.write, tf.summary.create_file_writer(str(folder / TENSORBOARD))
+        self.write, self.writer = tf.summary.write, tf.summary.create_file_writer(str(folder / TENSORBOARD_FOLDER))
 
     def log(self, scalars, epoch):
         with self.writer.as_default(step=epoch):
@@ -46,7 +46,7 @@ class WandB:
     """A run of Weights & Biases, on its servers unless WANDB_MODE says otherwise."""
 
     def __init__(self, name: str, settings: dict):
-        self.run = imported("wandb").init(project=PROJECT, name=name, config=settings)
+        self.run = imported("wandb").init(project=TRACKING_PROJECT, name=name, config=settings)
 
     def log(self, scalars, epoch):
         self.run.log(scalars, step=epoch)
@@ -60,7 +60,7 @@ class MLflow:
 
     def __init__(self, name: str, settings: dict):
         self.mlflow = imported("mlflow")
-        self.mlflow.set_experiment(PROJECT)
+        self.mlflow.set_experiment(TRACKING_PROJECT)
         self.mlflow.start_run(run_name=name)
         self.mlflow.log_params(settings)
 

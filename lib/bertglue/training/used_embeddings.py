@@ -12,10 +12,10 @@ from keras import layers, ops
 
 from bertglue.data.token_ids import Tokens
 
-WORDS = "word_embeddings"
+WORD_EMBEDDINGS = "word_embeddings"
 
 
-class NarrowEmbedding(layers.Layer):
+class UsedEmbedding(layers.Layer):
     """Look up tokens [batch, length] of a vocabulary in the rows of its embeddings that are in use."""
 
     def __init__(self, rows: np.ndarray, vocabulary_size: int, size: int, **kwargs):
@@ -35,11 +35,11 @@ class NarrowEmbedding(layers.Layer):
         return ops.cast(ops.take(self.embeddings, ops.take(self.place, inputs), axis=0), self.compute_dtype)
 
 
-class Narrowed:
+class UsedEmbeddingsModel:
     """A classifier to train, all of its layers shared with the given one but the word embeddings."""
 
     def __init__(self, classifier: keras.Model, tokens: Tokens):
-        self.words = classifier.get_layer("encoder").get_layer(WORDS)
+        self.words = classifier.get_layer("encoder").get_layer(WORD_EMBEDDINGS)
         self.rows = np.unique(np.append(tokens.ids, 0))  # [PAD] is 0
         self.start = ops.convert_to_numpy(self.words.embeddings)
         self.model = keras.models.clone_model(classifier, clone_function=self.share, recursive=True)
@@ -49,7 +49,7 @@ class Narrowed:
         if layer is not self.words:
             return layer
         size = (layer.input_dim, layer.output_dim)
-        self.narrow = NarrowEmbedding(self.rows, *size, name=WORDS, dtype=layer.dtype_policy)
+        self.narrow = UsedEmbedding(self.rows, *size, name=WORD_EMBEDDINGS, dtype=layer.dtype_policy)
         return self.narrow
 
     def publish(self) -> None:

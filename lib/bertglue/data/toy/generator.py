@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from bertglue.data.dataset import UNLABELLED, Split, split_of
+from bertglue.data.dataset import UNLABELLED, Split, make_split
 from bertglue.data.toy import world
 from bertglue.data.toy.world import THINGS, VERBS, ask, change, random_event, swap, tell
 from bertglue.tasks import AX, Task
@@ -18,7 +18,7 @@ from bertglue.tasks import AX, Task
 
 def paraphrase(rng: Random, positive: float):
     """Draw an event twice told, or told beside a near miss; label 1 where both mean the same."""
-    event = without(random_event(rng), rng.sample(OPTIONAL, 2))
+    event = without(random_event(rng), rng.sample(OPTIONAL_SLOTS, 2))
     label = int(rng.random() < positive)
     other = event if label else near_miss(rng, event)
     return (tell(rng, event), tell(rng, other)), label
@@ -34,14 +34,14 @@ def near_miss(rng: Random, event, kept=()):
     return event
 
 
-ASKED = ("agent", "place", "time")
+QUESTION_SLOTS = ("agent", "place", "time")
 
 
 def ask_about(rng: Random):
     """Draw an event and the slot of it to ask for."""
-    slot = rng.choice(ASKED)
+    slot = rng.choice(QUESTION_SLOTS)
     event = random_event(rng)
-    return without(event, [rng.choice([s for s in OPTIONAL if s != slot])]), slot
+    return without(event, [rng.choice([s for s in OPTIONAL_SLOTS if s != slot])]), slot
 
 
 def mrpc(rng: Random):
@@ -55,28 +55,28 @@ def qqp(rng: Random):
     other, other_slot = event, slot
     if not label:
         if rng.random() < 0.3:
-            other_slot = rng.choice([s for s in ASKED if s != slot])
+            other_slot = rng.choice([s for s in QUESTION_SLOTS if s != slot])
         else:
             other = near_miss(rng, event, kept=(slot,))
     return (ask(rng, event, slot), ask(rng, other, other_slot)), label
 
 
-WEIGHTS = {"agent": 1.0, "verb": 1.5, "patient": 1.5, "place": 0.5, "time": 0.5}
+SLOT_WEIGHTS = {"agent": 1.0, "verb": 1.5, "patient": 1.5, "place": 0.5, "time": 0.5}
 
 
 def stsb(rng: Random):
     """Two sentences scored 0 to 5: the weight of the slots on which they agree."""
     event = random_event(rng, on_person=False, colour=None)
-    slots = list(WEIGHTS)
+    slots = list(SLOT_WEIGHTS)
     changed = rng.sample(slots, rng.choice((0, 1, 1, 2, 3, 4, 5)))
     other = event
     for slot in changed:
         other = change(rng, other, slot)
-    return (tell(rng, event), tell(rng, other)), sum(WEIGHTS[s] for s in slots if s not in changed)
+    return (tell(rng, event), tell(rng, other)), sum(SLOT_WEIGHTS[s] for s in slots if s not in changed)
 
 
 ENTAILMENT, NEUTRAL, CONTRADICTION = 0, 1, 2
-OPTIONAL = ("colour", "place", "time")
+OPTIONAL_SLOTS = ("colour", "place", "time")
 
 
 def without(event, slots):
@@ -90,7 +90,7 @@ def inference(rng: Random, label: int):
     leaves one detail unsaid whatever the label, so that its length does not tell.
     """
     event = random_event(rng)
-    optional = [slot for slot in OPTIONAL if getattr(event, slot)]
+    optional = [slot for slot in OPTIONAL_SLOTS if getattr(event, slot)]
     keep = rng.choice(optional)
     rest = [slot for slot in optional if slot != keep]
     brief = without(event, rest)
@@ -136,7 +136,7 @@ def rte(rng: Random):
     while other.verb in (premise.verb, VERBS[premise.verb].opposite):
         other = random_event(rng)
     if label and rng.random() < 0.4 and premise.agent not in (other.agent, other.patient):
-        hypothesis = replace(without(other, OPTIONAL), agent=premise.agent)  # a blend of both
+        hypothesis = replace(without(other, OPTIONAL_SLOTS), agent=premise.agent)  # a blend of both
     told = [tell(rng, premise), tell(rng, other)]
     rng.shuffle(told)
     return (" ".join(told), tell(rng, hypothesis)), label
@@ -187,10 +187,10 @@ def wnli(rng: Random):
 def cola(rng: Random):
     """A sentence that the grammar allows, or the same with one break in it."""
     event = random_event(rng, negated=rng.random() < 0.4)
-    event = without(event, [slot for slot in OPTIONAL if rng.random() < 0.4])
+    event = without(event, [slot for slot in OPTIONAL_SLOTS if rng.random() < 0.4])
     label = int(rng.random() < 0.7)
     sentence = tell(rng, event)
-    while not label and (broken := rng.choice(BREAKS)(rng, event, sentence)) == sentence:
+    while not label and (broken := rng.choice(GRAMMAR_BREAKS)(rng, event, sentence)) == sentence:
         pass
     return (sentence if label else broken,), label
 
@@ -206,7 +206,7 @@ def break_article(rng: Random, event, sentence):
 
 
 def break_verb(rng: Random, event, sentence):
-    """Take the form of the verb that its auxiliary forbids: did not bought, was buy by."""
+    """Use the form of the verb that its auxiliary forbids: did not bought, was buy by."""
     for base, past, participle in VERBS[event.verb].forms:
         if f"did not {base} " in sentence:
             return sentence.replace(f"did not {base} ", f"did not {past} ")
@@ -241,7 +241,7 @@ def break_preposition(rng: Random, event, sentence):
     return sentence.replace(event.place, event.place.split(" ", 1)[1])
 
 
-BREAKS = (break_article, break_verb, break_passive, break_object, break_preposition)
+GRAMMAR_BREAKS = (break_article, break_verb, break_passive, break_object, break_preposition)
 
 GOOD = ("superb", "charming", "moving", "brilliant", "delightful", "funny", "clever", "graceful")
 BAD = ("dull", "clumsy", "tedious", "awful", "lifeless", "silly", "shallow", "noisy")
@@ -263,7 +263,7 @@ def sst2(rng: Random):
 
 
 def opinion(rng: Random, positive: int) -> str:
-    """Word a judgement, one time in three by denying its opposite."""
+    """Compose a judgement, one time in three by denying its opposite."""
     if rng.random() < 0.35:
         return rng.choice(("not", "never", "hardly")) + " " + rng.choice(BAD if positive else GOOD)
     return rng.choice(("", "very ", "so ", "truly ")) + rng.choice(GOOD if positive else BAD)
@@ -274,15 +274,15 @@ COMPOSERS = {
     "mnli": mnli, "qnli": qnli, "rte": rte, "wnli": wnli,
 }  # fmt: skip
 # GLUE's small tasks are nearly as large here as the others: a randomly initialized encoder cannot learn from 635 rows.
-EXAMPLES = {"train": 8900, "validation": 1000, "test": 500}
-FEWER = {"wnli": {"train": 4000}}  # its schemas have about 8,600 wordings in all
-DRAWS = 50  # draws for an example, on average, before a composer counts as exhausted
+EXAMPLE_COUNTS = {"train": 8900, "validation": 1000, "test": 500}
+FEWER_EXAMPLES = {"wnli": {"train": 4000}}  # its schemas have about 8,600 wordings in all
+DRAWS_PER_EXAMPLE = 50  # draws for an example, on average, before a composer counts as exhausted
 
 
 def load(task: Task, seed: int = 0) -> dict[str, Split]:
     """Compose every split of a task; no text is in two splits, and the same seed gives the same rows."""
     rng = Random(f"bertglue {task.name} {seed}")
-    counts = EXAMPLES | FEWER.get(task.name, {})
+    counts = EXAMPLE_COUNTS | FEWER_EXAMPLES.get(task.name, {})
     seen: set[tuple[str, ...]] = set()
     splits = {}
     for name in (*task.validation, *task.test, "train"):
@@ -292,19 +292,19 @@ def load(task: Task, seed: int = 0) -> dict[str, Split]:
             rows = [(segments, UNLABELLED) for segments, _ in rows]
         splits[name] = as_split(task, rows, name)
     if task.name == "mnli":
-        splits["ax"] = as_split(AX, distinct(rng, mnli_mismatched, EXAMPLES["test"], seen), "ax")
+        splits["ax"] = as_split(AX, distinct(rng, mnli_mismatched, EXAMPLE_COUNTS["test"], seen), "ax")
     return {name: splits[name] for name in (*task.splits, "ax") if name in splits}
 
 
 def as_split(task: Task, rows: list, name: str) -> Split:
     segments, labels = zip(*rows, strict=True)
-    return split_of(task, [list(column) for column in zip(*segments, strict=True)], labels, name)
+    return make_split(task, [list(column) for column in zip(*segments, strict=True)], labels, name)
 
 
 def distinct(rng: Random, composer, count: int, seen: set) -> list:
     """Draw examples until `count` have texts that were not `seen` before."""
     rows = []
-    for _ in range(DRAWS * count):
+    for _ in range(DRAWS_PER_EXAMPLE * count):
         segments, label = composer(rng)
         if segments not in seen:
             seen.add(segments)

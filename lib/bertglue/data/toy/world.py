@@ -1,4 +1,4 @@
-"""A small world of people, things, places and events, and the English that tells of it.
+"""A made-up world of people, things, places and events, and the English sentences about it.
 
 An `Event` is the meaning; `tell` and `ask` put it into words. The same meaning has many wordings (synonyms,
 active or passive, time first or last), so that what two sentences say decides a label, not their words.
@@ -16,7 +16,7 @@ THINGS = {
     "guitar": "guitar", "chair": "chair", "boat": "boat", "hammer": "hammer",
 }  # fmt: skip
 COLOURS = ("red", "blue", "green")
-PLACES = ("at the market", "at the station", "in the garden", "in the library")
+LOCATIONS = ("at the market", "at the station", "in the garden", "in the library")
 TIMES = ("on monday", "on tuesday", "on friday", "on sunday")
 
 
@@ -56,7 +56,7 @@ SLOTS = ("agent", "verb", "patient", "colour", "place", "time")
 
 @dataclass(frozen=True)
 class Event:
-    """Who did what to whom or what, where and when; a slot that is None goes unsaid."""
+    """An event: who did what to whom or what, where and when; a slot that is None is not mentioned."""
 
     agent: str
     verb: str
@@ -79,19 +79,19 @@ def random_event(rng: Random, on_person: bool | None = None, **slots) -> Event:
     verb = rng.choice([name for name, verb in VERBS.items() if verb.on_person == on_person])
     patient = rng.choice([name for name in PEOPLE if name != agent] if on_person else list(THINGS))
     colour = None if on_person else rng.choice(COLOURS)
-    event = Event(agent, verb, patient, colour, rng.choice(PLACES), rng.choice(TIMES))
+    event = Event(agent, verb, patient, colour, rng.choice(LOCATIONS), rng.choice(TIMES))
     return replace(event, **slots)
 
 
 def change(rng: Random, event: Event, slot: str) -> Event:
-    """Put something else into one slot that is filled."""
+    """Change one slot that is filled to another value."""
     if slot == "verb":
         return replace(event, verb=VERBS[event.verb].opposite)
     choices = {
         "agent": PEOPLE,
         "patient": PEOPLE if event.on_person else list(THINGS),
         "colour": COLOURS,
-        "place": PLACES,
+        "place": LOCATIONS,
         "time": TIMES,
     }[slot]
     taken = {getattr(event, slot), event.agent, event.patient}
@@ -99,7 +99,7 @@ def change(rng: Random, event: Event, slot: str) -> Event:
 
 
 def swap(event: Event) -> Event:
-    """Let the two people of an event change places."""
+    """Swap the two people of an event."""
     return replace(event, agent=event.patient, patient=event.agent)
 
 
@@ -108,7 +108,7 @@ def filled(event: Event) -> list[str]:
 
 
 def tell(rng: Random, event: Event) -> str:
-    """Word an event as a sentence, in one of the ways that mean the same."""
+    """Compose an event as a sentence, in one of the ways that mean the same."""
     passive = rng.random() < 0.4
     base, past, participle = rng.choice(VERBS[event.verb].forms)
     patient = noun_phrase(rng, event)
@@ -130,7 +130,7 @@ def adverbials(rng: Random, event: Event, clause: list[str]) -> list[str]:
 
 
 def ask(rng: Random, event: Event, slot: str) -> str:
-    """Word a question for one slot of an event: who, where or when."""
+    """Compose a question for one slot of an event: who, where or when."""
     base, past, participle = rng.choice(VERBS[event.verb].forms)
     rest = replace(event, **({slot: None} if slot in ("place", "time") else {}))
     tail = [part for part in (rest.place, rest.time) if part]
@@ -144,7 +144,7 @@ def ask(rng: Random, event: Event, slot: str) -> str:
 
 
 def noun_phrase(rng: Random, event: Event) -> str:
-    """Name the patient: a person by name, a thing with article and colour."""
+    """Return the words for the patient: a person by name, a thing with article and colour."""
     if event.on_person:
         return event.patient
     noun = event.patient

@@ -1,4 +1,4 @@
-"""What several pages share: the banner, a row for each score, and the words for what is not there."""
+"""Parts that several pages share: the banner, a row for each score, and the words for what is missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bertglue.tasks import AX, TASKS, Task
 
 
 def banner(runs: Runs) -> HTML:
-    """Say what data these results are of."""
+    """Return a box that names the data and the encoders of these results."""
     if not runs:
         return admonition("What was run", "No run has finished, so the tables say of each task what became of it.")
     sources = sorted({run["source"] for run in runs.values()})
@@ -33,7 +33,7 @@ def admonition(title: str, body: str) -> HTML:
 
 
 def score_rows(runs: Runs):
-    """Give (task, split, metric, record) of every score, AX behind MNLI."""
+    """Yield (task, split, metric, record) of every score, AX behind MNLI."""
     for task in TASKS.values():
         run = runs.get(task.name)
         splits = [split for split in run["metrics"] if split != HELD_OUT] if run else task.validation

@@ -8,15 +8,15 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.patches import FancyArrowPatch
 
-from bertglue.evaluation.metrics import TITLES
-from bertglue.evaluation.published_scores import PLACES, published
-from bertglue.report.figures import STYLE, color, finish, small_multiples, split_title
-from bertglue.report.tables import LINE, rows_table, table
+from bertglue.evaluation.metrics import METRIC_TITLES
+from bertglue.evaluation.published_scores import PUBLISHED_NAMES, published_numbers
+from bertglue.report.figures import FIGURE_STYLE, color, finish, small_multiples, split_title
+from bertglue.report.tables import LINE_BREAK, rows_table, table
 from bertglue.runs.collection import Runs
-from bertglue.runs.text_samples import read_excerpts
+from bertglue.runs.text_samples import read_text_samples
 from bertglue.tasks import TASKS
 
-ASKED = {  # what a model is asked, and where GLUE took the texts from
+TASK_QUESTIONS = {  # what a model is asked, and where GLUE took the texts from
     "cola": ("is the sentence grammatical?", "linguistics publications"),
     "sst2": ("is the phrase positive?", "film reviews"),
     "mrpc": ("do both sentences mean the same?", "news"),
@@ -27,15 +27,15 @@ ASKED = {  # what a model is asked, and where GLUE took the texts from
     "rte": ("does the text entail the hypothesis?", "news and Wikipedia"),
     "wnli": ("does the pronoun stand for this?", "Winograd schemas"),
 }
-WORDS = ("the", "cat", "sat", "on", "it")
+DIAGRAM_WORDS = ("the", "cat", "sat", "on", "it")
 
 
 def overview(runs: Runs):
     """List the tasks: what is asked, of what text, by which metrics, and how many examples GLUE and this build have."""
     rows = []
     for name, task in TASKS.items():
-        asked, text = ASKED[name]
-        official = published()["glue_examples"][PLACES[name, task.validation[0]]]
+        asked, text = TASK_QUESTIONS[name]
+        official = published_numbers()["glue_examples"][PUBLISHED_NAMES[name, task.validation[0]]]
         run = runs.get(name)
         ours = [run["examples"][split] for split in ("train", task.validation[0])] if run else None
         rows.append(
@@ -43,9 +43,11 @@ def overview(runs: Runs):
                 "task": task.title,
                 "asked": asked,
                 "texts in GLUE": text,
-                "metrics": LINE.join(TITLES[metric] for metric in task.metrics),
-                "GLUE's train, validation, test": LINE.join(f"{count:,}" for count in official),
-                "here: train, validation": LINE.join(f"{count:,}" for count in ours) if ours else runs.missing(name),
+                "metrics": LINE_BREAK.join(METRIC_TITLES[metric] for metric in task.metrics),
+                "GLUE's train, validation, test": LINE_BREAK.join(f"{count:,}" for count in official),
+                "here: train, validation": LINE_BREAK.join(f"{count:,}" for count in ours)
+                if ours
+                else runs.missing(name),
             }
         )
     return table(pd.DataFrame(rows), classes="scores")
@@ -75,25 +77,27 @@ def facts(runs: Runs, name: str):
 
 
 def official_count(task, split: str) -> str:
-    """Give how many rows a split of GLUE has."""
+    """Return how many rows a split of GLUE has."""
     part, _, kind = split.partition("_")
     if split == "ax":
         part, place = "test", ("mnli", "ax")
     else:
         place = (task.name, f"validation_{kind}" if kind else task.validation[0])
-    if part not in ("train", "validation", "test") or place not in PLACES:
+    if part not in ("train", "validation", "test") or place not in PUBLISHED_NAMES:
         return ""
-    return f"{published()['glue_examples'][PLACES[place]][('train', 'validation', 'test').index(part)]:,}"
+    return (
+        f"{published_numbers()['glue_examples'][PUBLISHED_NAMES[place]][('train', 'validation', 'test').index(part)]:,}"
+    )
 
 
 def majority(runs: Runs, name: str) -> str:
-    """Say what always giving train's commonest answer scores on validation."""
+    """Describe the majority-class baseline on validation."""
     task, run = TASKS[name], runs.get(name)
     if run is None:
         return f"{task.title} has no finished run here ({runs.missing(name)})."
     labels = run["labels"]["train"]
     most = max(labels, key=labels.get)
-    scored = ", ".join(f"{TITLES[k]} {v:.3f}" for k, v in run["baseline"][task.validation[0]].items())
+    scored = ", ".join(f"{METRIC_TITLES[k]} {v:.3f}" for k, v in run["baseline"][task.validation[0]].items())
     if task.regression:
         return f"Always giving train's mean scores {scored} on validation: it orders nothing."
     share = labels[most] / sum(labels.values())
@@ -104,7 +108,7 @@ def examples(runs: Runs, name: str, split: str = "train"):
     """Show the first rows of a split."""
     if name not in runs:
         return rows_table([{"examples": runs.missing(name)}])
-    rows = read_excerpts(runs.folder(name)).get("first", {}).get(split, [])
+    rows = read_text_samples(runs.folder(name)).get("first", {}).get(split, [])
     return rows_table(rows or [{"examples": "this run kept none"}])
 
 
@@ -115,7 +119,7 @@ def label_balance(runs: Runs):
         for name, run in ordered(runs)
         for split in ("train", *TASKS[name].validation)
     ]
-    with plt.style.context(STYLE):
+    with plt.style.context(FIGURE_STYLE):
         figure, axes = plt.subplots(figsize=(7, 0.3 * len(bars) + 0.8))
         shades = sns.color_palette("colorblind", 6)
         for at, (_, labels) in enumerate(bars):
@@ -152,22 +156,22 @@ def ordered(runs: Runs) -> list[tuple[str, dict]]:
 
 def directions():
     """Draw figure 1: which words a word's vector is made from, read in one direction and in both."""
-    with plt.style.context([STYLE, {"axes.grid": False}]):
+    with plt.style.context([FIGURE_STYLE, {"axes.grid": False}]):
         figure, axes = plt.subplots(1, 2, figsize=(7, 2.6))
         titles = ("Unidirectional: a word sees what came before it", "Bidirectional: a word sees all the others")
         for axis, title, both in zip(axes, titles, (False, True), strict=True):
-            for to in range(len(WORDS)):
-                for source in range(len(WORDS) if both else to + 1):
+            for to in range(len(DIAGRAM_WORDS)):
+                for source in range(len(DIAGRAM_WORDS) if both else to + 1):
                     arrow = FancyArrowPatch(
                         (source, 0.16), (to, 0.84), arrowstyle="-|>", mutation_scale=7, linewidth=0.9,
                         color=color(0) if source <= to else color(3), shrinkA=0, shrinkB=0,
                     )  # fmt: skip
                     axis.add_patch(arrow)
-                for y, text in ((0, WORDS[to]), (1, f"$h_{to + 1}$")):
+                for y, text in ((0, DIAGRAM_WORDS[to]), (1, f"$h_{to + 1}$")):
                     axis.text(
                         to, y, text, ha="center", va="center", bbox={"boxstyle": "round", "fc": "white", "ec": "0.6"}
                     )
-            axis.set(xlim=(-0.6, len(WORDS) - 0.4), ylim=(-0.25, 1.25))
+            axis.set(xlim=(-0.6, len(DIAGRAM_WORDS) - 0.4), ylim=(-0.25, 1.25))
             axis.set_title(title, fontsize=9)
             axis.set_axis_off()
         figure.tight_layout()

@@ -6,16 +6,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from bertglue.evaluation.published_scores import published
-from bertglue.report.figures import STYLE, color, finish
+from bertglue.evaluation.published_scores import published_numbers
+from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.pages.common import joined
 from bertglue.report.tables import table
 from bertglue.runs.collection import Runs
 
 
 def recipes(runs: Runs):
-    """Set the recipe of the report, of the BERT paper and of this build side by side."""
-    report, paper = published()["report"]["recipe"], published()["bert_paper_recipe"]
+    """Tabulate the recipe of the report, of the BERT paper and of this build side by side."""
+    report, paper = published_numbers()["report"]["recipe"], published_numbers()["bert_paper_recipe"]
     devices = sorted({run["environment"]["device"] for run in runs.values()})
     rows = {
         "encoder": (report["model"], "BERT-base and -large", used(runs, "encoder")),
@@ -59,29 +59,29 @@ def schedule(runs: Runs):
     """Draw the learning rate over the steps of a run, as its optimizer has it, and the report's beside it."""
     from bertglue.training.optimizer import WarmupLinearDecay
 
-    report = published()["report"]["recipe"]
+    report = published_numbers()["report"]["recipe"]
     lines = [(f"report, {report['epochs']} epochs", report["learning_rate"], 1000, report["warmup_fraction"])]
     for run in list(runs.values())[:1]:
         values = run["parameters"]
         lines.append(("this build", run["learning_rate"], run["curve"][-1]["step"], values["warmup_fraction"]))
-    with plt.style.context(STYLE):
+    with plt.style.context(FIGURE_STYLE):
         figure, axes = plt.subplots(figsize=(7, 2.6))
         for at, (title, peak, steps, warmup) in enumerate(lines):
             rate = np.array(WarmupLinearDecay(peak, steps, round(warmup * steps))(np.arange(steps)))
             label = f"{title}: peak {peak:g}"
             axes.plot(np.arange(steps) / steps, rate / peak, "-:"[at], color=color(at), label=label)
-        axes.set(xlabel="share of the training steps", ylabel="rate / peak", ylim=(0, 1.05))
+        axes.set(xlabel="share of the training steps", ylabel="learning rate / peak", ylim=(0, 1.05))
         axes.legend()
     return finish(figure)
 
 
 def findings(runs: Runs) -> str:
-    """Say how many steps the runs took."""
+    """Describe how many steps the runs took."""
     if not runs:
         return "No run has finished."
     steps = {run["curve"][-1]["step"] for run in runs.values()}
     parameters = next(iter(runs.values()))["parameters"]
     return (
-        f"The runs of this build took {min(steps):,} to {max(steps):,} steps; the rate rose over the first "
+        f"The runs of this build took {min(steps):,} to {max(steps):,} steps; the learning rate rose over the first "
         f"{parameters['warmup_fraction']:.0%} of them."
     )

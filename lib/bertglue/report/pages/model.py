@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.patches import FancyBboxPatch
 
-from bertglue.report.figures import STYLE, color, finish
+from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.tables import table
 from bertglue.runs.collection import Runs
 
@@ -77,7 +77,7 @@ def parameters_table(sizes: dict):
 
 
 def encoders_table(runs: Runs):
-    """Set the sizes of the encoders of this build beside BERT-base's, the parameters counted from the arrays."""
+    """Tabulate the sizes of the encoders of this build beside BERT-base's, the parameters counted from the arrays."""
     rows = [encoder_row("BERT-base", BERT_BASE, total(BERT_BASE))]
     seen = set()
     for run in runs.values():
@@ -102,7 +102,7 @@ def encoder_row(name: str, sizes: dict, parameters: int) -> dict:
 
 
 def findings() -> str:
-    """Say what BERT-base has, and where its parameters are."""
+    """Describe BERT-base's parameters, and which parts hold them."""
     counted = parts(BERT_BASE)
     embeddings = sum(number for name, (_, number) in counted.items() if "embedding" in name)
     layer = sum(number for name, (_, number) in counted.items() if name.startswith("layer 1,"))
@@ -114,7 +114,7 @@ def findings() -> str:
     )
 
 
-BOXES = (  # from the input upwards: text, and the color's number or None for plain
+DIAGRAM_BOXES = (  # from the input upwards: text, and the color's number or None for plain
     ("[CLS]  a sentence  [SEP]  a second one  [SEP]", None),
     ("word + position + type embeddings, layer norm", 1),
     ("multi-head self-attention", 0),
@@ -128,9 +128,9 @@ BOXES = (  # from the input upwards: text, and the color's number or None for pl
 
 def architecture():
     """Draw the classifier from the text up to the labels; what is repeated in every layer stands in a frame."""
-    with plt.style.context([STYLE, {"axes.grid": False}]):
+    with plt.style.context([FIGURE_STYLE, {"axes.grid": False}]):
         figure, axes = plt.subplots(figsize=(6, 5.2))
-        for at, (text, shade) in enumerate(BOXES):
+        for at, (text, shade) in enumerate(DIAGRAM_BOXES):
             face, alpha = ("white", 1) if shade is None else (color(shade), 0.35)
             axes.add_patch(
                 FancyBboxPatch((0, at), 4, 0.62, boxstyle="round,pad=0.04", fc=face, ec="0.4", alpha=alpha)
@@ -142,6 +142,6 @@ def architecture():
             FancyBboxPatch((-0.25, 1.84), 4.5, 3.94, boxstyle="round,pad=0.02", fc="none", ec="0.4", ls="--")
         )
         axes.text(4.45, 3.8, "× layers", va="center", fontsize=9)
-        axes.set(xlim=(-0.5, 5.4), ylim=(-0.2, len(BOXES)))
+        axes.set(xlim=(-0.5, 5.4), ylim=(-0.2, len(DIAGRAM_BOXES)))
         axes.set_axis_off()
     return finish(figure)

@@ -1,4 +1,4 @@
-"""The page on the proposed modifications: heads removed in three orders, their number chosen, files of fewer bits."""
+"""The page on the proposed modifications: heads pruned in three orders, their number selected, quantized files."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from bertglue.evaluation.metrics import TITLES
+from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.report.figures import color, small_multiples
 from bertglue.report.pages.common import dashed, joined
 from bertglue.report.reference_runs import compressions
-from bertglue.report.tables import LINE, table
+from bertglue.report.tables import LINE_BREAK, table
 from bertglue.runs.collection import Runs
-from bertglue.runs.record import COMPRESSION, PRUNED, WHOLE, read_json
+from bertglue.runs.record import ALL_HEADS, COMPRESSION_FILE, SELECTED_HEADS, read_json
 from bertglue.runs.status import FINISHED
 from bertglue.tasks import TASKS
 
-ORDERS = {"gradient": "gradient of a gate", "magnitude": "weight magnitude", "random": "random order"}
-STEPS = {
-    (WHOLE, "before"): "as fine-tuned",
-    (PRUNED, "before"): "the others removed",
-    (PRUNED, "after"): "fine-tuned again",
-    (WHOLE, "after"): "fine-tuned again",
+ORDER_TITLES = {"gradient": "gradient of a gate", "magnitude": "weight magnitude", "random": "random order"}
+STEP_TITLES = {
+    (ALL_HEADS, "before"): "as fine-tuned",
+    (SELECTED_HEADS, "before"): "the others pruned",
+    (SELECTED_HEADS, "after"): "retrained",
+    (ALL_HEADS, "after"): "retrained",
 }
 
 
@@ -36,7 +36,7 @@ def read(paths: Iterable[Path]) -> dict[str, dict]:
 def load(runs: Runs) -> dict[str, dict]:
     """Read the compressions of a book's runs, {task: record}."""
     finished = [state for state in runs.compressions if state["state"] == FINISHED]
-    return read(runs.place / state["run"] / COMPRESSION for state in finished)
+    return read(runs.place / state["run"] / COMPRESSION_FILE for state in finished)
 
 
 def reference() -> dict[str, dict]:
@@ -50,26 +50,26 @@ def by_task(records: Iterable[dict]) -> dict[str, dict]:
 
 
 def main_split(record: dict) -> tuple[str, str]:
-    """Give the validation split and the metric that stand for a task."""
+    """Return the validation split and the metric that represent a task."""
     task = TASKS[record["task"]]
     return task.validation[0], task.metrics[0]
 
 
 def curve(record: dict, order: str) -> np.ndarray:
-    """Give the score of a sweep by the number of heads that are left, [seeds, (heads, score)]."""
+    """Return a pruning curve, the score by the number of heads left: [seeds, points, (heads, score)]."""
     split, metric = main_split(record)
-    seeds = sorted({point["seed"] for point in record["sweep"] if point["order"] == order})
+    seeds = sorted({point["seed"] for point in record["pruning_curve"] if point["order"] == order})
     return np.array(
         [
-            [(point["heads"], point["scores"][split][metric]) for point in record["sweep"]
+            [(point["heads"], point["scores"][split][metric]) for point in record["pruning_curve"]
              if (point["order"], point["seed"]) == (order, seed)]
             for seed in seeds
         ]
     )  # fmt: skip
 
 
-def sweeps(found: dict[str, dict]):
-    """Draw the metric against the share of heads that are left, in three orders, and where the choice lies.
+def pruning_curves(found: dict[str, dict]):
+    """Draw the metric against the share of heads left, in three orders, and where the selection lies.
 
     A band reaches from the lowest to the highest of the seeds.
     """
@@ -77,26 +77,24 @@ def sweeps(found: dict[str, dict]):
     def draw(axis, record):
         split, metric = main_split(record)
         total = sum(record["heads"])
-        for at, (order, title) in enumerate(ORDERS.items()):
+        for at, (order, title) in enumerate(ORDER_TITLES.items()):
             points = curve(record, order)
             share, scores = points[0, :, 0] / total, points[:, :, 1]
             axis.plot(share, scores.mean(axis=0), "osd"[at] + "-", markersize=4, color=color(at), label=title)
             axis.fill_between(share, scores.min(axis=0), scores.max(axis=0), color=color(at), alpha=0.2, linewidth=0)
-        again = record["again"][PRUNED]
-        kept = sum(map(len, again["kept"])) / total
-        score, (low, high) = (again["after"][what][split][metric] for what in ("metrics", "interval"))
+        retrained = record["retrained"][SELECTED_HEADS]
+        kept = sum(map(len, retrained["kept"])) / total
+        score, (low, high) = (retrained["after"][what][split][metric] for what in ("metrics", "interval"))
         bar = [[max(score - low, 0)], [max(high - score, 0)]]
-        axis.errorbar(
-            kept, score, bar, fmt="*", color=color(3), markersize=11, capsize=2, label="chosen, fine-tuned again"
-        )
+        axis.errorbar(kept, score, bar, fmt="*", color=color(3), markersize=11, capsize=2, label="selected, retrained")
         axis.axhline(record["baseline"][split][metric], color="0.4", linestyle="--", label="baseline")
-        axis.set(xlabel="share of heads left", ylabel=TITLES[metric])
+        axis.set(xlabel="share of heads left", ylabel=METRIC_TITLES[metric])
 
     return panels(found, draw, size=(2.4, 2.3))
 
 
 def panels(found: dict[str, dict], draw, **options):
-    """Draw a panel for each task; nothing where no run was made smaller."""
+    """Draw a panel for each task; nothing where no run was compressed."""
     shown = [(TASKS[name].title, record) for name, record in found.items()]
     return small_multiples(shown, draw, **options) if shown else None
 
@@ -105,7 +103,7 @@ def head_maps(found: dict[str, dict]):
     """Draw which heads of which layer were kept."""
 
     def draw(axis, record):
-        kept = record["choice"]["kept"]
+        kept = record["selection"]["kept"]
         width = max(record["heads"])
         cells = np.full((len(kept), width), np.nan)
         for layer, heads in enumerate(record["heads"]):
@@ -119,102 +117,102 @@ def head_maps(found: dict[str, dict]):
 
 
 def optimum(record: dict) -> int:
-    """Give the fewest heads at which the gradient's sweep is still within a standard error of all heads, on validation.
+    """Return the fewest heads at which the gradient order is within a standard error of all heads, on validation.
 
-    It has looked at validation, which the choice has not.
+    It is read off validation, which the selection does not use.
     """
     points = curve(record, "gradient").mean(axis=0)
     whole = points[points[:, 0].argmax(), 1]
-    return int(min(heads for heads, score in points if score >= whole - record["choice"]["error"]))
+    return int(min(heads for heads, score in points if score >= whole - record["selection"]["error"]))
 
 
-def choices(found: dict[str, dict]):
-    """List how many heads were chosen, on held-out rows, and how many a sweep over validation would have kept."""
+def selections(found: dict[str, dict]):
+    """List how many heads were selected, on held-out rows, and how many a curve over validation would have kept."""
     rows = []
     for name, record in found.items():
-        choice = record["choice"]
-        kept = [trial for trial in choice["trials"] if trial["kept"] == choice["kept"]]
+        selection = record["selection"]
+        kept = [trial for trial in selection["trials"] if trial["kept"] == selection["kept"]]
         rows.append(
             {
                 "task": TASKS[name].title,
                 "heads": sum(record["heads"]),
-                "chosen": sum(map(len, choice["kept"])),
-                "sweep's optimum": optimum(record),
-                "held out, all open": f"{choice['reference']:.3f} ± {choice['error']:.3f}",
-                "held out, chosen": f"{max(trial['score'] for trial in kept):.3f}" if kept else "",
-                "strength": f"{kept[-1]['strength']:.3g}" if kept else "none would do",
+                "selected": sum(map(len, selection["kept"])),
+                "optimum of the curve": optimum(record),
+                "held out, all heads": f"{selection['reference']:.3f} ± {selection['error']:.3f}",
+                "held out, selected": f"{max(trial['score'] for trial in kept):.3f}" if kept else "",
+                "strength": f"{kept[-1]['strength']:.3g}" if kept else "none was enough",
             }
         )
     return table(pd.DataFrame(rows))
 
 
 def scores(found: dict[str, dict]):
-    """List the scores on validation before and after fine-tuning again, with the chosen heads and with all."""
+    """List the scores on validation before and after retraining, with the selected heads and with all."""
     rows = []
     for name, record in found.items():
         split, metric = main_split(record)
-        row = {"task": TASKS[name].title, "metric": TITLES[metric]}
-        for (model, step), said in STEPS.items():
-            score, bounds = (record["again"][model][step][what][split][metric] for what in ("metrics", "interval"))
-            row[f"{model}, {said}"] = f"{score:.3f}{LINE}{dashed(*bounds)}"
+        row = {"task": TASKS[name].title, "metric": METRIC_TITLES[metric]}
+        for (model, step), said in STEP_TITLES.items():
+            score, bounds = (record["retrained"][model][step][what][split][metric] for what in ("metrics", "interval"))
+            row[f"{model}, {said}"] = f"{score:.3f}{LINE_BREAK}{dashed(*bounds)}"
         rows.append(row | {"baseline": f"{record['baseline'][split][metric]:.3f}"})
     return table(pd.DataFrame(rows), classes="scores")
 
 
 def findings(found: dict[str, dict]) -> str:
-    """Say how many heads went, and what that cost."""
+    """Describe how many heads were pruned, and what that cost."""
     if not found:
-        return "No run was made smaller in this build."
+        return "No run was compressed in this build."
     said = []
     for name, record in found.items():
         split, metric = main_split(record)
-        gone = sum(record["heads"]) - sum(map(len, record["choice"]["kept"]))
-        before, after = (record["again"][model][step]["metrics"][split][metric]
-                         for model, step in ((WHOLE, "before"), (PRUNED, "after")))  # fmt: skip
+        gone = sum(record["heads"]) - sum(map(len, record["selection"]["kept"]))
+        before, after = (record["retrained"][model][step]["metrics"][split][metric]
+                         for model, step in ((ALL_HEADS, "before"), (SELECTED_HEADS, "after")))  # fmt: skip
         said.append(
-            f"{gone} of {sum(record['heads'])} on {TASKS[name].title} ({TITLES[metric]} {before:.3f} as fine-tuned, "
-            f"{after:.3f} with the rest fine-tuned again)"
+            f"{gone} of {sum(record['heads'])} on {TASKS[name].title} ({METRIC_TITLES[metric]} {before:.3f} as "
+            f"fine-tuned, {after:.3f} after retraining the rest)"
         )
-    return f"The choice removed {joined(said)}; scores are on validation."
+    return f"Pruned heads: {joined(said)}; scores are on validation."
 
 
 def strength_findings(found: dict[str, dict]) -> str:
-    """Say which classifiers are above their baseline before anything is removed."""
+    """Describe which classifiers are above their baseline before pruning."""
     above, others = [], []
     for name, record in found.items():
         split, metric = main_split(record)
-        low, _ = record["again"][WHOLE]["before"]["interval"][split][metric]
+        low, _ = record["retrained"][ALL_HEADS]["before"]["interval"][split][metric]
         (above if low > record["baseline"][split][metric] else others).append(TASKS[name].title)
     said = f"As fine-tuned, the interval of the score lies above the baseline on {joined(above) or 'no task'}"
     if others:
-        said += f", and not on {joined(others)}: where a classifier knows little, that heads can go says little"
+        said += f", and not on {joined(others)}, where the classifier has learned too little for pruning to mean much"
     return f"{said}."
 
 
 def loss_findings(found: dict[str, dict]) -> str:
-    """Say whether fine-tuning the smaller model again ends with a lower validation loss than all heads do."""
+    """Describe whether retraining the pruned model ends with a lower validation loss than retraining all heads."""
     if not found:
         return ""
     lower, higher = [], []
     for name, record in found.items():
         split, _ = main_split(record)
-        ends = [record["again"][model]["history"][-1][split]["loss"] for model in (PRUNED, WHOLE)]
+        ends = [record["retrained"][model]["history"][-1][split]["loss"] for model in (SELECTED_HEADS, ALL_HEADS)]
         (lower if ends[0] < ends[1] else higher).append(f"{TASKS[name].title} ({ends[0]:.2g} against {ends[1]:.2g})")
-    words = [f"ends lower with the chosen heads on {joined(lower)}"] if lower else []
+    words = [f"ends lower with the selected heads on {joined(lower)}"] if lower else []
     words += [f"does not on {joined(higher)}" if lower else f"ends no lower on {joined(higher)}"] if higher else []
     return f"The validation loss {joined(words)}. These are differences of one run each."
 
 
 def losses(found: dict[str, dict]):
-    """Draw the validation loss while the classifiers are fine-tuned again, with the chosen heads and with all."""
+    """Draw the validation loss while the classifiers are retrained, with the selected heads and with all."""
 
     def draw(axis, record):
         split, _ = main_split(record)
-        for at, (model, again) in enumerate(record["again"].items()):
-            history = again["history"]
+        for at, (model, retrained) in enumerate(record["retrained"].items()):
+            history = retrained["history"]
             values = [row[split]["loss"] for row in history]
             axis.plot([row["epoch"] for row in history], values, "so"[at] + "-", color=color(at), label=model)
-        axis.set(xlabel="epoch of fine-tuning again", ylabel="validation loss")
+        axis.set(xlabel="epoch of retraining", ylabel="validation loss")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_ylim(0, 1.2 * axis.get_ylim()[1])
 
@@ -236,7 +234,7 @@ def files(found: dict[str, dict]):
                     "1 row, ms": f"{1000 * file['latency']['1']:.2f}",
                     "32 rows, ms": f"{1000 * file['latency']['32']:.1f}",
                     "memory, MB": "" if file["peak_memory_mb"] is None else f"{file['peak_memory_mb']}",
-                    "metric": TITLES[metric],
+                    "metric": METRIC_TITLES[metric],
                     "score": f"{file['metrics'][split][metric]:.3f}",
                     "95 % interval": dashed(*file["interval"][split][metric]),
                     "baseline": f"{record['baseline'][split][metric]:.3f}",

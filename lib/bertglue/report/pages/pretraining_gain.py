@@ -1,4 +1,4 @@
-"""What pre-training is worth: the bundled encoder beside the same with randomly initialized weights, on real GLUE."""
+"""The gain of pre-training: the bundled encoder, pre-trained and randomly initialized, on real GLUE."""
 
 from __future__ import annotations
 
@@ -6,61 +6,66 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from bertglue.evaluation import aggregate
-from bertglue.evaluation.metrics import TITLES
-from bertglue.evaluation.published_scores import PLACES, published
-from bertglue.models.bundled import BUNDLED_RANDOM
-from bertglue.report.figures import STYLE, color, finish
+from bertglue.evaluation.metrics import METRIC_TITLES
+from bertglue.evaluation.published_scores import PUBLISHED_NAMES, published_numbers
+from bertglue.models.bundled import BUNDLED, BUNDLED_RANDOM
+from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.pages.common import row_title
 from bertglue.tasks import TASKS
 
-ENCODERS = {BUNDLED_RANDOM: "randomly initialized", BUNDLED: "pre-trained"}
-PEERS = {"BERT-Tiny, test": "tiny_2x128", "BERT-Mini, test": "mini_4x256"}
+ENCODER_TITLES = {BUNDLED_RANDOM: "randomly initialized", BUNDLED: "pre-trained"}
+SMALL_BERTS = {"BERT-Tiny, test": "tiny_2x128", "BERT-Mini, test": "mini_4x256"}
 
 
 def comparison(runs: list[dict]) -> pd.DataFrame:
-    """Compare both encoders, each with its best rate, on every validation metric; one row a metric.
+    """Compare both encoders, each with its best learning rate, on every validation metric; one row a metric.
 
     Columns: task, split, metric, baseline, for each encoder (mean, standard error), gain and its standard error.
     """
     rows = []
-    best = {key: aggregate.best_rate(same) for key, same in aggregate.group(runs, "task", "encoder").items()}
+    best = {
+        key: aggregate.best_learning_rate(same) for key, same in aggregate.group_runs(runs, "task", "encoder").items()
+    }
     for name, task in TASKS.items():
-        if any((name, encoder) not in best for encoder in ENCODERS):
+        if any((name, encoder) not in best for encoder in ENCODER_TITLES):
             continue
         for split in task.validation:
             for metric in task.metrics:
-                means = [aggregate.mean(best[name, encoder], split, metric) for encoder in ENCODERS]
+                means = [aggregate.mean_and_error(best[name, encoder], split, metric) for encoder in ENCODER_TITLES]
                 (random, random_error), (trained, trained_error) = means
                 baseline = best[name, BUNDLED_RANDOM][0]["baseline"][split][metric]
                 error = (random_error**2 + trained_error**2) ** 0.5
                 rows.append((name, split, metric, baseline, *means, trained - random, error))
-    columns = ["task", "split", "metric", "baseline", *ENCODERS, "gain", "error"]
+    columns = ["task", "split", "metric", "baseline", *ENCODER_TITLES, "gain", "error"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def scores_frame(runs: list[dict]) -> pd.DataFrame:
-    """Word the comparison, with the published test scores of the smallest BERTs beside the metric that GLUE reports."""
+    """Format the comparison, with the published test scores of the smallest BERTs beside GLUE's metric."""
     rows = []
     for row in comparison(runs).itertuples(index=False, name=None):
         name, split, metric, baseline, random, trained, gain, error = row
         main = metric == TASKS[name].metrics[0]
-        peers = published()["small_bert_test"]
+        peers = published_numbers()["small_bert_test"]
         rows.append(
             {
                 "task": row_title(TASKS[name], split),
-                "metric": TITLES[metric],
+                "metric": METRIC_TITLES[metric],
                 "baseline": f"{baseline:.3f}",
-                ENCODERS[BUNDLED_RANDOM]: "{:.3f} ± {:.3f}".format(*random),
-                ENCODERS[BUNDLED]: "{:.3f} ± {:.3f}".format(*trained),
+                ENCODER_TITLES[BUNDLED_RANDOM]: "{:.3f} ± {:.3f}".format(*random),
+                ENCODER_TITLES[BUNDLED]: "{:.3f} ± {:.3f}".format(*trained),
                 "gain (in errors)": f"{gain:+.3f} ({gain / error:.1f})",
-                **{t: f"{peers[peer][PLACES[name, split]] / 100:.3f}" if main else "" for t, peer in PEERS.items()},
+                **{
+                    t: f"{peers[peer][PUBLISHED_NAMES[name, split]] / 100:.3f}" if main else ""
+                    for t, peer in SMALL_BERTS.items()
+                },
             }
         )
     return pd.DataFrame(rows)
 
 
 def findings(runs: list[dict]) -> str:
-    """Say where pre-training is ahead by more than two standard errors, and where it is not."""
+    """Describe where pre-training is ahead by more than two standard errors, and where it is not."""
     frame = comparison(runs)
     frame = frame[[row.metric == TASKS[row.task].metrics[0] for row in frame.itertuples()]]
     titles = [row_title(TASKS[row.task], row.split) for row in frame.itertuples()]
@@ -75,28 +80,32 @@ def findings(runs: list[dict]) -> str:
 
 
 def rates_frame(runs: list[dict]) -> pd.DataFrame:
-    """List what the rates were chosen by: the mean score on the held-out part of train, the best one marked."""
+    """List the scores that learning rates were selected by, on the held-out part of train; the best one is marked."""
     rows = []
-    for (name, encoder), same in aggregate.group(runs, "task", "encoder").items():
-        split = aggregate.chosen_on(same)
-        chosen = aggregate.best_rate(same)[0]["learning_rate"]
+    for (name, encoder), same in aggregate.group_runs(runs, "task", "encoder").items():
+        split = aggregate.selection_split(same)
+        chosen = aggregate.best_learning_rate(same)[0]["learning_rate"]
         scores = {
-            rate: f"{aggregate.rate_score(alike, split):.3f}{' (chosen)' if rate == chosen else ''}"
-            for (rate,), alike in sorted(aggregate.group(same, "learning_rate").items())
+            rate: f"{aggregate.learning_rate_score(alike, split):.3f}{' (chosen)' if rate == chosen else ''}"
+            for (rate,), alike in sorted(aggregate.group_runs(same, "learning_rate").items())
         }
-        row = {"task": TASKS[name].title, "encoder": ENCODERS.get(encoder, encoder), "seeds": len(same) // len(scores)}
+        row = {
+            "task": TASKS[name].title,
+            "encoder": ENCODER_TITLES.get(encoder, encoder),
+            "seeds": len(same) // len(scores),
+        }
         rows.append({**row, **{f"{rate:g}": score for rate, score in scores.items()}})
     return pd.DataFrame(rows)
 
 
 def data_frame(runs: list[dict]) -> pd.DataFrame:
     """Count the examples that the reference run had, beside those that GLUE has."""
-    official = published()["glue_examples"]
+    official = published_numbers()["glue_examples"]
     rows = []
-    for (name,), same in aggregate.group(runs, "task").items():
+    for (name,), same in aggregate.group_runs(runs, "task").items():
         examples = same[0]["examples"]
         for split in TASKS[name].validation:
-            train, validation, _ = official[PLACES[name, split]]
+            train, validation, _ = official[PUBLISHED_NAMES[name, split]]
             rows.append(
                 {
                     "task": row_title(TASKS[name], split),
@@ -114,12 +123,12 @@ def gains_figure(runs: list[dict]):
     """Draw, for the metric that GLUE reports, both encoders with their standard errors, and the baseline as a tick."""
     frame = comparison(runs)
     frame = frame[[row.metric == TASKS[row.task].metrics[0] for row in frame.itertuples()]].reset_index(drop=True)
-    with plt.style.context(STYLE):
+    with plt.style.context(FIGURE_STYLE):
         figure, axes = plt.subplots(figsize=(7, 0.42 * len(frame) + 1.1))
         axes.barh(
             frame.index, frame["gain"], left=[mean for mean, _ in frame[BUNDLED_RANDOM]], height=0.08, color="0.8"
         )
-        for at, (encoder, title) in enumerate(ENCODERS.items()):
+        for at, (encoder, title) in enumerate(ENCODER_TITLES.items()):
             means, errors = zip(*frame[encoder], strict=True)
             axes.errorbar(means, frame.index, xerr=errors, fmt="so"[at], color=color(at), label=title)
         axes.plot(frame["baseline"], frame.index, "|", color="0.2", markersize=14, mew=2, label="baseline")
@@ -131,7 +140,7 @@ def gains_figure(runs: list[dict]):
 
 
 def pretraining_frame(story: dict) -> pd.DataFrame:
-    """Sum a pre-training up: text, steps, tokens, time, and what it reached on held-out text."""
+    """Summarize a pre-training: text, steps, tokens, time, and what it reached on held-out text."""
     parameters, history = story["parameters"], story["history"]
     last, batch = history[-1], parameters["batch_size"]
     seen = sum(length * steps for length, steps in parameters["stages"]) * batch
@@ -144,7 +153,7 @@ def pretraining_frame(story: dict) -> pd.DataFrame:
         "text": f"{train['documents']:,} documents, {train['tokens'] / 1e6:.1f} million tokens",
         "held out": f"{story['text']['held_out']['documents']:,} documents",
         "stages": ", then ".join(f"{steps:,} steps of {batch} x {length}" for length, steps in parameters["stages"]),
-        "places read": f"{seen / 1e6:.0f} million, {seen / train['tokens']:.1f} times the text",
+        "tokens read": f"{seen / 1e6:.0f} million, {seen / train['tokens']:.1f} times the text",
         "learning rate": f"{parameters['learning_rate']:g}, warm-up {parameters['warmup_fraction']:.0%}, AdamW",
         "precision": parameters["precision"],
         "machine": f"{environment['device']}, {environment['machine']}",

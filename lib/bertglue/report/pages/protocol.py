@@ -1,4 +1,4 @@
-"""The page on the protocol: which learning rate was chosen and on what, several seeds, failed runs, and differences."""
+"""The page on the protocol: the selection of the learning rate, several seeds, failed runs, and differences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pandas as pd
 from bertglue.data.dataset import HELD_OUT
 from bertglue.errors import InputError
 from bertglue.evaluation import aggregate, metrics, significance
-from bertglue.evaluation.metrics import TITLES
+from bertglue.evaluation.metrics import METRIC_TITLES
+from bertglue.models.bundled import BUNDLED
 from bertglue.report import reference_runs
 from bertglue.report.figures import color, small_multiples
 from bertglue.report.pages.common import between, joined, row_title
@@ -21,29 +22,30 @@ from bertglue.tasks import TASKS, Task
 
 def by_task(records: list[dict]) -> dict[Task, dict[float, list[dict]]]:
     """Sort runs by task, in GLUE's order, and by learning rate."""
-    found = aggregate.group(records, "task")
+    found = aggregate.group_runs(records, "task")
     return {
-        task: {rate: same for (rate,), same in sorted(aggregate.group(found[task.name,], "learning_rate").items())}
+        task: {rate: same for (rate,), same in sorted(aggregate.group_runs(found[task.name,], "learning_rate").items())}
         for task in TASKS.values()
         if (task.name,) in found
     }
 
 
 def real_runs() -> list[dict]:
-    """Give the runs of the reference run, of the encoder with pre-trained weights, on real GLUE."""
+    """Return the runs of the reference run, of the encoder with pre-trained weights, on real GLUE."""
     return [run for run in reference_runs.records() if run["encoder"] == BUNDLED]
 
 
 def summary(records: list[dict]) -> str:
-    """Say how many runs there are, and on what rows their rates are chosen."""
+    """Describe how many runs there are, and on which split their learning rates are selected."""
     if not records:
         return "No run has finished."
     tasks, rates, seeds = (len({run[key] for run in records}) for key in ("task", "learning_rate", "seed"))
-    said = f"{number(len(records), 'run')}: {number(tasks, 'task')}, {number(rates, 'rate')}, {number(seeds, 'seed')}."
-    splits = {split.partition("_")[0] for split in (aggregate.chosen_on([run]) for run in records)}
+    counts = [number(tasks, "task"), number(rates, "learning rate"), number(seeds, "seed")]
+    said = f"{number(len(records), 'run')}: {', '.join(counts)}."
+    splits = {split.partition("_")[0] for split in (aggregate.selection_split([run]) for run in records)}
     where = {HELD_OUT.partition("_")[0]: "a held-out part of train", "validation": "validation, as the BERT paper did"}
     if rates > 1:
-        said += f" The rate of each task is chosen on {joined([where[split] for split in sorted(splits)])}."
+        said += f" The learning rate of each task is selected on {joined([where[split] for split in sorted(splits)])}."
     if rates * seeds == 1:
         said += ' `make book SEEDS="0 1 2" LEARNING_RATES="1e-4 3e-4"` fills the tables below with a aggregate.'
     return said
@@ -54,14 +56,14 @@ def number(count: int, word: str) -> str:
 
 
 def failed(run: dict) -> bool:
-    """Tell whether a run ended at or below the baseline, by the first metric on every split that validates it."""
+    """Return whether a run ended at or below the baseline, by the first metric on every split that validates it."""
     task = TASKS[run["task"]]
     name = task.metrics[0]
     return all(run["metrics"][split][name] <= run["baseline"][split][name] for split in task.validation)
 
 
 def failures(records: list[dict]) -> str:
-    """Say which runs failed to learn."""
+    """Describe which runs failed to learn."""
     lost = [run for run in records if failed(run)]
     if not records:
         return ""
@@ -74,13 +76,13 @@ def failures(records: list[dict]) -> str:
     return f"{len(lost)} of {number(len(records), 'run')} ended at or below the baseline: {joined(named)}."
 
 
-def rates(records: list[dict]):
-    """Set the rates of each task side by side: the mean over seeds of what chooses, and of validation."""
+def learning_rates(records: list[dict]):
+    """Tabulate the learning rates of each task: the mean over seeds on the split of selection, and on validation."""
     rows, best_of = [], chosen(records)
     for task, of_rate in by_task(records).items():
         best = best_of[task][0]["learning_rate"]
         for rate, same in of_rate.items():
-            split = aggregate.chosen_on(same)
+            split = aggregate.selection_split(same)
             name = task.metrics[0]
             values = [run["metrics"][task.validation[0]][name] for run in same]
             rows.append(
@@ -88,8 +90,8 @@ def rates(records: list[dict]):
                     "task": task.title,
                     "learning rate": f"{rate:g}" + (" (chosen)" if rate == best and len(of_rate) > 1 else ""),
                     "seeds": len(same),
-                    f"mean metric on {split.replace('_', ' ')}": f"{aggregate.rate_score(same, split):.3f}",
-                    "metric": TITLES[name],
+                    f"mean metric on {split.replace('_', ' ')}": f"{aggregate.learning_rate_score(same, split):.3f}",
+                    "metric": METRIC_TITLES[name],
                     "on validation": f"{fmean(values):.3f}" + spread(values),
                     "baseline": f"{same[0]['baseline'][task.validation[0]][name]:.3f}",
                     "at or below it": sum(map(failed, same)),
@@ -103,15 +105,15 @@ def spread(values: list[float]) -> str:
 
 
 def chosen(records: list[dict]) -> dict[Task, list[dict]]:
-    """Give the runs of each task at the chosen rate, one a seed."""
-    found = aggregate.group(records, "task")
-    return {task: aggregate.best_rate(found[task.name,]) for task in TASKS.values() if (task.name,) in found}
+    """Return the runs of each task at the selected learning rate, one a seed."""
+    found = aggregate.group_runs(records, "task")
+    return {task: aggregate.best_learning_rate(found[task.name,]) for task in TASKS.values() if (task.name,) in found}
 
 
 def seeds(records: list[dict], runs: Runs | None = None):
-    """List for the chosen rate the mean, spread, median and best over seeds, with the interval of the mean.
+    """List for the selected learning rate the mean, spread, median and best over seeds, with the interval of the mean.
 
-    The interval resamples examples and seeds, from the answers in the folders of `runs`; without them it is 1.96
+    The interval resamples examples and seeds, from the predictions in the folders of `runs`; without them it is 1.96
     standard errors, of the examples and of the seeds.
     """
     rows = []
@@ -122,7 +124,7 @@ def seeds(records: list[dict], runs: Runs | None = None):
                 rows.append(
                     {
                         "task": row_title(task, split),
-                        "metric": TITLES[name],
+                        "metric": METRIC_TITLES[name],
                         "seeds": len(same),
                         "mean": f"{fmean(values):.3f}",
                         "95 % interval": between(*interval(same, split, name, runs)),
@@ -136,27 +138,27 @@ def seeds(records: list[dict], runs: Runs | None = None):
 
 
 def interval(same: list[dict], split: str, metric: str, runs: Runs | None) -> tuple[float, float]:
-    """Give the 95 % interval of a mean over seeds; of a single run it is the one of its record."""
+    """Return the 95 % interval of a mean over seeds; of a single run it is the one of its record."""
     if len(same) == 1:
         return tuple(same[0]["interval"][split][metric])
     if runs is None:
         return aggregate.mean_interval(same, split, metric)
-    labels, predictions = answers(runs, same, split)
+    labels, predictions = labels_and_predictions(runs, same, split)
     _, low, high = significance.bootstrap(metric, labels, predictions)
     return (low, high) if low < high else tuple(same[0]["interval"][split][metric])  # all right in every run
 
 
-def answers(runs: Runs, same: list[dict], split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Give the labels [rows] of a split and what each run predicts, [seeds, rows]."""
-    found = [runs.answers_of(run, split) for run in same]
+def labels_and_predictions(runs: Runs, same: list[dict], split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the labels [rows] of a split and what each run predicts, [seeds, rows]."""
+    found = [runs.labels_and_logits_of(run, split) for run in same]
     labels = found[0][0]
     if any(not np.array_equal(labels, other) for other, _ in found):
         raise InputError(f"the runs of {same[0]['task']} validate on different rows; remove their folders")
-    return labels, np.stack([metrics.decide(TASKS[same[0]["task"]], logits) for _, logits in found])
+    return labels, np.stack([metrics.predictions_of(TASKS[same[0]["task"]], logits) for _, logits in found])
 
 
 def spreads(records: list[dict]):
-    """Draw the main metric of every run against its rate, and the baseline."""
+    """Draw the main metric of every run against its learning rate, and the baseline."""
 
     def draw(axis, task, of_rate):
         split, name = task.validation[0], task.metrics[0]
@@ -165,7 +167,7 @@ def spreads(records: list[dict]):
             axis.plot([at] * len(values), values, "o", alpha=0.6, color=color(0), label="one run" if not at else None)
             axis.plot(at, fmean(values), "_", markersize=18, color=color(1), label="mean" if not at else None)
         axis.axhline(same[0]["baseline"][split][name], color="0.4", linestyle="--", label="baseline")
-        axis.set(ylabel=TITLES[name], xticks=range(len(of_rate)), xlim=(-0.6, len(of_rate) - 0.4))
+        axis.set(ylabel=METRIC_TITLES[name], xticks=range(len(of_rate)), xlim=(-0.6, len(of_rate) - 0.4))
         axis.set_xticklabels([f"{rate:g}" for rate in of_rate])
         axis.set_xlabel("learning rate")
 
@@ -173,21 +175,21 @@ def spreads(records: list[dict]):
 
 
 def differences(runs: Runs):
-    """Set the chosen rate of each task against the others, on the same rows: is the difference beyond chance?"""
+    """Compare the selected learning rate of each task with the others, on the same rows, by paired tests."""
     rows, best_of = [], chosen(runs.records)
     for task, of_rate in by_task(runs.records).items():
         best, split, name = best_of[task], task.validation[0], task.metrics[0]
-        labels, ours = answers(runs, best, split)
+        labels, ours = labels_and_predictions(runs, best, split)
         for rate, same in of_rate.items():
             if rate == best[0]["learning_rate"]:
                 continue
-            _, theirs = answers(runs, same, split)
+            _, theirs = labels_and_predictions(runs, same, split)
             gain, low, high = significance.paired_bootstrap(name, labels, theirs, ours)
             rows.append(
                 {
                     "task": task.title,
-                    "rates": f"{best[0]['learning_rate']:g} against {rate:g}",
-                    "metric": TITLES[name],
+                    "learning rates": f"{best[0]['learning_rate']:g} against {rate:g}",
+                    "metric": METRIC_TITLES[name],
                     "gain": f"{gain:+.3f}",
                     "95 % interval": f"{low:+.3f} to {high:+.3f}",
                     "beyond chance": "yes" if low > 0 or high < 0 else "no",
@@ -195,5 +197,5 @@ def differences(runs: Runs):
                     else f"p = {significance.mcnemar(labels, theirs[0], ours[0]):.2g}",
                 }
             )  # fmt: skip
-    columns = ["task", "rates", "metric", "gain", "95 % interval", "beyond chance", "McNemar, first seed"]
+    columns = ["task", "learning rates", "metric", "gain", "95 % interval", "beyond chance", "McNemar, first seed"]
     return table(pd.DataFrame(rows, columns=columns))

@@ -10,41 +10,51 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from bertglue.evaluation import aggregate
-from bertglue.evaluation.metrics import TITLES
-from bertglue.evaluation.published_scores import COLUMNS, PAPER, PEERS, PLACES, REPORT, interval, published, score
+from bertglue.evaluation.metrics import METRIC_TITLES
+from bertglue.evaluation.published_scores import (
+    PAPER,
+    PUBLISHED_NAMES,
+    REFERENCE_IMPLEMENTATIONS,
+    REPORT,
+    TABLE_1_COLUMNS,
+    find_published_score,
+    published_interval,
+    published_numbers,
+)
+from bertglue.models.bundled import BUNDLED
 from bertglue.report import figures, reference_runs
-from bertglue.report.figures import STYLE, color, finish
+from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.pages.common import between, dashed, joined, row_title, score_rows
-from bertglue.report.tables import LINE, table
+from bertglue.report.tables import LINE_BREAK, table
 from bertglue.runs.collection import Runs
-from bertglue.runs.text_samples import read_excerpts
+from bertglue.runs.text_samples import read_text_samples
 from bertglue.tasks import AX, TASKS
 
-LOGS = {"QNLI": "figure_10_qnli", "SST-2": "figure_12_sst2"}  # the curves that the report printed as logs
+PUBLISHED_LOGS = {"QNLI": "figure_10_qnli", "SST-2": "figure_12_sst2"}  # the curves that the report printed as logs
 
 
 @functools.cache
 def best_reference_runs() -> dict[str, list[dict]]:
-    """Give the reference runs of the bundled encoder on real GLUE, at each task's best rate: {task: one a seed}."""
+    """Return {task: runs, one a seed} of the reference run, at each task's best learning rate."""
     runs = [run for run in reference_runs.records() if run["encoder"] == BUNDLED]
-    return {name: aggregate.best_rate(same) for (name,), same in aggregate.group(runs, "task").items()}
+    return {name: aggregate.best_learning_rate(same) for (name,), same in aggregate.group_runs(runs, "task").items()}
 
 
 def main_table(runs: Runs):
-    """Set what was printed, the reference run and this build side by side, each with its interval and baseline."""
+    """Tabulate what was printed, the reference run and this build side by side, each with its interval and baseline."""
     real = best_reference_runs()
     rows = []
     for task, split, metric, run in score_rows(runs):
-        name = PLACES[task.name, split]
-        row = {"task": f"{row_title(task, split)}{LINE}{TITLES[metric]}"}
-        for who, where in {REPORT: "dev", **dict.fromkeys(PEERS, "dev"), PAPER: "test"}.items():
-            one = score(who, name, metric)
-            row[f"{who}{LINE}{where}"] = cell(one.value, interval(one)) if one else ""
-        row[f"reference run{LINE}GLUE dev"] = reference_cell(real.get(task.name), split, metric)
+        name = PUBLISHED_NAMES[task.name, split]
+        row = {"task": f"{row_title(task, split)}{LINE_BREAK}{METRIC_TITLES[metric]}"}
+        for who, where in {REPORT: "dev", **dict.fromkeys(REFERENCE_IMPLEMENTATIONS, "dev"), PAPER: "test"}.items():
+            one = find_published_score(who, name, metric)
+            row[f"{who}{LINE_BREAK}{where}"] = cell(one.value, published_interval(one)) if one else ""
+        row[f"reference run{LINE_BREAK}GLUE dev"] = reference_cell(real.get(task.name), split, metric)
         if run is None:
-            row[f"this build{LINE}validation"] = runs.missing(task.name)
+            row[f"this build{LINE_BREAK}validation"] = runs.missing(task.name)
         else:
-            row[f"this build{LINE}validation"] = cell(
+            row[f"this build{LINE_BREAK}validation"] = cell(
                 run["metrics"][split][metric], run["interval"][split][metric], run["baseline"][split][metric]
             )
         rows.append(row)
@@ -52,10 +62,10 @@ def main_table(runs: Runs):
 
 
 def reference_cell(same: list[dict] | None, split: str, metric: str) -> str:
-    """Word the mean of the reference runs of a task, its interval over seeds and examples, and the baseline."""
+    """Format the mean of the reference runs of a task, its interval over seeds and examples, and the baseline."""
     if not same or split not in same[0]["metrics"]:
         return ""
-    mean, _ = aggregate.mean(same, split, metric)
+    mean, _ = aggregate.mean_and_error(same, split, metric)
     return cell(mean, aggregate.mean_interval(same, split, metric), same[0]["baseline"][split][metric])
 
 
@@ -66,11 +76,11 @@ def cell(value: float, bounds: tuple[float, float] | None, baseline: float | Non
         lines.append(dashed(*bounds))
     if baseline is not None:
         lines.append(f"base {baseline:.3f}")
-    return LINE.join(lines)
+    return LINE_BREAK.join(lines)
 
 
 def findings(runs: Runs) -> str:
-    """Say which tasks of this build are above their baseline by more than the interval, and which are not."""
+    """Describe which tasks of this build are above their baseline by more than the interval, and which are not."""
     if not runs:
         return "No run has finished."
     above, others = [], []
@@ -83,10 +93,10 @@ def findings(runs: Runs) -> str:
 
 
 def scores(runs: Runs):
-    """Set every metric of this build beside its interval and its baseline."""
+    """Tabulate every metric of this build beside its interval and its baseline."""
     rows = []
     for task, split, metric, run in score_rows(runs):
-        row = {"task": row_title(task, split), "metric": TITLES[metric]}
+        row = {"task": row_title(task, split), "metric": METRIC_TITLES[metric]}
         if run is None:
             rows.append({**row, "score": runs.missing(task.name)})
             continue
@@ -110,7 +120,7 @@ def scores_figure(runs: Runs):
         for task, split, metric, run in score_rows(runs)
         if run is not None and metric == (AX if split == "ax" else task).metrics[0]
     ]  # fmt: skip
-    with plt.style.context(STYLE):
+    with plt.style.context(FIGURE_STYLE):
         figure, axes = plt.subplots(figsize=(7, 0.36 * len(points) + 0.9))
         for at, (_, value, (low, high), baseline) in enumerate(points):
             label = at == 0
@@ -127,11 +137,11 @@ def scores_figure(runs: Runs):
 
 def table_1(runs: Runs):
     """Rebuild the report's Table 1 in percent, the published value in parentheses."""
-    printed = published()["report"]["table_1"]
+    printed = published_numbers()["report"]["table_1"]
     rows = []
     for name in printed["rows"]:
         row = {"": name.replace("_", " ")}
-        for title, (task, split) in COLUMNS.items():
+        for title, (task, split) in TABLE_1_COLUMNS.items():
             value = table_1_value(runs.get(task), split, name)
             given = printed[title].get(name)
             ours = runs.missing(task) if task not in runs else "" if value is None else f"{100 * value:.1f}"
@@ -154,24 +164,24 @@ def curves(runs: Runs, name: str):
 
     `name` is a column of the report's Table 1. Train is drawn solid, validation dashed.
     """
-    task, split = COLUMNS[name]
-    metric = "f1" if "f1" in published()["report"]["table_1"][name] else "accuracy"
+    task, split = TABLE_1_COLUMNS[name]
+    metric = "f1" if "f1" in published_numbers()["report"]["table_1"][name] else "accuracy"
     lines = [
         *history_lines([runs[task]] if task in runs else [], split, f"this build ({runs.missing(task)})", "this build"),
         *history_lines(best_reference_runs().get(task, []), split, None, "reference run, GLUE"),
         *published_lines(name, metric),
     ]
-    with plt.style.context(STYLE):
+    with plt.style.context(FIGURE_STYLE):
         figure, panels = plt.subplots(1, 2, figsize=(7, 2.8))
         for axes, measure in zip(panels, ("loss", metric), strict=True):
             for at, (who, part, points) in enumerate(lines):
-                style = {"color": color(WHO.index(who)), "linestyle": "-" if part == "train" else "--"}
+                style = {"color": color(CURVE_SOURCES.index(who)), "linestyle": "-" if part == "train" else "--"}
                 values = [(epoch, row[measure]) for epoch, row in points if row.get(measure) is not None]
                 if values or measure == "loss":
                     label = f"{who}, {part}" if measure == "loss" else None
-                    marker = "o" if who != WHO[2] else ("s" if part == "train" else "D")
+                    marker = "o" if who != CURVE_SOURCES[2] else ("s" if part == "train" else "D")
                     axes.plot(*np.array(values or np.empty((0, 2))).T, marker=marker, label=label, zorder=at, **style)
-            axes.set(xlabel="epoch", ylabel=TITLES[measure])
+            axes.set(xlabel="epoch", ylabel=METRIC_TITLES[measure])
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         panels[0].set_ylim(0, None)
         figure.tight_layout()
@@ -179,11 +189,11 @@ def curves(runs: Runs, name: str):
     return finish(figure)
 
 
-WHO = ("this build", "reference run, GLUE", "published")
+CURVE_SOURCES = ("this build", "reference run, GLUE", "published")
 
 
 def history_lines(same: list[dict], split: str, missing: str | None, who: str):
-    """Give (who, part, [(epoch, values)]) of train and validation, the mean over the runs of several seeds."""
+    """Yield (who, part, [(epoch, values)]) of train and validation, the mean over the runs of several seeds."""
     for part, key in (("train", "train"), ("validation", split)):
         histories = [[row[key] for row in run["history"]] for run in same]
         points = [
@@ -195,10 +205,10 @@ def history_lines(same: list[dict], split: str, missing: str | None, who: str):
 
 
 def published_lines(name: str, metric: str):
-    """Give the same of the report: its logs where it printed one, else the values after the last epoch in Table 1."""
-    report = published()["report"]
-    if name in LOGS:
-        epochs = report["logs"][LOGS[name]]["epochs"]
+    """Yield the same of the report: its logs where it printed one, else the values after the last epoch in Table 1."""
+    report = published_numbers()["report"]
+    if name in PUBLISHED_LOGS:
+        epochs = report["logs"][PUBLISHED_LOGS[name]]["epochs"]
         rows = {
             "train": [{"loss": row["loss"], "accuracy": row["accuracy"]} for row in epochs],
             "validation": [{"loss": row["val_loss"], "accuracy": row["val_accuracy"]} for row in epochs],
@@ -215,7 +225,7 @@ def published_lines(name: str, metric: str):
 
 
 def classified(runs: Runs) -> list[tuple[str, str, str]]:
-    """List (title, task, split) of the validation splits whose answers are labels."""
+    """List (title, task, split) of the validation splits whose predictions are labels."""
     return [
         (row_title(task, split), task.name, split)
         for task in TASKS.values()
@@ -225,10 +235,10 @@ def classified(runs: Runs) -> list[tuple[str, str, str]]:
 
 
 def confusion_matrices(runs: Runs):
-    """Draw how the validation rows of each label were answered, one panel a task."""
+    """Draw the confusion matrix of each task's validation split."""
 
     def draw(axis, task, split):
-        figures.confusion(TASKS[task], *runs.answers(task, split), axis)
+        figures.confusion(TASKS[task], *runs.labels_and_logits(task, split), axis)
 
     return figures.small_multiples(classified(runs), draw, columns=2, size=(3.6, 2.1), grid=False)
 
@@ -237,7 +247,7 @@ def reliability_diagrams(runs: Runs):
     """Draw the reliability diagram of each task's validation split."""
 
     def draw(axis, task, split):
-        figures.reliability(*runs.answers(task, split), axis)
+        figures.reliability(*runs.labels_and_logits(task, split), axis)
 
     return figures.small_multiples(classified(runs), draw, size=(2.4, 2.2))
 
@@ -250,7 +260,7 @@ def calibration_curves(runs: Runs):
         epochs = [row["epoch"] for row in history]
         axis.plot(epochs, [row[split]["loss"] for row in history], "o-", label="NLL, nats")
         axis.plot(epochs, [row[split]["calibration_error"] for row in history], "s--", label="calibration error")
-        axis.plot(epochs, [1 - row[split]["accuracy"] for row in history], "d:", label="share wrong")
+        axis.plot(epochs, [1 - row[split]["accuracy"] for row in history], "d:", label="error rate")
         axis.set(xlabel="epoch", ylim=(0, None))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
@@ -258,7 +268,7 @@ def calibration_curves(runs: Runs):
 
 
 def calibration_findings(runs: Runs) -> str:
-    """Say on which tasks the validation loss rises while accuracy does not fall: that is over-confidence."""
+    """Describe on which tasks validation loss rises while accuracy does not fall, which is over-confidence."""
     rising = []
     for title, task, split in classified(runs):
         losses = [row[split]["loss"] for row in runs[task]["history"]]
@@ -278,7 +288,7 @@ def calibration_findings(runs: Runs) -> str:
 
 
 def training_curves(runs: Runs):
-    """Draw loss and share of right answers of the training steps within the epochs, one panel a task."""
+    """Draw loss and accuracy of the training steps within the epochs, one panel a task."""
 
     def draw(axis, run):
         steps = run["curve"][-1]["step"] / len(run["history"])
@@ -297,9 +307,9 @@ def hardest(runs: Runs, rows: int = 2):
     for name, task in TASKS.items():
         if name not in runs:
             continue
-        for split, worst in read_excerpts(runs.folder(name)).get("hardest", {}).items():
+        for split, worst in read_text_samples(runs.folder(name)).get("hardest", {}).items():
             for row in worst[:rows]:
-                texts = LINE.join(row[column] for column in task.columns)
+                texts = LINE_BREAK.join(row[column] for column in task.columns)
                 said = {key: row[key] for key in ("label", "prediction", "probability") if key in row}
                 shown.append({"task": row_title(task, split), "text": texts, **said})
     return table(pd.DataFrame(shown), classes="texts")

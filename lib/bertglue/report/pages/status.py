@@ -1,4 +1,4 @@
-"""How the runs went: which finished and which did not, where, how long, with which versions."""
+"""The status of the runs: which finished and which did not, where, how long, with which versions."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ def states(runs: Runs):
 
 
 def compressions(runs: Runs):
-    """List the runs that were to be made smaller, and what became of them."""
+    """List the compressions that were asked for, and what became of them."""
     rows = [
-        {"task": TASKS[state["task"]].title, "made smaller": state["state"], "reason": state["reason"]}
+        {"task": TASKS[state["task"]].title, "compression": state["state"], "reason": state["reason"]}
         for state in runs.compressions
     ]
-    return table(pd.DataFrame(rows, columns=["task", "made smaller", "reason"]))
+    return table(pd.DataFrame(rows, columns=["task", "compression", "reason"]))
 
 
 def summary(runs: Runs) -> str:
-    """Say how many runs there are and which are missing."""
+    """Describe how many runs there are and which are missing."""
     missing = [f"{state['task']} ({state['state']})" for state in runs.states if state["state"] != FINISHED]
     said = f"{len(runs.states) - len(missing)} of {len(runs.states)} runs finished."
     if runs.compressions:
         smaller = [state["task"] for state in runs.compressions if state["state"] == FINISHED]
-        said += f" {len(smaller)} of {len(runs.compressions)} were made smaller."
+        said += f" {len(smaller)} of {len(runs.compressions)} were compressed."
         missing += [
-            f"{state['task']}, made smaller ({state['state']})"
+            f"{state['task']}, compressed ({state['state']})"
             for state in runs.compressions
             if state["state"] != FINISHED
         ]

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bertglue.evaluation.published_scores import published
-from bertglue.report.pages.results import LOGS
+from bertglue.evaluation.published_scores import published_numbers
+from bertglue.report.pages.results import PUBLISHED_LOGS
 from bertglue.report.tables import rows_table, table
 from bertglue.runs.collection import Runs
-from bertglue.runs.text_samples import read_excerpts
+from bertglue.runs.text_samples import read_text_samples
 from bertglue.tasks import TASKS
 
-SHOWN = ("QNLI", "SST-2", "QQP")  # in the order of the report's Table 2
-NAMES = {task.title: name for name, task in TASKS.items()}
+TABLE_2_TASKS = ("QNLI", "SST-2", "QQP")  # in the order of the report's Table 2
+TASK_NAMES = {task.title: name for name, task in TASKS.items()}
 
 
 def table_2(runs: Runs):
     """Rebuild the report's Table 2 (seconds), the published value in parentheses."""
     rows = []
-    for title in SHOWN:
-        printed, run = published()["report"]["table_2"][title], runs.get(NAMES[title])
-        ours = dict.fromkeys(printed, runs.missing(NAMES[title])) if run is None else our_times(run)
+    for title in TABLE_2_TASKS:
+        printed, run = published_numbers()["report"]["table_2"][title], runs.get(TASK_NAMES[title])
+        ours = dict.fromkeys(printed, runs.missing(TASK_NAMES[title])) if run is None else our_times(run)
         rows.append({"task": title, **{heading(key): f"{ours[key]} ({printed[key]:,})" for key in printed}})
     return table(pd.DataFrame(rows))
 
 
 def our_times(run: dict) -> dict[str, str]:
-    """Give a run's entries of Table 2."""
+    """Return a run's entries of Table 2."""
     seconds = run["timing"]["predict"].get("test")
     return {
         "train_examples": f"{run['examples']['train']:,}",
@@ -42,7 +42,7 @@ def heading(key: str) -> str:
 
 
 def times(runs: Runs):
-    """List the times of every task: tokenization, first and steady epoch, validation, test, and the rates."""
+    """List the times of every task: tokenization, first and steady epoch, validation, test, and examples a second."""
     rows = []
     for task in TASKS.values():
         run = runs.get(task.name)
@@ -68,10 +68,12 @@ def times(runs: Runs):
 
 
 def first_epochs(runs: Runs) -> str:
-    """Say by how much a first epoch is longer than a steady one, here and in the report."""
+    """Describe by how much a first epoch is longer than a steady one, here and in the report."""
     said = []
-    for title in LOGS:
-        first, *later = (epoch["seconds"] for epoch in published()["report"]["logs"][LOGS[title]]["epochs"])
+    for title in PUBLISHED_LOGS:
+        first, *later = (
+            epoch["seconds"] for epoch in published_numbers()["report"]["logs"][PUBLISHED_LOGS[title]]["epochs"]
+        )
         said.append(f"{title} {first / (sum(later) / len(later)):.2f}")
     ratios = [run["timing"]["first_epoch"] / run["timing"]["steady_epoch"] for run in runs.values()]
     ours = f" Here it is {min(ratios):.2f} to {max(ratios):.2f} times." if ratios else ""
@@ -81,18 +83,18 @@ def first_epochs(runs: Runs) -> str:
 def log(runs: Runs, title: str):
     """Show a run's training log in the columns of the report's figure, and below it the published log, if any."""
     rows = []
-    run = runs.get(NAMES[title])
+    run = runs.get(TASK_NAMES[title])
     if run is None:
-        rows.append({"": "this build", "epoch": runs.missing(NAMES[title])})
+        rows.append({"": "this build", "epoch": runs.missing(TASK_NAMES[title])})
     else:
         steps = run["curve"][-1]["step"] // len(run["history"])
-        split = TASKS[NAMES[title]].validation[0]
+        split = TASKS[TASK_NAMES[title]].validation[0]
         for row, seconds in zip(run["history"], run["timing"]["epochs"], strict=True):
             values = {"loss": row["train"]["loss"], "accuracy": row["train"]["accuracy"],
                       "val_loss": row[split]["loss"], "val_accuracy": row[split]["accuracy"]}  # fmt: skip
             rows.append(log_row("this build", row["epoch"], steps, seconds, 1000 * seconds / steps, values))
-    if title in LOGS:
-        printed = published()["report"]["logs"][LOGS[title]]
+    if title in PUBLISHED_LOGS:
+        printed = published_numbers()["report"]["logs"][PUBLISHED_LOGS[title]]
         for number, epoch in enumerate(printed["epochs"], 1):
             rows.append(
                 log_row("published", number, printed["steps_per_epoch"], epoch["seconds"], epoch["ms_per_step"], epoch)
@@ -108,9 +110,9 @@ def log_row(who: str, epoch: int, steps: int, seconds: float, milliseconds: floa
 
 
 def samples(runs: Runs, title: str):
-    """Show the sentences that were tried on the fine-tuned model, with its answers."""
-    name = NAMES[title]
+    """Show the sentences that were tried on the fine-tuned model, with its predictions."""
+    name = TASK_NAMES[title]
     if name not in runs:
         return rows_table([{"samples": runs.missing(name)}])
-    rows = read_excerpts(runs.folder(name)).get("samples", [])
+    rows = read_text_samples(runs.folder(name)).get("samples", [])
     return rows_table(rows or [{"samples": "this run kept none"}])
