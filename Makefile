@@ -29,7 +29,7 @@ help:
 	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files)"
 	@echo "make test-colab  run the tests in the packages of Colab's TPU and GPU images"
 	@echo "make tpu-check  compile the training step with the TPU's compiler, without a TPU (ENCODER=base: BERT-base)"
-	@echo "make lint    check the code's style;  make format  mend it"
+	@echo "make lint    check the code's style, and that each package imports only from those below it;  make format  mend the style"
 	@echo "make lock    pin requirements.lock anew;  make address  carry the repository's address around"
 	@echo "make clean   remove what the commands made (runs, the built book); what took hours stays (.venv, runs/pretraining, runs/reference*)"
 
@@ -119,7 +119,7 @@ tpu-check: $(TPU_READY)
 	@PYTHONPATH=.tpu TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m bertglue.tools.tpu_compile --encoder $(or $(ENCODER),small)
 
 lint: $(READY)
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
 
 format: $(READY)
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

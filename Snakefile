@@ -1,116 +1,14 @@
 # The graph of the report: one papermill run per task, learning rate and seed; then results.json; then the book.
-# `make book` calls it; `snakemake --help` has the rest (clusters, dry runs, graphs).
-import os
-import re
-import shlex
-import sys
+# `make book` calls it; `snakemake --help` has the rest (clusters, dry runs, graphs). What it runs is planned, and
+# tested, in lib/bertglue/tools/run_plan.py: here stand the rules alone.
 from pathlib import Path
 
 from bertglue.environment import has_accelerator
-from bertglue.errors import InputError
-from bertglue.tools.fetch import is_here
-from bertglue.models.bundled import BUNDLED_FOLDER
-from bertglue.parameters import Parameters
-from bertglue.report.measured_files import REFERENCE_COMPRESSIONS, REFERENCE_RUNS
-from bertglue.data.loading import check_source
-from bertglue.tasks import TASKS
+from bertglue.runs.collection import collect_runs
+from bertglue.tools.run_plan import PAGES, REFERENCE_PAGE, book_sources, page_sources, parameter_files, plan_or_exit
 
-
-def read_parameters(task):
-    """Check a task's parameters before any run starts."""
-    given = {name: config[name] for name in ("glue_dir", "encoder") if config.get(name)}
-    files = [f"params/profiles/{PROFILE}.yaml", f"params/tasks/{task}.yaml"]
-    if task not in TASKS:
-        raise InputError(f"TASKS names {task!r}; choose from {', '.join(TASKS)}")
-    parameters = Parameters.from_files(*files, **given)
-    check_source(parameters)
-    return parameters
-
-
-def to_compress():
-    """Name the tasks whose runs are made smaller: what COMPRESS lists, or else two that held a part of train out."""
-    asked = config.get("compress")
-    if asked in (None, ""):
-        return [task for task in ("sst2", "mrpc") if task in CHOSEN and PARAMETERS[task].hold_out]
-    tasks = [] if asked == "none" else str(asked).split()
-    for task in tasks:
-        if task not in CHOSEN:
-            raise InputError(f"COMPRESS names {task!r}; choose from TASKS ({' '.join(CHOSEN)}), or give none")
-        if not PARAMETERS[task].hold_out:
-            raise InputError(
-                f"COMPRESS names {task}, whose profile has hold_out 0; set a share of train such as 0.1 in "
-                f"params/profiles/{PROFILE}.yaml"
-            )
-    return tasks
-
-
-def numbers(name, convert):
-    """Read the numbers that a variable lists."""
-    given = config.get(name)
-    text = "" if given is None else str(given)  # Snakemake reads an empty value as None
-    try:
-        return [convert(word) for word in text.split()]
-    except ValueError:
-        raise InputError(f"{name.upper()} is {text!r}; list numbers, with spaces between them") from None
-
-
-PROFILE = str(config.get("profile", "toy"))
-CHOSEN = str(config.get("tasks", " ".join(TASKS))).split()
-try:
-    if not re.fullmatch(r"[\w-]+", PROFILE):
-        raise InputError(f"PROFILE is {PROFILE!r}; give the name of a file under params/profiles")
-    SEEDS = numbers("seeds", int) or [0]
-    RATES = numbers("learning_rates", float)
-    JOBS = (numbers("jobs", int) or [workflow.cores or 1])[0]
-    if JOBS < 1:
-        raise InputError(f"JOBS is {JOBS}; give 1 or more")
-    PARAMETERS = {task: read_parameters(task) for task in CHOSEN}
-    COMPRESS = to_compress()
-except InputError as error:
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(2)  # nothing was begun
-THREADS = max(1, (workflow.cores or 1) // JOBS)
-RUN = f"runs/{PROFILE}/{{task}}/lr{{learning_rate}}-seed{{seed}}"
-# what each run is asked for, by its folder
-EXPECTED = {
-    RUN.format(task=task, learning_rate=rate, seed=seed): {
-        **PARAMETERS[task].model_dump(), "learning_rate": rate, "seed": seed
-    }
-    for task in CHOSEN
-    for rate in RATES or [PARAMETERS[task].learning_rate]
-    for seed in SEEDS
-}
-RUNS = list(EXPECTED)
-# of a task with several runs the first is made smaller, {folder: task}
-SMALLER = f"runs/{PROFILE}/compressed/{{task}}/lr{{learning_rate}}-seed{{seed}}"
-COMPRESSIONS = {
-    SMALLER.format(task=task, learning_rate=(RATES or [PARAMETERS[task].learning_rate])[0], seed=SEEDS[0]): task
-    for task in COMPRESS
-}
-# after a failure the Makefile asks for a book of what is there
-DONE = [run for run in RUNS if os.path.exists(f"{run}/record.json")] if config.get("partial") else RUNS
-MADE_SMALLER = [f for f in COMPRESSIONS if os.path.exists(f"{f}/compression.json")] if config.get("partial") else list(COMPRESSIONS)
-PAGES = [
-    "intro", "data", "model", "design", "modifications", "results", "viability", "protocol", "errata", "hardware", "status",
-    "contents",
-]
-MEASURED = sorted(str(path) for path in Path("lib/bertglue/report/measured").iterdir())
-# what pages are drawn by: everything above the runs, and the numbers that others printed
-DRAWN_BY = sorted(
-    str(path)
-    for folder in ("report", "runs", "evaluation")
-    for path in Path("lib/bertglue", folder).rglob("*")
-    if path.suffix in (".py", ".yaml", ".mplstyle")
-)
-REFERENCE = [str(path) for path in (REFERENCE_RUNS, REFERENCE_COMPRESSIONS, BUNDLED_FOLDER / "pretraining.json")]
+PLAN = plan_or_exit(config, workflow.cores)
 BOOK, PDF = "book/_build/html/index.html", "book/_build/pdf/bertglue.pdf"
-
-
-def fetched(wildcards):
-    """Name what a run needs downloaded before it starts."""
-    parameters = PARAMETERS[wildcards.task]
-    elsewhere = parameters.source == "tfds" or not is_here(parameters.encoder)
-    return [f"runs/{PROFILE}/fetched/{wildcards.task}.txt"] if elsewhere else []
 
 
 wildcard_constraints:
@@ -123,7 +21,7 @@ wildcard_constraints:
 localrules:
     results,
     page,
-    transfer,
+    reference_page,
     book,
     pdf,
 
@@ -136,44 +34,42 @@ rule all:
 # Downloads are made once, before the runs that share them start side by side.
 rule fetch:
     input:
-        profile=f"params/profiles/{PROFILE}.yaml",
-        task="params/tasks/{task}.yaml",
+        parameter_files(PLAN.profile, "{task}"),
     output:
-        f"runs/{PROFILE}/fetched/{{task}}.txt",
+        f"{PLAN.folder}/fetched/{{task}}.txt",
     log:
-        f"runs/{PROFILE}/logs/fetch-{{task}}.log",
+        f"{PLAN.folder}/logs/fetch-{{task}}.log",
     params:
-        encoder=f"--encoder {shlex.quote(str(config['encoder']))}" if config.get("encoder") else "",
+        encoder=PLAN.fetch_options(),
     message:
         "{wildcards.task}: fetching its data and encoder"
     shell:
         """
-        python -m bertglue.tools.fetch {input.profile} {input.task} {params.encoder} \
+        python -m bertglue.tools.fetch {input} {params.encoder} \
           > {output}.partial 2> {log} || {{ tail -n 1 {log} >&2; exit 1; }}
         mv {output}.partial {output}
         """
 
 
-# Everything is written beside the run's folder first, which gets its name when all of it is there.
+# Everything is written beside the run's folder first, which gets its name when all of it is there; a killed run leaves
+# the checkpoint to resume from in the partial folder.
 rule finetune:
     input:
-        fetched,
+        lambda wildcards: PLAN.downloads(wildcards.task),
         notebook="notebooks/finetune.ipynb",
-        profile=f"params/profiles/{PROFILE}.yaml",
-        task="params/tasks/{task}.yaml",
+        files=parameter_files(PLAN.profile, "{task}"),
     output:
-        notebook=f"{RUN}/finetune.ipynb",
-        html=f"{RUN}/finetune.html",
-        record=f"{RUN}/record.json",
+        notebook=f"{PLAN.run_pattern}/finetune.ipynb",
+        html=f"{PLAN.run_pattern}/finetune.html",
+        record=f"{PLAN.run_pattern}/record.json",
     log:
-        f"runs/{PROFILE}/logs/{{task}}-lr{{learning_rate}}-seed{{seed}}.log",
+        f"{PLAN.folder}/logs/{{task}}-lr{{learning_rate}}-seed{{seed}}.log",
     params:
-        folder=lambda wildcards, output: os.path.dirname(output.record),
-        parameters=lambda wildcards: PARAMETERS[wildcards.task].model_dump_json(),
-        given=" ".join(
-            f"-r {name} {shlex.quote(str(config[name]))}" for name in ("glue_dir", "encoder") if config.get(name)
-        ),
-    threads: THREADS
+        folder=PLAN.run_pattern,
+        parameters=lambda wildcards: PLAN.parameters[wildcards.task].model_dump_json(),
+        files=lambda wildcards, input: " ".join(f"-f {name}" for name in input.files),
+        given=PLAN.papermill_options("glue_dir", "encoder"),
+    threads: PLAN.threads
     resources:
         run=1,  # JOBS bounds them
         accelerator=int(has_accelerator()),  # runs share processors, never an accelerator
@@ -181,10 +77,10 @@ rule finetune:
         "{wildcards.task}: fine-tuning (learning rate {wildcards.learning_rate}, seed {wildcards.seed}); log in {log}"
     shell:
         """
-        rm -rf {params.folder} && mkdir -p {params.folder}.partial  # where a killed run left the state to go on from
+        rm -rf {params.folder} && mkdir -p {params.folder}.partial
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=2
         {{ papermill {input.notebook} {params.folder}.partial/finetune.ipynb --no-progress-bar --log-output \
-            -f {input.profile} -f {input.task} {params.given} \
+            {params.files} {params.given} \
             -p learning_rate {wildcards.learning_rate} -p seed {wildcards.seed} \
             -r run_dir {params.folder}.partial \
           && jupyter nbconvert --to html --embed-images --log-level ERROR {params.folder}.partial/finetune.ipynb
@@ -197,68 +93,62 @@ rule finetune:
 rule compress:
     input:
         notebook="notebooks/compress.ipynb",
-        record=f"{RUN}/record.json",
-        parameters=[f for f in (f"params/compression/{PROFILE}.yaml",) if os.path.exists(f)],
+        record=f"{PLAN.run_pattern}/record.json",
+        parameters=PLAN.compression_files(),
     output:
-        notebook=f"{SMALLER}/compress.ipynb",
-        record=f"{SMALLER}/compression.json",
+        notebook=f"{PLAN.compression_pattern}/compress.ipynb",
+        record=f"{PLAN.compression_pattern}/compression.json",
     log:
-        f"runs/{PROFILE}/logs/compress-{{task}}-lr{{learning_rate}}-seed{{seed}}.log",
+        f"{PLAN.folder}/logs/compress-{{task}}-lr{{learning_rate}}-seed{{seed}}.log",
     params:
-        folder=lambda wildcards, output: os.path.dirname(output.record),
-        run=lambda wildcards, input: os.path.dirname(input.record),
-        given=f"-r glue_dir {shlex.quote(str(config['glue_dir']))}" if config.get("glue_dir") else "",
+        folder=PLAN.compression_pattern,
+        run=PLAN.run_pattern,
+        given=PLAN.papermill_options("glue_dir"),
         files=lambda wildcards, input: " ".join(f"-f {name}" for name in input.parameters),
     priority: 1  # the longest of all: as soon as its run is there
-    threads: THREADS
+    threads: PLAN.threads
     resources:
         run=1,
         accelerator=int(has_accelerator()),
     message:
-        "{wildcards.task}: making the classifier smaller; log in {log}"
+        "{wildcards.task}: compressing the classifier; log in {log}"
     shell:
         """
         rm -rf {params.folder} {params.folder}.partial && mkdir -p {params.folder}.partial
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=2
         papermill {input.notebook} {params.folder}.partial/compress.ipynb --no-progress-bar --log-output \
             {params.files} {params.given} -r run_dir {params.run} -r output_dir {params.folder}.partial > {log} 2>&1 \
-          || {{ echo "{wildcards.task}, made smaller: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
+          || {{ echo "{wildcards.task}, compressed: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
         mv {params.folder}.partial {params.folder}
         """
 
 
 rule results:
     input:
-        expand("{run}/record.json", run=DONE),
-        expand("{folder}/compression.json", folder=MADE_SMALLER),
+        expand("{run}/record.json", run=PLAN.book_runs),
+        expand("{folder}/compression.json", folder=PLAN.book_compressions),
     output:
-        results=f"runs/{PROFILE}/results.json",
-        status=f"runs/{PROFILE}/status.json",
+        results=f"{PLAN.folder}/results.json",
+        status=f"{PLAN.folder}/status.json",
     params:
-        runs=EXPECTED,
-        compressions=COMPRESSIONS,
+        runs=PLAN.runs,
+        compressions=PLAN.compressions,
     message:
         "gathering {output.results}"
     run:
-        from pathlib import Path
-
-        from bertglue.runs.collection import gather
-
-        gather(params.runs, Path(output.results), Path(f"runs/{PROFILE}/logs"), params.compressions)
+        collect_runs(params.runs, Path(output.results), Path(f"{PLAN.folder}/logs"), params.compressions)
 
 
 rule page:
     input:
         notebook="notebooks/{page}.ipynb",
-        results=f"runs/{PROFILE}/results.json",
-        status=f"runs/{PROFILE}/status.json",
-        measured=MEASURED,
-        reference=REFERENCE,
-        code=DRAWN_BY,
+        results=f"{PLAN.folder}/results.json",
+        status=f"{PLAN.folder}/status.json",
+        sources=page_sources(),
     output:
-        f"runs/{PROFILE}/pages/{{page}}.ipynb",
+        f"{PLAN.folder}/pages/{{page}}.ipynb",
     log:
-        f"runs/{PROFILE}/logs/{{page}}.log",
+        f"{PLAN.folder}/logs/{{page}}.log",
     message:
         "{wildcards.page}: filling the page"
     shell:
@@ -268,48 +158,43 @@ rule page:
         """
 
 
-# This page shows the reference run, which is part of the repository.
-rule transfer:
+# This page shows the reference run, which is part of the repository, whatever runs the book has.
+rule reference_page:
     input:
-        notebook="notebooks/transfer.ipynb",
-        records=REFERENCE,
-        code=DRAWN_BY,
+        notebook=f"notebooks/{REFERENCE_PAGE}.ipynb",
+        sources=page_sources(),
     output:
-        f"runs/{PROFILE}/pages/transfer.ipynb",
+        f"{PLAN.folder}/pages/{REFERENCE_PAGE}.ipynb",
     log:
-        f"runs/{PROFILE}/logs/transfer.log",
+        f"{PLAN.folder}/logs/{REFERENCE_PAGE}.log",
     message:
-        "transfer: filling the page"
+        f"{REFERENCE_PAGE}: filling the page"
     shell:
         """
         papermill {input.notebook} {output} --no-progress-bar > {log} 2>&1 \
-          || {{ echo "transfer: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
+          || {{ echo "reference run: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
         """
 
 
 rule book:
     input:
-        "_config.yml",
-        "book/_toc.yml",
-        "lib/bertglue/report/build_book.py",
-        "lib/bertglue/report/sphinx_theme.py",
-        [f"book/{name}" for name in sorted(os.listdir("book")) if name.endswith((".md", ".bib"))],
-        [f"book/_static/{name}" for name in sorted(os.listdir("book/_static"))],
-        notebooks=expand("{run}/finetune.ipynb", run=[r for r in DONE if r.endswith(f"seed{SEEDS[0]}")]),
-        compressions=expand("{folder}/compress.ipynb", folder=MADE_SMALLER),
-        pages=expand(f"runs/{PROFILE}/pages/{{page}}.ipynb", page=[*PAGES, "transfer"]),
+        book_sources(),
+        notebooks=expand("{run}/finetune.ipynb", run=PLAN.shown_runs),
+        compressions=expand("{folder}/compress.ipynb", folder=PLAN.book_compressions),
+        pages=expand(f"{PLAN.folder}/pages/{{page}}.ipynb", page=[*PAGES, REFERENCE_PAGE]),
     output:
         BOOK,
     log:
-        f"runs/{PROFILE}/logs/book.log",
+        f"{PLAN.folder}/logs/book.log",
     params:
-        source=f"runs/{PROFILE}/book",
-        profile=PROFILE,
+        source=f"{PLAN.folder}/book",
+        profile=PLAN.profile,
     message:
         "building the book; log in {log}"
     shell:
         """
-        {{ python -m bertglue.report.build_book {params.source} --profile {params.profile} {input.notebooks} {input.compressions} {input.pages} \
+        {{ python -m bertglue.report.build_book {params.source} --profile {params.profile} \
+               {input.notebooks} {input.compressions} {input.pages} \
           && jupyter-book build {params.source} --config {params.source}/_config.yml --path-output book \
                -W -n --keep-going --all
         }} > {log} 2>&1 || {{ tail -n 20 {log} >&2; exit 1; }}
@@ -325,9 +210,9 @@ rule pdf:
     output:
         PDF,
     log:
-        f"runs/{PROFILE}/logs/pdf.log",
+        f"{PLAN.folder}/logs/pdf.log",
     params:
-        source=f"runs/{PROFILE}/book",
+        source=f"{PLAN.folder}/book",
     message:
         "printing {output}"
     shell:

@@ -69,7 +69,7 @@ def write_run(folder, parameters: Parameters, right: float = 0.75):
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     tokens = Packed({s: Tokens(np.zeros(offsets[-1], "int32"), offsets, lengths // 2, 16) for s in data.splits})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metrics, "RESAMPLES", 50)  # the intervals need be there, and not exact
+        patch.setattr(metrics, "BOOTSTRAP_RESAMPLES", 50)  # the intervals need be there, and not exact
         scores = evaluate(data, logits)
     beside = {"loss": 0.5} if task.regression else {"loss": 0.5, "calibration_error": 0.1}
     trained = {"loss": 0.4} if task.regression else {"loss": 0.4, **dict.fromkeys(task.metrics, 0.8)}

@@ -114,7 +114,7 @@ def test_a_perfect_score_has_a_standard_error(classifier, data, tokens, monkeypa
     """Of the accuracy alone; a resampled metric does not vary."""
     gated = head_selection.GatedTraining(classifier, data, tokens, PARAMETERS)
     labels = np.arange(100) % 2
-    monkeypatch.setattr(gated, "answers", lambda: (TASK, labels, labels))
+    monkeypatch.setattr(gated, "labels_and_predictions", lambda: (TASK, labels, labels))
     low, _ = metrics.intervals(TASK, labels, labels)["accuracy"]
     assert gated.error() == pytest.approx((1 - low) / 1.959964)
 

@@ -100,7 +100,10 @@ def test_score_outside_the_scale(tmp_path):
     [
         ("cola", {"train": 8551, "validation": 1043, "test": 1063}),
         ("mrpc", {"train": 3668, "validation": 408, "test": 1725}),
-        ("sst2", {"train": 67349, "validation": 872}),
+        ("sst2", {"train": 67349, "validation": 872, "test": 1821}),
+        ("stsb", {"train": 5749, "validation": 1500, "test": 1379}),
+        ("rte", {"train": 2490, "validation": 277, "test": 3000}),
+        ("wnli", {"train": 635, "validation": 71, "test": 146}),
     ],
 )
 def test_real_files_have_the_official_counts(glue_dir, task, examples):

@@ -114,7 +114,7 @@ def test_the_compressions_of_the_reference_run_are_of_its_best_rates():
     assert set(found) == set(reference_runs.COMPRESSED_TASKS)
     for name, record in found.items():
         best = aggregate.best_learning_rate(
-            [r for r in reference_runs.records() if (r["task"], r["encoder"]) == (name, "toy")]
+            [r for r in reference_runs.records() if (r["task"], r["encoder"]) == (name, "bundled")]
         )
         assert (record["learning_rate"], record["source"]) == (best[0]["learning_rate"], "folder")
         assert "glue_dir" not in record["parameters"]

@@ -75,7 +75,7 @@ def test_padding_does_not_use_up_the_range_of_eight_bits():
     content = {}
     for score in (attention.PADDING_SCORE_8_BIT, attention.PADDING_SCORE):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(litert, "HARDLY", score)
+            patch.setattr(litert, "PADDING_SCORE_8_BIT", score)
             content[score] = quantized(classifier, rows, expected)
     assert content[attention.PADDING_SCORE_8_BIT] < 0.5 * content[attention.PADDING_SCORE]
 

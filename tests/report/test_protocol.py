@@ -113,7 +113,7 @@ def test_one_run_a_task_has_no_differences_and_none_has_no_tables(runs):
     assert "against" not in protocol.differences(one).data
     assert protocol.spreads(one.records).axes
     assert "Empty" not in protocol.differences(Runs()).data
-    for show in (protocol.rates, protocol.seeds):
+    for show in (protocol.learning_rates, protocol.seeds):
         assert show([]).data
     assert protocol.failures([]) == ""
 
@@ -131,7 +131,7 @@ def test_runs_that_were_validated_on_other_rows_are_not_compared(runs, tmp_path)
 
 def test_the_reference_run_has_its_tables():
     real = protocol.real_runs()
-    assert "6 tasks, 3 rates, 3 seeds" in protocol.summary(real)
+    assert "6 tasks, 3 learning rates, 3 seeds" in protocol.summary(real)
     assert "on a held-out part of train" in protocol.summary(real)
     assert "(chosen)" in protocol.learning_rates(real).data
     assert protocol.seeds(real).data.count("<tr") == 1 + sum(

@@ -75,7 +75,7 @@ def test_of_several_runs_the_one_that_validates_best_answers(runs, tmp_path):
 def test_a_task_without_answers_is_named_or_filled(tmp_path):
     write_run(tmp_path / "runs", "cola")
     with pytest.raises(
-        InputError, match="has no answers for SST-2; run sst2 on GLUE with its test split, or give --fill"
+        InputError, match="has no predictions for SST-2; run sst2 on GLUE with its test split, or give --fill"
     ):
         leaderboard.write_submission(tmp_path / "runs", tmp_path / "submission.zip")
     assert not (tmp_path / "submission.zip").exists()
@@ -86,7 +86,7 @@ def test_a_task_without_answers_is_named_or_filled(tmp_path):
 
 def test_rows_that_are_not_glues_are_refused(tmp_path):
     write_run(tmp_path / "runs", "cola", short=3)
-    with pytest.raises(InputError, match=r"answers 1,060 rows of CoLA, and GLUE's test split has 1,063"):
+    with pytest.raises(InputError, match=r"predicts 1,060 rows of CoLA, and GLUE's test split has 1,063"):
         leaderboard.write_submission(tmp_path / "runs", tmp_path / "submission.zip", fill=True)
 
 
@@ -99,7 +99,7 @@ def test_a_damaged_file_of_logits_is_named(runs, tmp_path):
 @pytest.mark.parametrize(
     ("name", "row", "line", "message"),
     [
-        ("CoLA", 4, "3\t2", "CoLA.tsv, row 3: '3\\\\t2' is no answer"),
+        ("CoLA", 4, "3\t2", "CoLA.tsv, row 3: '3\\\\t2' is no prediction"),
         ("AX", 1, "0\tperhaps", "AX.tsv, row 0"),
         ("STS-B", 1, "0\t5.5", "STS-B.tsv, row 0"),
         ("RTE", 2, "7\tentailment", "RTE.tsv, row 1"),

@@ -1,0 +1,231 @@
+"""Plan what `make book` runs: the checked configuration, and each run's folder, parameters and command.
+
+The Snakefile holds rules alone and takes everything else from a `Plan`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertglue.data.loading import check_source
+from bertglue.errors import InputError
+from bertglue.models.bundled import BUNDLED_FOLDER, PRETRAINING_RECORD
+from bertglue.parameters import Parameters
+from bertglue.report.measured_files import MEASURED
+from bertglue.runs.record import COMPRESSION_FILE, RECORD_FILE
+from bertglue.tasks import TASKS
+from bertglue.tools.fetch import is_local
+
+PAGES = (  # each shows the runs of the book
+    *("intro", "data", "model", "design", "modifications", "results", "viability", "protocol", "errata", "hardware"),
+    *("status", "contents"),
+)
+REFERENCE_PAGE = "pretraining_gain"  # shows the reference run alone, which is part of the repository
+COMPRESSED_BY_DEFAULT = ("sst2", "mrpc")
+GIVEN = ("glue_dir", "encoder")  # parameters that a variable of `make book` sets over the profile's
+RUN_NAME = "lr{learning_rate}-seed{seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a book is made of: tasks with their checked parameters, learning rates and seeds, and what is compressed."""
+
+    profile: str
+    parameters: dict[str, Parameters]
+    learning_rates: list[float]
+    seeds: list[int]
+    compress: list[str]
+    jobs: int
+    cores: int
+    given: dict[str, str]  # of `GIVEN`, those that were set
+    partial: bool = False  # the book of what is there, after a failure
+
+    @property
+    def folder(self) -> str:
+        """The folder of the profile's runs."""
+        return f"runs/{self.profile}"
+
+    @property
+    def run_pattern(self) -> str:
+        """The folder of a run, with Snakemake's wildcards `task`, `learning_rate` and `seed`."""
+        return f"{self.folder}/{{task}}/{RUN_NAME}"
+
+    @property
+    def compression_pattern(self) -> str:
+        """The same of a compression."""
+        return f"{self.folder}/compressed/{{task}}/{RUN_NAME}"
+
+    @property
+    def threads(self) -> int:
+        """The threads of a run: the cores, shared by the jobs."""
+        return max(1, self.cores // self.jobs)
+
+    def rates(self, task: str) -> list[float]:
+        """Return the learning rates of a task: those that are asked for, or the one of its parameters."""
+        return self.learning_rates or [self.parameters[task].learning_rate]
+
+    @property
+    def runs(self) -> dict[str, dict]:
+        """What each run is asked for: {folder: parameters}."""
+        return {
+            self.run_pattern.format(task=task, learning_rate=rate, seed=seed): {
+                **parameters.model_dump(), "learning_rate": rate, "seed": seed
+            }
+            for task, parameters in self.parameters.items()
+            for rate in self.rates(task)
+            for seed in self.seeds
+        }  # fmt: skip
+
+    @property
+    def compressions(self) -> dict[str, str]:
+        """The compression of the first run of each task that is compressed: {folder: task}."""
+        return {
+            self.compression_pattern.format(task=task, learning_rate=self.rates(task)[0], seed=self.seeds[0]): task
+            for task in self.compress
+        }
+
+    @property
+    def book_runs(self) -> list[str]:
+        """The folders of the runs that the book is made from: all, or after a failure those that are finished."""
+        return [folder for folder in self.runs if self.is_wanted(folder, RECORD_FILE)]
+
+    @property
+    def book_compressions(self) -> list[str]:
+        """The same of the compressions."""
+        return [folder for folder in self.compressions if self.is_wanted(folder, COMPRESSION_FILE)]
+
+    @property
+    def shown_runs(self) -> list[str]:
+        """The runs that have a page of their own: the first seed's."""
+        return [folder for folder in self.book_runs if folder.endswith(f"seed{self.seeds[0]}")]
+
+    def is_wanted(self, folder: str, name: str) -> bool:
+        return not self.partial or Path(folder, name).exists()
+
+    def downloads(self, task: str) -> list[str]:
+        """Return the file that records a task's downloads, if it needs any before it starts."""
+        parameters = self.parameters[task]
+        elsewhere = parameters.source == "tfds" or not is_local(parameters.encoder)
+        return [f"{self.folder}/fetched/{task}.txt"] if elsewhere else []
+
+    def fetch_options(self) -> str:
+        """Return the options of `bertglue.tools.fetch`."""
+        return f"--encoder {shlex.quote(self.given['encoder'])}" if "encoder" in self.given else ""
+
+    def compression_files(self) -> list[str]:
+        """Return the file of compression parameters of the profile, if it has one."""
+        path = Path(f"params/compression/{self.profile}.yaml")
+        return [str(path)] if path.exists() else []
+
+    def papermill_options(self, *names: str) -> str:
+        """Return the options of papermill for the parameters that were given on the command line."""
+        return " ".join(f"-r {name} {shlex.quote(self.given[name])}" for name in names if name in self.given)
+
+
+def read_plan(config: Mapping, cores: int | None) -> Plan:
+    """Check the configuration of `make book` and the parameters of every task, before any run starts.
+
+    Args:
+        config: Snakemake's: `profile`, `tasks`, `seeds`, `learning_rates`, `compress`, `jobs`, `glue_dir`, `encoder`
+            and `partial`, each a text; empty ones are as if they were not there.
+        cores: that the runs share; None on a cluster.
+
+    Raises:
+        InputError: a value is unknown or wrong, a parameter of a task is, or a GLUE file is missing.
+    """
+    given = {name: str(value) for name, value in config.items() if value not in (None, "")}
+    profile, cores = given.get("profile", "toy"), cores or 1
+    if not re.fullmatch(r"[\w-]+", profile):
+        raise InputError(f"PROFILE is {profile!r}; give the name of a file under params/profiles")
+    jobs = (read_numbers(given, "jobs", int) or [cores])[0]
+    if jobs < 1:
+        raise InputError(f"JOBS is {jobs}; give 1 or more")
+    over = {name: given[name] for name in GIVEN if name in given}
+    tasks = given.get("tasks", " ".join(TASKS)).split()
+    parameters = {task: read_parameters(profile, task, over) for task in tasks}
+    return Plan(
+        profile=profile,
+        parameters=parameters,
+        learning_rates=read_numbers(given, "learning_rates", float),
+        seeds=read_numbers(given, "seeds", int) or [0],
+        compress=select_compressed(given.get("compress", ""), profile, parameters),
+        jobs=jobs,
+        cores=cores,
+        given=over,
+        partial="partial" in given,
+    )
+
+
+def read_numbers(given: Mapping[str, str], name: str, convert: Callable[[str], float]) -> list:
+    """Read the numbers that a variable lists."""
+    text = given.get(name, "")
+    try:
+        return [convert(word) for word in text.split()]
+    except ValueError:
+        raise InputError(f"{name.upper()} is {text!r}; list numbers, with spaces between them") from None
+
+
+def read_parameters(profile: str, task: str, given: Mapping[str, str]) -> Parameters:
+    """Check the parameters of a task, and its source."""
+    if task not in TASKS:
+        raise InputError(f"TASKS names {task!r}; choose from {', '.join(TASKS)}")
+    parameters = Parameters.from_files(*parameter_files(profile, task), **given)
+    check_source(parameters)
+    return parameters
+
+
+def parameter_files(profile: str, task: str) -> tuple[str, str]:
+    """Return the files that a task's parameters are read from, the later one over the earlier."""
+    return f"params/profiles/{profile}.yaml", f"params/tasks/{task}.yaml"
+
+
+def select_compressed(asked: str, profile: str, parameters: Mapping[str, Parameters]) -> list[str]:
+    """Return the tasks to compress: those of COMPRESS, or else two, where a part of train is held out."""
+    if not asked:
+        return [task for task in COMPRESSED_BY_DEFAULT if task in parameters and parameters[task].hold_out]
+    tasks = [] if asked == "none" else asked.split()
+    for task in tasks:
+        if task not in parameters:
+            raise InputError(f"COMPRESS names {task!r}; choose from TASKS ({' '.join(parameters)}), or give none")
+        if not parameters[task].hold_out:
+            raise InputError(
+                f"COMPRESS names {task}, whose profile has hold_out 0; set a share of train such as 0.1 in "
+                f"params/profiles/{profile}.yaml"
+            )
+    return tasks
+
+
+def plan_or_exit(config: Mapping, cores: int | None) -> Plan:
+    """Read the plan; wrong input is one line on standard error and status 2, and nothing has begun."""
+    try:
+        return read_plan(config, cores)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def page_sources() -> list[str]:
+    """Return the files that a page depends on beside the results: code, published numbers and measured data."""
+    library = Path("lib/bertglue")
+    code = [
+        path
+        for folder in ("report", "runs", "evaluation")
+        for path in (library / folder).rglob("*")
+        if path.suffix in (".py", ".yaml", ".mplstyle")
+    ]
+    measured = [library / "report" / MEASURED.name / path.name for path in MEASURED.iterdir()]
+    bundled = library / "models" / BUNDLED_FOLDER.name / PRETRAINING_RECORD
+    return sorted(str(path) for path in (*code, *measured, bundled))
+
+
+def book_sources() -> list[str]:
+    """Return the files that the book's pages are assembled from and styled by."""
+    book = Path("book")
+    texts = [path for path in book.iterdir() if path.suffix in (".md", ".bib", ".yml")]
+    code = [Path("lib/bertglue/report", name) for name in ("build_book.py", "sphinx_theme.py")]
+    return sorted(str(path) for path in ("_config.yml", *texts, *(book / "_static").iterdir(), *code))

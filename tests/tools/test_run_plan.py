@@ -1,0 +1,114 @@
+"""The plan of a book: what each run is asked for, which are compressed, shown and resumed, and by which command."""
+
+import itertools
+import shlex
+
+import pytest
+from paths import ROOT
+
+from bertglue import InputError
+from bertglue.tools import run_plan
+from bertglue.tools.run_plan import Plan, read_plan
+
+
+@pytest.fixture(autouse=True)
+def in_the_checkout(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def plan(cores=2, **config) -> Plan:
+    return read_plan({"tasks": "cola rte", **config}, cores)
+
+
+def test_every_run_is_asked_for_its_own_learning_rate_and_seed():
+    found = plan(seeds="4 7", learning_rates="1e-3 5e-4").runs
+    asked = {(run["task"], run["learning_rate"], run["seed"]) for run in found.values()}
+    assert asked == set(itertools.product(("cola", "rte"), (1e-3, 5e-4), (4, 7)))
+    assert found["runs/toy/rte/lr0.0005-seed7"] == {
+        **run_plan.read_parameters("toy", "rte", {}).model_dump(), "learning_rate": 5e-4, "seed": 7
+    }  # fmt: skip
+    assert next(iter(found)) == "runs/toy/cola/lr0.001-seed4"  # the first of the lists comes first
+
+
+def test_without_lists_a_task_has_one_run_of_its_parameters():
+    found = plan(tasks="mrpc", seeds=None, learning_rates="").runs
+    (folder,) = found
+    assert folder == f"runs/toy/mrpc/lr{found[folder]['learning_rate']}-seed0"
+    assert found[folder]["learning_rate"] == 3e-4
+
+
+def test_seed_zero_is_a_seed_although_snakemake_reads_it_as_a_number():
+    assert plan(seeds=0).seeds == [0]
+    assert plan(jobs=1).jobs == 1
+
+
+def test_the_first_seed_and_learning_rate_are_compressed_and_the_first_seed_is_shown():
+    found = plan(tasks="sst2 rte", seeds="3 1", learning_rates="2e-3 1e-3")
+    assert found.compressions == {"runs/toy/compressed/sst2/lr0.002-seed3": "sst2"}
+    assert found.shown_runs == [
+        f"runs/toy/{task}/lr{rate}-seed3" for task in ("sst2", "rte") for rate in (0.002, 0.001)
+    ]
+    assert set(found.shown_runs) < set(found.book_runs)
+
+
+def test_seed_1_is_not_taken_for_seed_11():
+    assert plan(tasks="rte", seeds="1 11").shown_runs == ["runs/toy/rte/lr0.0003-seed1"]
+
+
+def test_a_partial_book_has_what_is_finished(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_plan, "read_parameters", lambda profile, task, given: run_plan.Parameters(task=task))
+    monkeypatch.chdir(tmp_path)
+    made = tmp_path / "runs/toy/rte/lr2e-05-seed0"
+    made.mkdir(parents=True)
+    assert read_plan({"tasks": "cola rte", "partial": 1}, 2).book_runs == []
+    (made / "record.json").write_text("{}")
+    assert read_plan({"tasks": "cola rte", "partial": 1}, 2).book_runs == ["runs/toy/rte/lr2e-05-seed0"]
+    assert len(read_plan({"tasks": "cola rte"}, 2).book_runs) == 2
+
+
+@pytest.mark.parametrize(
+    ("cores", "jobs", "threads"), [(8, "2", 4), (8, "3", 2), (2, "5", 1), (None, "20", 1), (6, None, 1)]
+)
+def test_jobs_share_the_cores(cores, jobs, threads):
+    assert plan(cores, jobs=jobs).threads == threads
+
+
+def test_what_was_given_reaches_papermill_and_the_download_as_one_word(tmp_path):
+    folder = tmp_path / "my encoder; rm -rf ."
+    found = plan(encoder=str(folder))
+    assert shlex.split(found.papermill_options("glue_dir", "encoder")) == ["-r", "encoder", str(folder)]
+    assert shlex.split(found.fetch_options()) == ["--encoder", str(folder)]
+    assert found.parameters["rte"].encoder == str(folder)
+    assert plan().papermill_options("glue_dir", "encoder") == plan().fetch_options() == ""
+
+
+def test_downloads_come_first_where_something_is_elsewhere(tmp_path):
+    assert plan().downloads("rte") == []
+    assert plan(encoder=str(tmp_path)).downloads("rte") == []
+    assert plan(encoder="https://example.org/bert").downloads("rte") == ["runs/toy/fetched/rte.txt"]
+    assert plan(profile="full").downloads("cola") == ["runs/full/fetched/cola.txt"]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"compress": "mrpc"}, r"COMPRESS names 'mrpc'; choose from TASKS \(cola rte\), or give none"),
+        ({"learning_rates": "fast"}, "LEARNING_RATES is 'fast'; list numbers"),
+        ({"seeds": "0.5"}, "SEEDS is '0.5'; list numbers"),
+        ({"jobs": "-1"}, "JOBS is -1; give 1 or more"),
+        ({"profile": "a/b"}, "PROFILE is 'a/b'; give the name of a file"),
+    ],
+)
+def test_a_wrong_variable_is_named(config, message):
+    with pytest.raises(InputError, match=message):
+        plan(**config)
+
+
+def test_pages_depend_on_code_numbers_and_measurements_that_exist():
+    sources = run_plan.page_sources()
+    for name in ("report/pages/results.py", "evaluation/published_scores.yaml", "report/measured/reference_runs.json"):
+        assert f"lib/bertglue/{name}" in sources
+    assert all((ROOT / name).is_file() for name in [*sources, *run_plan.book_sources()])
+    assert {f"{page}.ipynb" for page in (*run_plan.PAGES, run_plan.REFERENCE_PAGE)} == {
+        path.name for path in (ROOT / "notebooks").glob("*.ipynb")
+    } - {"finetune.ipynb", "compress.ipynb", "pretrain.ipynb"}
