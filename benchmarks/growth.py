@@ -72,13 +72,13 @@ def train(tokens, labels, layers: int) -> float:
     from bertglue.models.classifier import build_classifier
     from bertglue.parameters import Parameters
     from bertglue.tasks import TASKS
-    from bertglue.training.finetune import prepare
+    from bertglue.training.finetune import compile_for_training
     from bertglue.training.used_embeddings import UsedEmbeddingsModel
 
     config = EncoderConfig(8192, HIDDEN, 4 * HIDDEN, (HEADS,) * layers, HIDDEN // HEADS, max_positions=512)
     narrowed = UsedEmbeddingsModel(build_classifier(build_encoder(config), 2), tokens)
     parameters = Parameters(max_length=tokens.seq_length)
-    prepare(narrowed.model, TASKS["qqp"], parameters, steps=1000)
+    compile_for_training(narrowed.model, TASKS["qqp"], parameters, steps=1000)
     batches = Batches(tokens, labels, batch_size=32, seed=0, lengths=batch_lengths(parameters))
     for _ in range(2):
         started = time.perf_counter()
@@ -116,13 +116,13 @@ def main() -> None:
         from bertglue.report import speed
         from bertglue.report.measured_files import COST_GROWTH
 
-        result = speed.describe(
+        result = speed.build_result(
             rows=[point(rows=rows) for rows in ROWS],
             length=[point(length=length, layers=4) for length in LENGTHS],
             layers=[point(length=32, layers=layers) for layers in LAYERS],
         )
         if options.keep:
-            speed.write(result, COST_GROWTH)
+            speed.write_result(result, COST_GROWTH)
 
 
 if __name__ == "__main__":

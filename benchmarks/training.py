@@ -165,12 +165,12 @@ def main() -> None:
 
     settings = [setting for setting in SETTINGS if options.only in setting.name]
     measured = [found for setting in settings for found in race(setting, options)]
-    result = speed.describe(settings=[asdict(setting) for setting in settings], runs=measured)
+    result = speed.build_result(settings=[asdict(setting) for setting in settings], runs=measured)
     print(speed.markdown(result))
     for name in speed.races(result):
         print(f"{name}\n\n{speed.details(result, name).to_markdown(index=False, disable_numparse=True)}\n")
     if options.keep:
-        speed.keep(result)
+        speed.keep_result(result)
 
 
 if __name__ == "__main__":

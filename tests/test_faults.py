@@ -101,16 +101,17 @@ def test_damaged_tokens_are_made_anew(tmp_path, capsys, file, damage):
 KILLED = """
 import os, signal, sys
 import numpy as np
-from bertglue.classifier import build_classifier
-from bertglue.encoder import EncoderConfig, build_encoder
+from bertglue.models.classifier import build_classifier
+from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.parameters import Parameters
-from bertglue.preprocessing import Preprocessor, tokenize
-from bertglue.prediction import predict_rest
-from bertglue.records import write_json, write_record
-from bertglue.saving import save_classifier
-from bertglue.sources.data import Data, Split
+from bertglue.models.preprocessor import Preprocessor, tokenize
+from bertglue.models.predict import predict_rest
+from bertglue.files import write_json
+from bertglue.runs.record import write_record
+from bertglue.models.saved_classifier import save_classifier
+from bertglue.data.dataset import Data, Split
 from bertglue.tasks import TASKS
-from bertglue.training import train
+from bertglue.training.finetune import train
 
 folder, kind, at = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 replace, done = os.replace, []

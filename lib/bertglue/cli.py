@@ -107,7 +107,7 @@ def reproduce(
     check_checkout()
     output = output or Path("runs/reproduced", *run.resolve().parts[-2:])
     parameters = reproduction.recipe(run, output)
-    if count := reproduction.threads(run):
+    if count := reproduction.recorded_threads(run):
         os.environ[THREADS_VARIABLE] = str(count)
     execute(parameters)
     found = reproduction.compare(run, output)

@@ -13,8 +13,10 @@ from pathlib import Path
 from bertglue.errors import InputError, one_line
 
 # what numpy raises of an archive that is cut short, changed, or something else
-READ_ERRORS = (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, NotImplementedError)
-READ_ERRORS += (zipfile.BadZipFile, zlib.error)
+READ_ERRORS = (
+    *(OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 @contextlib.contextmanager

@@ -56,9 +56,54 @@ class Checked(BaseModel):
 
 
 class Parameters(Checked):
-    """Everything that a run depends on; an unknown name or a wrong type is an InputError.
+    """Everything that a run depends on, checked before anything is loaded.
 
     The defaults are the report's recipe. Profiles (`params/profiles`) and tasks (`params/tasks`) set the rest.
+
+    Args:
+        profile: the name under which the run is filed.
+        task: `cola`, `sst2`, `mrpc`, `stsb`, `qqp`, `mnli`, `qnli`, `rte` or `wnli`.
+        source: `toy`, `folder` (official GLUE files) or `tfds` (tensorflow-datasets).
+        glue_dir: the folder that holds `CoLA/`, `MRPC/`, ..., where `source` is `folder`.
+        encoder: as for `load_encoder`.
+        backend: of Keras, `tensorflow` or `jax`; None takes `KERAS_BACKEND`.
+        precision: `float32`, `mixed_bfloat16` (mixed precision), or `auto`: the latter where the device supports it.
+        batch_size: rows of a training step.
+        evaluation_batch_size: rows of a prediction step.
+        epochs: passes over train.
+        max_length: tokens of a row (sequence length); longer rows are trimmed.
+        learning_rate: the peak of the schedule.
+        warmup_fraction: the share of steps in which the learning rate rises.
+        weight_decay: AdamW's; biases and layer norms have none.
+        bias_correction: Adam's; False leaves it out, as BERT's own code did.
+        bucketing: length bucketing with dynamic padding; False pads every row to `max_length`.
+        bucket_lengths: the lengths that batches are padded to [tokens]; None chooses them by the device.
+        hold_out: the share of train kept aside to select hyperparameters on.
+        keep: the weights of the `last` epoch, or of the `best` one on the held-out split (else on validation).
+        patience: epochs without improvement before early stopping; None trains all epochs.
+        dropout: the rate before the classifier's head.
+        encoder_dropout: the rate inside the encoder.
+        steps_per_execution: steps in one call of the device.
+        seed: of weights, order of rows and dropout.
+        machines: that train together by data parallelism; more than one needs JAX.
+        tracking: `wandb` or `mlflow`, beside TensorBoard's files; None sends nothing anywhere.
+        run_dir: the folder that the run writes.
+        cache_dir: the folder of token ids, which runs share.
+        samples: sentences, or pairs of them, to predict at the end.
+
+    Raises:
+        InputError: `check`, `from_files` and `from_notebook` name in one line each unknown, ill-typed or wrong value.
+
+    Source:
+        The report's recipe; Devlin et al., 2019, arXiv:1810.04805, appendix A.3.
+
+    Example:
+        >>> from bertglue import Parameters
+        >>> Parameters.check({"task": "rte", "epochs": 3}).learning_rate
+        2e-05
+        >>> Parameters.check({"task": "rte", "epoch": 3})  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        bertglue.errors.InputError: unknown parameter 'epoch'; the known ones are profile, task, ...
     """
 
     profile: str = "toy"

@@ -64,7 +64,7 @@ def finished(tmp_path, monkeypatch):
 
 def test_a_run_is_made_smaller_and_every_step_is_recorded(finished):
     parameters, _ = finished
-    run = pipeline.open_run(parameters)
+    run = pipeline.open_finished_run(parameters)
     points, choice = pipeline.measure_pruning(run, parameters), pipeline.select(run, parameters)
     kept = [[1], []]  # whatever was chosen, these are shown
     again = {
@@ -94,13 +94,13 @@ def test_a_run_is_made_smaller_and_every_step_is_recorded(finished):
         assert [row["epoch"] for row in one["history"]] == [0, 1]
         assert one["history"][0]["validation"]["loss"] > 0
 
-    found = modifications.read([path])
+    found = modifications.read_compressions([path])
     assert list(found) == ["mrpc"]
     states = [
         {"task": "mrpc", "run": path.parent.name, "state": state, "reason": ""} for state in ("failed", "finished")
     ]
-    assert modifications.load(Runs(place=path.parent.parent, compressions=states)) == found
-    assert modifications.load(Runs(place=path.parent.parent, compressions=states[:1])) == {}
+    assert modifications.load_compressions(Runs(place=path.parent.parent, compressions=states)) == found
+    assert modifications.load_compressions(Runs(place=path.parent.parent, compressions=states[:1])) == {}
     for show in (modifications.pruning_curves, modifications.head_maps, modifications.losses):
         assert show(found).axes
     shown = modifications.scores(found).data
@@ -123,7 +123,7 @@ def test_a_run_is_made_smaller_and_every_step_is_recorded(finished):
 def test_fine_tuning_again_does_not_go_on_from_other_heads(finished):
     """As many heads, but others, in the same folder: each training begins with its own."""
     parameters, _ = finished
-    run = pipeline.open_run(parameters)
+    run = pipeline.open_finished_run(parameters)
     first, other = (pipeline.retrain(run, kept, parameters) for kept in ([[0], [1]], [[1], [0]]))
     assert first.training.history != other.training.history
     again = pipeline.retrain(run, [[0], [1]], parameters)
@@ -134,16 +134,16 @@ def test_a_run_that_held_nothing_out_is_refused(finished):
     parameters, write = finished
     write(hold_out=0.0)
     with pytest.raises(InputError, match=r"run was trained with hold_out 0; run it with a share .* such as 0.1"):
-        pipeline.open_run(parameters)
+        pipeline.open_finished_run(parameters)
 
 
 def test_a_classifier_without_heads_is_refused(finished):
     parameters, write = finished
     write(heads=(0, 0))
     with pytest.raises(InputError, match=r"holds a classifier without heads; there is none to remove"):
-        pipeline.open_run(parameters)
+        pipeline.open_finished_run(parameters)
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"record.json is no run record"):
-        pipeline.open_run(CompressionParameters(run_dir=str(tmp_path / "nowhere")))
+        pipeline.open_finished_run(CompressionParameters(run_dir=str(tmp_path / "nowhere")))

@@ -47,7 +47,9 @@ def test_unmasked_heads_matter_as_in_the_smaller_model(classifier, packed, kept)
     masked.importance(Batches(packed, LABELS, batch_size=4))  # leaves nothing behind
     masked.keep(kept)
     unmasked = masked.importance(Batches(packed, LABELS, batch_size=4))
-    smaller = head_pruning.head_importance(keep_heads(classifier, kept), TASK, packed, LABELS, batch_size=4)
+    smaller = head_pruning.MaskedHeads(keep_heads(classifier, kept), TASK).importance(
+        Batches(packed, LABELS, batch_size=4)
+    )
     for layer, heads in enumerate(kept):
         np.testing.assert_allclose(unmasked[layer][heads], smaller[layer], rtol=1e-4)
         assert unmasked[layer].astype(bool).sum() == len(heads)
@@ -71,7 +73,7 @@ def test_heads_go_one_after_another_until_none_is_left(classifier, packed, order
 
 def test_the_first_to_go_has_the_smallest_gradient(classifier, data, tokens):
     points = pruning_curve.compute_pruning_curve(classifier, data, tokens, PARAMETERS, seeds=1, rows=ROWS)
-    scores = head_pruning.head_importance(classifier, TASK, tokens["train"], LABELS, batch_size=4)
+    scores = head_pruning.MaskedHeads(classifier, TASK).importance(Batches(tokens["train"], LABELS, batch_size=4))
     assert next(p.kept for p in points if p.order == "gradient" and p.heads == 3) == head_pruning.drop_lowest(scores, 1)
 
 
@@ -104,7 +106,7 @@ def test_a_trial_does_not_depend_on_the_ones_before(classifier, data, tokens):
 @pytest.mark.parametrize("epochs", [1, 5])
 def test_gates_may_travel_as_far_in_a_short_trial_as_in_a_long_one(classifier, data, tokens, epochs):
     gated = head_selection.GatedTraining(classifier, data, tokens, PARAMETERS.model_copy(update={"epochs": epochs}))
-    optimizer = gated.narrowed.model.optimizer
+    optimizer = gated.reduced.model.optimizer
     assert optimizer.faster * optimizer.rates(len(gated.batches) * epochs).sum() == pytest.approx(
         head_selection.GATE_TRAVEL
     )

@@ -73,14 +73,14 @@ def test_the_comparison_takes_the_best_rate_of_each_encoder():
 def test_kept_records_come_back_without_the_place_of_the_data(tmp_path):
     runs = [{**run(seed=seed), "parameters": {"glue_dir": "/home/me/glue", "epochs": 4}} for seed in (0, 1)]
     path = write_json(tmp_path / "results.json", runs)
-    kept = run_record.read_results(reference_runs.keep([path], tmp_path / "reference.json"))
+    kept = run_record.read_results(reference_runs.keep_records([path], tmp_path / "reference.json"))
     assert [record["parameters"] for record in kept] == [{"epochs": 4}] * 2
     assert len((tmp_path / "reference.json").read_text().splitlines()) == 4
 
 
 def test_the_reference_run_is_whole():
     """Three seeds and three rates of each task with both encoders, none of it tuned on validation."""
-    runs = aggregate.group_runs(reference_runs.records(), "task", "encoder")
+    runs = aggregate.group_runs(reference_runs.read_reference_runs(), "task", "encoder")
     assert {task for task, _ in runs} == {"cola", "sst2", "mrpc", "qqp", "mnli", "qnli"}
     assert {encoder for _, encoder in runs} == set(pretraining_gain.ENCODER_TITLES)
     for same in runs.values():
@@ -110,11 +110,11 @@ def test_the_best_rates_first_seed_is_made_smaller(tmp_path):
 
 
 def test_the_compressions_of_the_reference_run_are_of_its_best_rates():
-    found = {record["task"]: record for record in reference_runs.compressions()}
+    found = {record["task"]: record for record in reference_runs.read_reference_compressions()}
     assert set(found) == set(reference_runs.COMPRESSED_TASKS)
     for name, record in found.items():
         best = aggregate.best_learning_rate(
-            [r for r in reference_runs.records() if (r["task"], r["encoder"]) == (name, "bundled")]
+            [r for r in reference_runs.read_reference_runs() if (r["task"], r["encoder"]) == (name, "bundled")]
         )
         assert (record["learning_rate"], record["source"]) == (best[0]["learning_rate"], "folder")
         assert "glue_dir" not in record["parameters"]

@@ -8,6 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from paths import TESTS
 
 from bertglue import load_encoder
 from bertglue.devices import select_strategy
@@ -16,15 +17,8 @@ from bertglue.models.bert import check_fit
 from bertglue.models.bundled import read_pretraining_record
 from bertglue.parameters import PretrainingParameters
 from bertglue.pretraining.corpus import Cleaner, Corpus, load_corpus, pack, read_documents, split_sentences, tidy
-from bertglue.pretraining.pretrain import (
-    Examples,
-    Pretraining,
-    Vocabulary,
-    build_pretrainer,
-    draw_pairs,
-    mask_words,
-    pack_pairs,
-)
+from bertglue.pretraining.examples import Examples, Vocabulary, draw_pairs, mask_words, pack_pairs
+from bertglue.pretraining.pretrain import Pretraining, build_pretrainer
 
 WORDS = [
     "alpha",
@@ -296,14 +290,14 @@ def test_a_damaged_checkpoint(tmp_path):
 JAX = """
 import sys
 sys.modules["tensorflow"] = None  # a machine with JAX alone
-sys.path.insert(0, sys.argv[1])
-from test_pretraining import run
-print(run(sys.argv[2]).run(2)[-1])
+sys.path[:0] = sys.argv[1:3]
+from test_pretrain import run
+print(run(sys.argv[3]).run(2)[-1])
 """
 
 
 def test_it_runs_on_jax_without_tensorflow(tmp_path):
-    command = [sys.executable, "-c", JAX, os.path.dirname(__file__), str(tmp_path)]
+    command = [sys.executable, "-c", JAX, os.path.dirname(__file__), str(TESTS), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": "jax"})
     assert done.returncode == 0, done.stderr
     assert "words_accuracy" in done.stdout

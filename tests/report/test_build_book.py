@@ -17,7 +17,7 @@ def test_the_book_holds_what_was_run(tmp_path):
     smaller = write_notebook(tmp_path / "runs/toy/compressed/rte/lr0.001-seed0/compress.ipynb")
     pages = [write_notebook(tmp_path / f"runs/toy/pages{i}/pages/{n}.ipynb") for i, n in enumerate(("intro", "data"))]
     source = tmp_path / "source"
-    build_book.assemble(source, "toy", [run, smaller, *pages])
+    build_book.assemble_book(source, "toy", [run, smaller, *pages])
     toc = yaml.safe_load((source / "_toc.yml").read_text())
     chapters = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
     assert chapters == ["pages/data", "tasks/rte", "compressed/rte", "references"]
@@ -31,7 +31,7 @@ def test_the_book_holds_what_was_run(tmp_path):
 
 def test_parts_without_pages_are_left_out(tmp_path):
     page = write_notebook(tmp_path / "runs/full/pages/intro.ipynb")
-    build_book.assemble(tmp_path / "source", "full", [page])
+    build_book.assemble_book(tmp_path / "source", "full", [page])
     toc = yaml.safe_load((tmp_path / "source/_toc.yml").read_text())
     assert all(part["chapters"] for part in toc["parts"])
     assert "announcement" not in yaml.safe_load((tmp_path / "source/_config.yml").read_text())["html"]

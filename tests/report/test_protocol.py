@@ -36,7 +36,7 @@ def runs(place):
 
 def test_the_grid_is_counted_and_what_chooses_is_said(runs):
     said = protocol.summary(runs.records)
-    assert said.startswith("12 runs: 2 tasks, 2 rates, 3 seeds.")
+    assert said.startswith("12 runs: 2 tasks, 2 learning rates, 3 seeds.")
     assert "selected on validation, as the BERT paper did" in said
     assert "SEEDS=" in protocol.summary([runs["rte"]])
     assert protocol.summary([]) == "No run has finished."
@@ -130,7 +130,7 @@ def test_runs_that_were_validated_on_other_rows_are_not_compared(runs, tmp_path)
 
 
 def test_the_reference_run_has_its_tables():
-    real = protocol.real_runs()
+    real = protocol.pretrained_reference_runs()
     assert "6 tasks, 3 learning rates, 3 seeds" in protocol.summary(real)
     assert "on a held-out part of train" in protocol.summary(real)
     assert "(chosen)" in protocol.learning_rates(real).data

@@ -21,7 +21,7 @@ def measured(contestant, turn, seconds, race="4x256, sst2"):
 def result():
     ours = [measured("bertglue", turn, seconds) for turn, seconds in enumerate((1.0, 2.0, 4.0), 1)]
     theirs = [measured("run_glue", turn, seconds) for turn, seconds in enumerate((5.0, 20.0, 8.0), 1)]
-    return speed.describe(settings=[], runs=theirs + ours)
+    return speed.build_result(settings=[], runs=theirs + ours)
 
 
 def test_rates_are_medians_and_ratios_those_of_the_same_turn(result):
@@ -37,8 +37,8 @@ def test_rates_are_medians_and_ratios_those_of_the_same_turn(result):
 def test_what_is_kept_is_read_back_and_shown(result, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{speed.README_BEGIN}old\n{speed.README_END}after\n")
-    speed.keep(result, tmp_path / "speed.json", readme)
-    assert speed.recorded(tmp_path / "speed.json") == json.loads(json.dumps(result))
+    speed.keep_result(result, tmp_path / "speed.json", readme)
+    assert speed.read_result(tmp_path / "speed.json") == json.loads(json.dumps(result))
     text = readme.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
@@ -47,19 +47,19 @@ def test_what_is_kept_is_read_back_and_shown(result, tmp_path):
 
 
 def test_races_that_were_not_run_anew_stay_where_nothing_else_changed(result):
-    other = speed.describe(settings=[{"name": "other"}], runs=[measured("bertglue", 1, 1.0, race="other")])
+    other = speed.build_result(settings=[{"name": "other"}], runs=[measured("bertglue", 1, 1.0, race="other")])
     merged = speed.merge(result, other)
     assert speed.races(merged) == ["4x256, sst2", "other"]
-    again = speed.describe(settings=[], runs=[measured("bertglue", 1, 0.5)])
+    again = speed.build_result(settings=[], runs=[measured("bertglue", 1, 0.5)])
     assert speed.contestants(speed.merge(merged, again), "4x256, sst2").loc["bertglue", "training"] == 200
     assert speed.races(speed.merge({**result, "processor": "another"}, other)) == ["other"]
 
 
 def test_the_readme_shows_the_recorded_figures():
-    assert speed.markdown(speed.recorded()) in speed.README_FILE.read_text(encoding="utf-8")
+    assert speed.markdown(speed.read_result()) in speed.README_FILE.read_text(encoding="utf-8")
 
 
 def test_growth_is_drawn_and_worded():
-    result = speed.recorded(COST_GROWTH)
+    result = speed.read_result(COST_GROWTH)
     assert len(speed.growth_figure(result).axes) == 4
     assert f"{result['rows'][-1]['rows']:,} rows" in speed.growth_findings(result)

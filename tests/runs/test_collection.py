@@ -29,7 +29,7 @@ def test_finished_runs_are_listed_with_their_folder(tmp_path):
     assert set(found) == {"cola", "rte"}
     assert found["rte"]["run"] == "rte/lr2e-05-seed0"
     assert (found.folder("rte") / "record.json").exists()
-    labels, logits = found.answers("rte", "validation")
+    labels, logits = found.labels_and_logits("rte", "validation")
     assert (logits.argmax(1) == labels).mean() == 0.75
     assert status.main([str(tmp_path / status.STATUS_FILE)]) == 0
 

@@ -26,7 +26,7 @@ def run(tmp_path):
 def test_the_recipe_is_that_of_the_record_but_for_the_folder(run, tmp_path):
     recipe = reproduction.recipe(run, tmp_path / "again")
     assert recipe == PARAMETERS.model_copy(update={"run_dir": str(tmp_path / "again")})
-    assert reproduction.threads(run) == (int(os.environ.get(THREADS_VARIABLE, 0)) or os.cpu_count())
+    assert reproduction.recorded_threads(run) == (int(os.environ.get(THREADS_VARIABLE, 0)) or os.cpu_count())
 
 
 def test_the_same_answers_are_the_same_to_the_bit(run, tmp_path):
@@ -72,7 +72,7 @@ def test_the_command_repeats_compares_and_ends_with_an_error_where_a_score_diffe
     monkeypatch.setattr(cli, "execute", execute)
     shown = CliRunner().invoke(cli.app, ["reproduce", str(run), "--output", str(tmp_path / "again")])
     assert asked[0][0].seed == 3
-    assert asked[0][1] == str(reproduction.threads(run))
+    assert asked[0][1] == str(reproduction.recorded_threads(run))
     assert ("the same to the bit" in shown.output.replace("\n", "")) == (right == 0.75)
     if right == 0.75:
         assert shown.exit_code == 0, shown.output

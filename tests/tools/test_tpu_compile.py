@@ -14,11 +14,11 @@ SAME = """
 import inspect, sys
 sys.modules["tensorflow"] = None
 import numpy as np
-from bertglue import tpu
-tpu.SIZES["tiny"] = (8, 16, (2,))
-trainer = tpu.build("tiny", 16)
-batch = tpu.batch_of(4, 16)
-(_, train, arguments), (_, predict, given) = tpu.steps(trainer, batch)
+from bertglue.tools import tpu_compile
+tpu_compile.ENCODER_SIZES["tiny"] = (8, 16, (2,))
+trainer = tpu_compile.build("tiny", 16)
+batch = tpu_compile.batch_of(4, 16)
+(_, train, arguments), (_, predict, given) = tpu_compile.steps(trainer, batch)
 trainer.make_train_function()
 jitted = inspect.getclosurevars(trainer.train_function).nonlocals["step_function"]
 assert jitted.__wrapped__ == train == trainer.train_step
@@ -55,7 +55,7 @@ def test_findings_follow_the_numbers():
 
 
 def test_the_recorded_table_is_of_bert_base_on_one_and_eight_chips():
-    compiled, versions = tpu_compile.recorded()
+    compiled, versions = tpu_compile.read_compiled_steps()
     assert {(c.step, c.encoder, c.chips) for c in compiled} == {
         (step, "base", chips) for step in ("train", "predict") for chips in (1, 8)
     }

@@ -108,13 +108,13 @@ import os, sys
 if os.environ["KERAS_BACKEND"] == "jax":  # a machine that has JAX and no TensorFlow
     sys.modules["tensorflow"] = None
 import numpy as np, keras
-from bertglue.batches import Batches
-from bertglue.classifier import build_classifier
-from bertglue.encoder import EncoderConfig, build_encoder
-from bertglue.optimization import build_optimizer
+from bertglue.data.batches import Batches
+from bertglue.models.classifier import build_classifier
+from bertglue.models.bert import EncoderConfig, build_encoder
+from bertglue.training.optimizer import build_optimizer
 from bertglue.tasks import TASKS
-from bertglue.tokens import Tokens
-from bertglue.training import compile_classifier
+from bertglue.data.token_ids import Tokens
+from bertglue.training.finetune import compile_classifier
 config = EncoderConfig(50, 8, 16, (2, 2), 4, 16, dropout=0.0)
 classifier = build_classifier(build_encoder(config), 2, dropout=0.0)
 rng = np.random.default_rng(0)

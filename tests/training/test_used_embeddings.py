@@ -8,7 +8,7 @@ from bertglue.models.bert import build_encoder
 from bertglue.models.classifier import build_classifier
 from bertglue.parameters import Parameters
 from bertglue.tasks import TASKS
-from bertglue.training.finetune import fit, prepare
+from bertglue.training.finetune import compile_for_training, fit
 from bertglue.training.used_embeddings import WORD_EMBEDDINGS, UsedEmbeddingsModel
 
 
@@ -19,13 +19,13 @@ def test_all_weights_come_out_as_without_narrowing(tiny_config):
     weights = []
     for narrow in (False, True):
         classifier = build_classifier(build_encoder(tiny_config, seed=1), 2, dropout=0)
-        narrowed = UsedEmbeddingsModel(classifier, packed)
-        model = narrowed.model if narrow else classifier
-        prepare(model, TASKS["sst2"], parameters, steps=9)
+        reduced = UsedEmbeddingsModel(classifier, packed)
+        model = reduced.model if narrow else classifier
+        compile_for_training(model, TASKS["sst2"], parameters, steps=9)
         fit(model, Batches(packed, ids[::5] % 2, batch_size=4, seed=0), epochs=2)
         if narrow:
-            assert narrowed.narrow.embeddings.shape[0] == 5
-            narrowed.publish()
+            assert reduced.used.embeddings.shape[0] == 5
+            reduced.publish()
         weights.append({v.path: v.numpy() for v in classifier.trainable_variables})
     for path, value in weights[0].items():
         np.testing.assert_allclose(weights[1][path], value, rtol=1e-3, atol=1e-5, err_msg=path)

@@ -11,7 +11,6 @@ import numpy as np
 from keras import layers, ops
 
 from bertglue.models.attention import MultiHeadAttention
-from bertglue.models.heads import OUTPUT_KERNEL, attention_of, count_heads, keep_heads, rebuild
 from bertglue.training.optimizer import GATE_WEIGHT
 
 TEMPERATURE, STRETCH_LOW, STRETCH_HIGH = 2 / 3, -0.1, 1.1  # of the hard-concrete distribution, as in the papers
@@ -113,13 +112,3 @@ def settled_gates(model: keras.Model) -> list[np.ndarray]:
         for layer in model.get_layer("encoder").layers
         if layer.name.endswith("_self_attention")
     ]
-
-
-def without_gates(model: keras.Model) -> keras.Model:
-    """Build the classifier that a gated one has become: closed heads are gone, half-open ones scaled for good."""
-    whole, gates = rebuild(model, [range(heads) for heads in count_heads(model)]), settled_gates(model)
-    for variable in whole.get_layer("encoder").trainable_variables:
-        if variable.path.endswith(OUTPUT_KERNEL):
-            gate = gates[attention_of(variable.path)]
-            variable.assign(np.array(variable) * gate[:, None, None])
-    return keep_heads(whole, open_heads(model))

@@ -13,7 +13,6 @@ import numpy as np
 from keras import ops
 
 from bertglue.data.batches import Batches
-from bertglue.data.token_ids import Tokens
 from bertglue.errors import InputError
 from bertglue.models.heads import OUTPUT_KERNEL, Heads, attention_of, count_heads, heads_axis, rebuild
 from bertglue.tasks import Task
@@ -72,13 +71,6 @@ class MaskedHeads:
         sums = {attention_of(self.gates.outputs[i]): ops.convert_to_numpy(v) for i, v in self.gates.sums.items()}
         layers = [sums.get(layer, np.zeros(0)) for layer in range(len(self.heads))]
         return [layer / max(np.linalg.norm(layer), 1e-12) for layer in layers]
-
-
-def head_importance(
-    classifier: keras.Model, task: Task, tokens: Tokens, labels, *, batch_size: int = 32, lengths=()
-) -> list[np.ndarray]:
-    """Score the heads of each layer by the gradient of a gate, over all rows."""
-    return MaskedHeads(classifier, task).importance(Batches(tokens, labels, batch_size=batch_size, lengths=lengths))
 
 
 def head_magnitude(classifier: keras.Model) -> list[np.ndarray]:

@@ -25,7 +25,7 @@ from bertglue.models.predict import predict_splits
 from bertglue.parameters import Parameters
 from bertglue.tasks import Task
 from bertglue.training.checkpoint import assign
-from bertglue.training.finetune import fit, prepare
+from bertglue.training.finetune import compile_for_training, fit
 from bertglue.training.used_embeddings import UsedEmbeddingsModel
 
 MIN_STRENGTH, MAX_STRENGTH = 1e-3, 1.0  # strengths to search between; at the latter every gate closes
@@ -71,7 +71,7 @@ class GatedTraining:
     def __init__(self, classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters):
         self.model, self.data, self.tokens, self.parameters = add_gates(classifier, 0.0), data, tokens, parameters
         self.whole = open_heads(self.model)
-        self.narrowed = UsedEmbeddingsModel(self.model, tokens["train"])
+        self.reduced = UsedEmbeddingsModel(self.model, tokens["train"])
         lengths = batch_lengths(parameters)
         self.batches = Batches(
             tokens["train"],
@@ -80,9 +80,9 @@ class GatedTraining:
             seed=parameters.seed,
             lengths=lengths,
         )
-        trained = self.narrowed.model
+        trained = self.reduced.model
         steps = len(self.batches) * parameters.epochs
-        prepare(trained, data.task, parameters, steps)
+        compile_for_training(trained, data.task, parameters, steps)
         trained.optimizer.faster = GATE_TRAVEL / trained.optimizer.rates(steps).sum()
         self.variables = [*trained.variables, *trained.optimizer.variables]
         self.start = [np.array(v) for v in self.variables]  # copies: JAX gives the memory of what it trains away
@@ -91,8 +91,8 @@ class GatedTraining:
         """Train from the start with a strength; score without the heads whose gates closed."""
         assign(self.variables, self.start)
         set_strength(self.model, strength)
-        fit(self.narrowed.model, self.batches, epochs=self.parameters.epochs)
-        self.narrowed.publish()
+        fit(self.reduced.model, self.batches, epochs=self.parameters.epochs)
+        self.reduced.publish()
         scores = metrics.scores(*self.labels_and_predictions())
         return Trial(strength, open_heads(self.model), fmean(scores.values()))
 

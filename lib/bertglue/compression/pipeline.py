@@ -70,7 +70,7 @@ def recipe_of(parameters: CompressionParameters) -> Parameters:
     return Parameters.check({**record["parameters"], **given})
 
 
-def open_run(parameters: CompressionParameters) -> FinishedRun:
+def open_finished_run(parameters: CompressionParameters) -> FinishedRun:
     """Open a finished run that held a part of train out; its number of heads is chosen by that part."""
     recipe = recipe_of(parameters)
     if not recipe.hold_out:

@@ -11,10 +11,11 @@ import bertglue.models.bert  # noqa: F401  (registers the layers that a saved mo
 from bertglue.data.token_ids import read_vocabulary
 from bertglue.errors import InputError
 from bertglue.files import write_atomically, write_text
+from bertglue.models.encoder_files import VOCABULARY_FILE
 from bertglue.models.heads import widen
 from bertglue.models.preprocessor import Preprocessor
 
-MODEL_FILE, VOCABULARY_FILE, PREPROCESSING_FILE = "model.keras", "vocab.txt", "preprocessing.json"
+MODEL_FILE, PREPROCESSING_FILE = "model.keras", "preprocessing.json"
 
 
 def save_classifier(classifier: keras.Model, preprocessor: Preprocessor, run_dir: str | Path) -> Path:

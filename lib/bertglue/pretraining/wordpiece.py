@@ -20,7 +20,7 @@ RESERVED_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 PARAGRAPHS_PER_SAMPLE = 6  # the vocabulary is learned from one paragraph in so many
 
 
-def prepare(texts: list[str], folder: str | Path, size: int = 8192, characters: int = 120) -> None:
+def prepare_corpus(texts: list[str], folder: str | Path, size: int = 8192, characters: int = 120) -> None:
     """Learn `vocab.txt` and pack the text beside it, each once."""
     folder = Path(folder)
     path = folder / "vocab.txt"
@@ -36,7 +36,7 @@ def prepare(texts: list[str], folder: str | Path, size: int = 8192, characters: 
         pack(read_documents(texts), sentence_tokenizer(read_vocabulary(path)), folder / "corpus")
 
 
-def counts(folder: str | Path) -> dict[str, int]:
+def read_corpus_counts(folder: str | Path) -> dict[str, int]:
     """Return the counts of what was packed, and of what was dropped."""
     return json.loads((Path(folder) / "corpus" / "counts.json").read_text())
 

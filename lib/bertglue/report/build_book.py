@@ -20,7 +20,7 @@ TOY_ANNOUNCEMENT = (
 )
 
 
-def assemble(source: Path, profile: str, notebooks: list[Path]) -> None:
+def assemble_book(source: Path, profile: str, notebooks: list[Path]) -> None:
     """Write the sources of the book into a new folder: chapters, notebooks, table of contents, settings."""
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(BOOK_SOURCES, source, ignore=shutil.ignore_patterns("_build"))
@@ -79,12 +79,12 @@ def write_config(source: Path, profile: str) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bertglue.report.build_book", description=assemble.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bertglue.report.build_book", description=assemble_book.__doc__)
     parser.add_argument("source", type=Path, help="the folder to write")
     parser.add_argument("notebooks", type=Path, nargs="+", help="executed notebooks")
     parser.add_argument("--profile", default="toy")
     options = parser.parse_args(arguments)
-    assemble(options.source, options.profile, options.notebooks)
+    assemble_book(options.source, options.profile, options.notebooks)
     return 0
 
 

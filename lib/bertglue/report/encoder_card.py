@@ -63,7 +63,11 @@ about people; it must not be used to judge any. English only; no more than {posi
 
 def render_card(folder: Path = BUNDLED_FOLDER) -> str:
     """Write the card from the story and the records."""
-    sizes, story, runs = read_encoder_config(folder, 0.0), read_pretraining_record(folder), reference_runs.records()
+    sizes, story, runs = (
+        read_encoder_config(folder, 0.0),
+        read_pretraining_record(folder),
+        reference_runs.read_reference_runs(),
+    )
     files = [file for file in folder.iterdir() if file.name != CARD_FILE]
     return CARD_TEMPLATE.format(
         layers=len(sizes.heads),

@@ -22,12 +22,12 @@ COMPRESSED_TASKS = ("cola", "sst2", "mrpc")  # whose runs are compressed
 PRIVATE_PARAMETERS = {"glue_dir"}  # where the files lay is nobody's business
 
 
-def records() -> list[dict]:
+def read_reference_runs() -> list[dict]:
     """Read the records of the reference run."""
     return read_results(REFERENCE_RUNS)
 
 
-def compressions() -> list[dict]:
+def read_reference_compressions() -> list[dict]:
     """Read the compressions of runs of the reference run."""
     return [json.loads(line) for line in REFERENCE_COMPRESSIONS.read_text(encoding="utf-8").splitlines()]
 
@@ -44,7 +44,7 @@ def keep_compressions(paths: list[Path], target: Path = REFERENCE_COMPRESSIONS) 
     return write_text(target, "".join(json.dumps(record, allow_nan=False) + "\n" for record in found))
 
 
-def keep(paths: list[Path], target: Path = REFERENCE_RUNS) -> Path:
+def keep_records(paths: list[Path], target: Path = REFERENCE_RUNS) -> Path:
     """Gather the records of several `results.json` into one file, one record a line."""
     runs = [run for path in paths for run in read_results(path)]
     for run in runs:
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.to_compress:
             print(*to_compress(options.results[0]))
             return
-        print(keep(options.results))
+        print(keep_records(options.results))
         if options.compressions:
             print(keep_compressions(options.compressions))
         print(write_card(BUNDLED_FOLDER))

@@ -31,7 +31,7 @@ README_BEGIN, README_END = (
 )
 
 
-def describe(**measured: list[dict]) -> dict:
+def build_result(**measured: list[dict]) -> dict:
     """Build a result: what was measured, on which machine, with which versions."""
     return {
         "processor": processor(),
@@ -42,7 +42,7 @@ def describe(**measured: list[dict]) -> dict:
     }
 
 
-def recorded(path: Path = TRAINING_SPEED) -> dict:
+def read_result(path: Path = TRAINING_SPEED) -> dict:
     """Read the last whole result."""
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -137,10 +137,10 @@ def markdown(result: dict) -> str:
     return f"{table}\n\n{conditions(result)}\n"
 
 
-def keep(result: dict, path: Path = TRAINING_SPEED, readme: Path = README_FILE) -> None:
+def keep_result(result: dict, path: Path = TRAINING_SPEED, readme: Path = README_FILE) -> None:
     """Make a result the one that the README and the book show; races not run anew stay, if nothing else changed."""
-    result = merge(recorded(path), result) if path.exists() else result
-    write(result, path)
+    result = merge(read_result(path), result) if path.exists() else result
+    write_result(result, path)
     before = readme.read_text(encoding="utf-8")
     section = re.compile(re.escape(README_BEGIN) + ".*?" + re.escape(README_END), re.DOTALL)
     write_text(readme, section.sub(lambda _: f"{README_BEGIN}\n{markdown(result)}\n{README_END}", before))
@@ -159,7 +159,7 @@ def merge(before: dict, result: dict) -> dict:
     return merged
 
 
-def write(result: dict, path: Path) -> None:
+def write_result(result: dict, path: Path) -> None:
     """Write a result, one measurement a line."""
     lines = []
     for key, value in result.items():

@@ -21,7 +21,7 @@ def recipe(run: Path, output: Path) -> Parameters:
     return Parameters.check({**read_record(run / RECORD_FILE)["parameters"], "run_dir": str(output)})
 
 
-def threads(run: Path) -> int | None:
+def recorded_threads(run: Path) -> int | None:
     """Return how many threads a run computed on; another number rounds sums differently."""
     return read_record(run / RECORD_FILE)["environment"].get("threads")
 

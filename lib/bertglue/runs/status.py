@@ -25,7 +25,7 @@ def read_status(path: Path, what: str = RUNS_KEY) -> list[dict]:
         raise InputError(f"{path} holds no states of runs ({one_line(error)}); `make book` writes it") from None
 
 
-def check(path: Path) -> None:
+def check_status(path: Path) -> None:
     """End with an InputError that names each run that is not in the book."""
     states = read_status(path) + read_status(path, COMPRESSIONS_KEY)
     missing = [state for state in states if state["state"] != FINISHED]
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bertglue.runs.status", description=__doc__)
     parser.add_argument("status", type=Path, help="the status.json of a profile")
     options = parser.parse_args(arguments)
-    return exit_status(lambda: check(options.status))
+    return exit_status(lambda: check_status(options.status))
 
 
 if __name__ == "__main__":

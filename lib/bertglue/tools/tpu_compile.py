@@ -105,13 +105,13 @@ def build(encoder: str, length: int):
     from bertglue.models.classifier import build_classifier
     from bertglue.parameters import Parameters
     from bertglue.tasks import TASKS
-    from bertglue.training.finetune import prepare
+    from bertglue.training.finetune import compile_for_training
 
     keras.config.set_dtype_policy("mixed_bfloat16")
     hidden, inner, heads = ENCODER_SIZES[encoder]
     config = EncoderConfig(VOCABULARY_SIZE, hidden, inner, heads, max_positions=max(512, length))
     classifier = build_classifier(build_encoder(config), TASKS["mrpc"].outputs)
-    prepare(classifier, TASKS["mrpc"], Parameters(task="mrpc"), steps=1000)
+    compile_for_training(classifier, TASKS["mrpc"], Parameters(task="mrpc"), steps=1000)
     return classifier
 
 
@@ -199,7 +199,7 @@ def table(compiled: list[Compiled]):
     )
 
 
-def write(compiled: list[Compiled], path: Path) -> None:
+def write_compiled_steps(compiled: list[Compiled], path: Path) -> None:
     """Record what was compiled, with the versions that did it."""
     from importlib.metadata import version
 
@@ -208,7 +208,7 @@ def write(compiled: list[Compiled], path: Path) -> None:
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
-def recorded(path: Path = TPU_COMPILED_STEPS) -> tuple[list[Compiled], dict[str, str]]:
+def read_compiled_steps(path: Path = TPU_COMPILED_STEPS) -> tuple[list[Compiled], dict[str, str]]:
     """Read what `--record` wrote: the steps, and the versions that compiled them."""
     record = json.loads(path.read_text(encoding="utf-8"))
     return [Compiled(**row) for row in record["compiled"]], record["versions"]
@@ -240,10 +240,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--length", type=int, default=128, help="tokens of an example (default: 128)")
     parser.add_argument("--record", action="store_true", help="keep the table for the book")
     options = parser.parse_args(arguments)
-    return exit_status(lambda: check(options))
+    return exit_status(lambda: compile_and_print(options))
 
 
-def check(options: argparse.Namespace) -> None:
+def compile_and_print(options: argparse.Namespace) -> None:
     """Compile the steps for each number of chips, print the table, and record it where that is asked for."""
     prepare_environment(options.chip, max(options.chips))
     compiled: list[Compiled] = []
@@ -255,7 +255,7 @@ def check(options: argparse.Namespace) -> None:
     )
     print("every byte went through the chip's memory at full speed; they are not measured.")
     if options.record:
-        write(compiled, TPU_COMPILED_STEPS)
+        write_compiled_steps(compiled, TPU_COMPILED_STEPS)
 
 
 if __name__ == "__main__":

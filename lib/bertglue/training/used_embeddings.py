@@ -43,19 +43,19 @@ class UsedEmbeddingsModel:
         self.rows = np.unique(np.append(tokens.ids, 0))  # [PAD] is 0
         self.start = ops.convert_to_numpy(self.words.embeddings)
         self.model = keras.models.clone_model(classifier, clone_function=self.share, recursive=True)
-        self.narrow.embeddings.assign(self.start[self.rows])
+        self.used.embeddings.assign(self.start[self.rows])
 
     def share(self, layer):
         if layer is not self.words:
             return layer
         size = (layer.input_dim, layer.output_dim)
-        self.narrow = UsedEmbedding(self.rows, *size, name=WORD_EMBEDDINGS, dtype=layer.dtype_policy)
-        return self.narrow
+        self.used = UsedEmbedding(self.rows, *size, name=WORD_EMBEDDINGS, dtype=layer.dtype_policy)
+        return self.used
 
     def publish(self) -> None:
         """Bring the classifier's word embeddings to where the training is."""
         optimizer = self.model.optimizer
         steps = int(ops.convert_to_numpy(optimizer.iterations))
         embeddings = self.start * np.float32(optimizer.decay(steps))
-        embeddings[self.rows] = ops.convert_to_numpy(self.narrow.embeddings)
+        embeddings[self.rows] = ops.convert_to_numpy(self.used.embeddings)
         self.words.embeddings.assign(embeddings)

@@ -344,8 +344,8 @@ def say_one_seed(runs: Runs) -> str:
 
 
 def say_proposals(runs: Runs) -> str:
-    kept = [f"{sum(map(len, one['choice']['kept']))} of {sum(one['heads'])} heads on {TASKS[one['task']].title}"
-            for one in reference_runs.compressions()]  # fmt: skip
+    kept = [f"{sum(map(len, one['selection']['kept']))} of {sum(one['heads'])} heads on {TASKS[one['task']].title}"
+            for one in reference_runs.read_reference_compressions()]  # fmt: skip
     return f"carried out in the chapter on proposed modifications; on real GLUE it keeps {joined(kept)}"
 
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.report.figures import color, small_multiples
 from bertglue.report.pages.common import dashed, joined
-from bertglue.report.reference_runs import compressions
+from bertglue.report.reference_runs import read_reference_compressions
 from bertglue.report.tables import LINE_BREAK, table
 from bertglue.runs.collection import Runs
 from bertglue.runs.record import ALL_HEADS, COMPRESSION_FILE, SELECTED_HEADS, read_json
@@ -28,20 +28,20 @@ STEP_TITLES = {
 }
 
 
-def read(paths: Iterable[Path]) -> dict[str, dict]:
+def read_compressions(paths: Iterable[Path]) -> dict[str, dict]:
     """Read compressions, {task: record}."""
     return by_task(read_json(path, "compression") for path in paths)
 
 
-def load(runs: Runs) -> dict[str, dict]:
+def load_compressions(runs: Runs) -> dict[str, dict]:
     """Read the compressions of a book's runs, {task: record}."""
     finished = [state for state in runs.compressions if state["state"] == FINISHED]
-    return read(runs.place / state["run"] / COMPRESSION_FILE for state in finished)
+    return read_compressions(runs.place / state["run"] / COMPRESSION_FILE for state in finished)
 
 
-def reference() -> dict[str, dict]:
+def reference_compressions() -> dict[str, dict]:
     """Read the compressions of the reference run, on real GLUE, {task: record}."""
-    return by_task(compressions())
+    return by_task(read_reference_compressions())
 
 
 def by_task(records: Iterable[dict]) -> dict[str, dict]:

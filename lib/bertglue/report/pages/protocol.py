@@ -30,9 +30,9 @@ def by_task(records: list[dict]) -> dict[Task, dict[float, list[dict]]]:
     }
 
 
-def real_runs() -> list[dict]:
+def pretrained_reference_runs() -> list[dict]:
     """Return the runs of the reference run, of the encoder with pre-trained weights, on real GLUE."""
-    return [run for run in reference_runs.records() if run["encoder"] == BUNDLED]
+    return [run for run in reference_runs.read_reference_runs() if run["encoder"] == BUNDLED]
 
 
 def summary(records: list[dict]) -> str:

@@ -36,7 +36,7 @@ PUBLISHED_LOGS = {"QNLI": "figure_10_qnli", "SST-2": "figure_12_sst2"}  # the cu
 @functools.cache
 def best_reference_runs() -> dict[str, list[dict]]:
     """Return {task: runs, one a seed} of the reference run, at each task's best learning rate."""
-    runs = [run for run in reference_runs.records() if run["encoder"] == BUNDLED]
+    runs = [run for run in reference_runs.read_reference_runs() if run["encoder"] == BUNDLED]
     return {name: aggregate.best_learning_rate(same) for (name,), same in aggregate.group_runs(runs, "task").items()}
 
 
@@ -167,8 +167,8 @@ def curves(runs: Runs, name: str):
     task, split = TABLE_1_COLUMNS[name]
     metric = "f1" if "f1" in published_numbers()["report"]["table_1"][name] else "accuracy"
     lines = [
-        *history_lines([runs[task]] if task in runs else [], split, f"this build ({runs.missing(task)})", "this build"),
-        *history_lines(best_reference_runs().get(task, []), split, None, "reference run, GLUE"),
+        *history_lines([runs[task]] if task in runs else [], split, "this build"),
+        *history_lines(best_reference_runs().get(task, []), split, "reference run, GLUE"),
         *published_lines(name, metric),
     ]
     with plt.style.context(FIGURE_STYLE):
@@ -192,7 +192,7 @@ def curves(runs: Runs, name: str):
 CURVE_SOURCES = ("this build", "reference run, GLUE", "published")
 
 
-def history_lines(same: list[dict], split: str, missing: str | None, who: str):
+def history_lines(same: list[dict], split: str, who: str):
     """Yield (who, part, [(epoch, values)]) of train and validation, the mean over the runs of several seeds."""
     for part, key in (("train", "train"), ("validation", split)):
         histories = [[row[key] for row in run["history"]] for run in same]
