@@ -161,16 +161,16 @@ def main() -> None:
     )
     parser.add_argument("--keep", action="store_true", help="make the result the one that the README and the book show")
     options = parser.parse_args()
-    from bertglue.report import speed
+    from bertglue.report import training_speed
 
     settings = [setting for setting in SETTINGS if options.only in setting.name]
     measured = [found for setting in settings for found in race(setting, options)]
-    result = speed.build_result(settings=[asdict(setting) for setting in settings], runs=measured)
-    print(speed.markdown(result))
-    for name in speed.races(result):
-        print(f"{name}\n\n{speed.details(result, name).to_markdown(index=False, disable_numparse=True)}\n")
+    result = training_speed.build_result(settings=[asdict(setting) for setting in settings], runs=measured)
+    print(training_speed.markdown(result))
+    for name in training_speed.races(result):
+        print(f"{name}\n\n{training_speed.details(result, name).to_markdown(index=False, disable_numparse=True)}\n")
     if options.keep:
-        speed.keep_result(result)
+        training_speed.keep_result(result)
 
 
 if __name__ == "__main__":

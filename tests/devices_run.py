@@ -25,7 +25,7 @@ from bertglue.data.token_ids import Tokens
 from bertglue.devices import select_strategy
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.classifier import build_classifier
-from bertglue.models.predict import predict
+from bertglue.models.logits import predict
 from bertglue.tasks import TASKS
 from bertglue.training.finetune import train
 

@@ -7,7 +7,7 @@ from bertglue.data.token_ids import Tokens
 from bertglue.evaluation import metrics
 from bertglue.models.bert import build_encoder
 from bertglue.models.classifier import build_classifier
-from bertglue.models.predict import predict
+from bertglue.models.logits import predict
 from bertglue.parameters import Parameters
 from bertglue.tasks import TASKS
 from bertglue.training.finetune import train

@@ -12,10 +12,10 @@ from bertglue.errors import InputError
 from bertglue.files import write_json
 from bertglue.models.bert import build_encoder
 from bertglue.models.classifier import build_classifier
-from bertglue.models.predict import predict_texts
+from bertglue.models.logits import predict_texts
 from bertglue.models.preprocessor import Preprocessor
 from bertglue.models.saved_classifier import save_classifier
-from bertglue.runs.predictor import PREDICTION_CHUNK_ROWS, Predictor
+from bertglue.runs.predict import PREDICTION_CHUNK_ROWS, Predictor
 from bertglue.tasks import TASKS
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]

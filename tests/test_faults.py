@@ -105,7 +105,7 @@ from bertglue.models.classifier import build_classifier
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.parameters import Parameters
 from bertglue.models.preprocessor import Preprocessor, tokenize
-from bertglue.models.predict import predict_rest
+from bertglue.models.logits import predict_rest
 from bertglue.files import write_json
 from bertglue.runs.record import write_record
 from bertglue.models.saved_classifier import save_classifier

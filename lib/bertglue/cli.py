@@ -125,7 +125,7 @@ def predict(
     ] = "-",
 ) -> None:
     """Print the label of each row and the probability of every label, with tabs between them."""
-    from bertglue.runs.predictor import Predictor, split_rows
+    from bertglue.runs.predict import Predictor, split_rows
 
     predictor = Predictor(run)
     labels = [f"p({label})" for label in predictor.task.labels]
@@ -148,7 +148,7 @@ def export(
 ) -> None:
     """Write a classifier for use elsewhere: a SavedModel, a LiteRT file with its tokenizer, or quantized weights."""
     from bertglue.export.export import export_keras, export_litert, export_savedmodel
-    from bertglue.runs.predictor import Predictor
+    from bertglue.runs.predict import Predictor
 
     if kind.startswith("keras-"):
         written = export_keras(run, folder, kind.removeprefix("keras-"))

@@ -15,7 +15,7 @@ from bertglue.evaluation import metrics
 from bertglue.export import export
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.classifier import build_classifier
-from bertglue.models.predict import predict_texts
+from bertglue.models.logits import predict_texts
 from bertglue.models.preprocessor import Preprocessor
 from bertglue.tasks import TASKS
 

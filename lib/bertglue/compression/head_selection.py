@@ -21,7 +21,7 @@ from bertglue.devices import batch_lengths
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
 from bertglue.evaluation.aggregate import ERRORS_PER_INTERVAL
-from bertglue.models.predict import predict_splits
+from bertglue.models.logits import predict_splits
 from bertglue.parameters import Parameters
 from bertglue.tasks import Task
 from bertglue.training.checkpoint import assign

@@ -22,7 +22,7 @@ from bertglue.export import keras_quantization, litert_runtime
 from bertglue.export.litert import LITERT_KINDS, convert_to_litert
 from bertglue.files import write_json
 from bertglue.models.heads import count_heads, keep_heads
-from bertglue.models.predict import predict_splits
+from bertglue.models.logits import predict_splits
 from bertglue.models.preprocessor import Preprocessor, tokenize_data
 from bertglue.models.saved_classifier import load_classifier
 from bertglue.parameters import CompressionParameters, Parameters

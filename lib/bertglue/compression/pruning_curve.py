@@ -20,7 +20,7 @@ from bertglue.devices import batch_lengths
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
 from bertglue.models.heads import Heads
-from bertglue.models.predict import predict_splits
+from bertglue.models.logits import predict_splits
 from bertglue.parameters import Parameters
 
 PRUNING_ORDERS = ("gradient", "magnitude", "random")

@@ -18,7 +18,7 @@ from bertglue.data.token_ids import Tokens
 from bertglue.errors import InputError
 from bertglue.export.litert_runtime import LATENCY_BATCH_SIZES, median_seconds
 from bertglue.models.heads import in_type, widen
-from bertglue.models.predict import predict
+from bertglue.models.logits import predict
 
 STORED_TYPES = ("float16", "bfloat16", "int8")
 QUANTIZED_LAYERS = (layers.Dense, layers.Embedding)

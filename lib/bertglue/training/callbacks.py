@@ -18,7 +18,7 @@ from bertglue.devices import process
 from bertglue.environment import commit
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
-from bertglue.models.predict import predict_splits
+from bertglue.models.logits import predict_splits
 from bertglue.parameters import Parameters
 from bertglue.runs.record import RESUME_FILE
 from bertglue.training.checkpoint import assign, load_checkpoint, save_checkpoint

@@ -11,7 +11,7 @@ import numpy as np
 
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
-from bertglue.models.predict import predict_texts
+from bertglue.models.logits import predict_texts
 from bertglue.models.saved_classifier import load_classifier
 from bertglue.runs.record import RECORD_FILE, read_record
 from bertglue.tasks import Task, get_task

@@ -1,4 +1,4 @@
-"""Logits of rows: of a split, of all that a run scores, of texts."""
+"""Compute the logits of a split, of all splits that a run scores, and of texts."""
 
 from __future__ import annotations
 
