@@ -13,6 +13,8 @@ COMPRESS ?=
 GLUE_DIR ?=
 ENCODER ?=
 BIN := .venv/bin
+# the same from the root; a folder may have a space in its name, which make's own functions split at
+HERE = $(if $(filter /%,$(BIN)),$(BIN),$(CURDIR)/$(BIN))
 READY := .venv/ready
 
 .PHONY: help book pdf reproduce reference bench test test-colab lint format lock address tpu-check clean
@@ -37,8 +39,8 @@ help:
 WHERE := $(if $(CLUSTER),--profile params/clusters/$(CLUSTER) --jobs $(JOBS),--cores $(CORES) --resources accelerator=1 run=$(JOBS))
 
 # Our own lock, since Snakemake's outlives a killed make; its caches lie here where nobody may write at home.
-CACHE := $(shell [ -w "$${HOME:-/nowhere}" ] || echo XDG_CACHE_HOME="$(CURDIR)/.snakemake/cache")
-SNAKEMAKE = $(CACHE) PATH="$(abspath $(BIN)):$$PATH" $(abspath $(BIN))/python -m bertglue.tools.lock .snakemake/in-use \
+CACHE := $(shell [ -w "$${HOME:-/nowhere}" ] || echo "XDG_CACHE_HOME='$(CURDIR)/.snakemake/cache'")
+SNAKEMAKE = $(CACHE) PATH="$(HERE):$$PATH" "$(HERE)"/python -m bertglue.tools.lock .snakemake/in-use \
   snakemake $(WHERE) --nolock --quiet host progress reason --rerun-incomplete --keep-going
 CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEARNING_RATES)" glue_dir="$(GLUE_DIR)" \
   encoder="$(ENCODER)" compress="$(COMPRESS)"
@@ -48,7 +50,7 @@ BUILD = $(SNAKEMAKE) $@ --config profile="$(PROFILE)" $(CONFIG)
 book pdf: $(READY)
 	@$(BUILD) || { [ $$? -ne 2 ] && echo "some of it failed; building from what is there" && $(BUILD) partial=1; }
 	@echo "$(MADE_$@)"
-	@$(BIN)/python -m bertglue.runs.status runs/$(PROFILE)/status.json
+	@"$(BIN)"/python -m bertglue.runs.status runs/$(PROFILE)/status.json
 MADE_book = the book: book/_build/html/index.html
 MADE_pdf = the book as a paper: book/_build/pdf/bertglue.pdf
 
@@ -56,7 +58,7 @@ MADE_pdf = the book as a paper: book/_build/pdf/bertglue.pdf
 RUN ?=
 reproduce: $(READY)
 	@test -n "$(RUN)" || { echo "give the folder of a finished run: make reproduce RUN=runs/toy/rte/lr0.0003-seed0"; exit 1; }
-	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/bertglue reproduce "$(RUN)"
+	@PATH="$(HERE):$$PATH" "$(BIN)"/bertglue reproduce "$(RUN)"
 
 # The bundled encoder, pre-trained and randomly initialized, on real GLUE; hours on two cores. What is there is not run again.
 reference: SEEDS = 0 1 2
@@ -66,14 +68,14 @@ reference: COMPRESS = none
 reference: $(READY)
 	@for profile in reference reference-random; do \
 	  $(SNAKEMAKE) runs/$$profile/results.json --config profile=$$profile $(CONFIG) || exit 1; done
-	@smaller=$$($(BIN)/python -m bertglue.report.reference_runs runs/reference/results.json --to-compress) && \
+	@smaller=$$("$(BIN)"/python -m bertglue.report.reference_runs runs/reference/results.json --to-compress) && \
 	  $(SNAKEMAKE) $$smaller --config profile=reference $(CONFIG) && \
-	  $(BIN)/python -m bertglue.report.reference_runs runs/reference/results.json runs/reference-random/results.json --compressions $$smaller
+	  "$(BIN)"/python -m bertglue.report.reference_runs runs/reference/results.json runs/reference-random/results.json --compressions $$smaller
 
 # Two files of tests at a time; each takes about 2 GB.
 TEST_JOBS ?= 2
 test: $(READY)
-	GLUE_DIR="$(GLUE_DIR)" $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile
+	GLUE_DIR="$(GLUE_DIR)" "$(BIN)"/python -m pytest -n $(TEST_JOBS) --dist loadfile
 
 # What people would use instead, beside this project. The peers, PyTorch among them, have an environment of their own.
 VOCABULARY ?=
@@ -86,9 +88,9 @@ bench:
 .bench/ready: $(READY)
 	rm -rf .bench
 	$(PYTHON) -m venv .bench
-	echo "import site; site.addsitedir('$$(echo $(CURDIR)/.venv/lib/python3*/site-packages)')" \
+	echo "import site; site.addsitedir('$$(echo "$(CURDIR)"/.venv/lib/python3*/site-packages)')" \
 	  > "$$(echo .bench/lib/python3*/site-packages)/venv.pth"
-	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["bench"], sep="\n")' \
+	"$(BIN)"/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["bench"], sep="\n")' \
 	  > .bench/requirements.txt
 	.bench/bin/python -m pip install --quiet --disable-pip-version-check -r .bench/requirements.txt
 	@touch $@
@@ -97,7 +99,7 @@ bench:
 test-colab: .colab/tpu/ready .colab/gpu/ready
 	for image in tpu gpu; do echo "Colab's $$image image:"; \
 	  JAX_PLATFORMS=cpu .colab/$$image/bin/python -m pytest -q -p no:cacheprovider \
-	    --ignore tests/test_graph.py --ignore tests/test_repository.py --ignore tests/test_site.py || exit 1; done
+	    --ignore tests/tools/test_graph.py --ignore tests/test_repository.py --ignore tests/report/test_site.py || exit 1; done
 
 .colab/%/ready: tests/tools/colab_packages/%.txt pyproject.toml
 	rm -rf .colab/$*
@@ -111,26 +113,26 @@ test-colab: .colab/tpu/ready .colab/gpu/ready
 TPU_READY := .tpu/ready
 $(TPU_READY): $(READY)
 	rm -rf .tpu
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .tpu "$$($(BIN)/python -c \
+	"$(BIN)"/python -m pip install --quiet --disable-pip-version-check --no-deps --target .tpu "$$("$(BIN)"/python -c \
 	  'from importlib.metadata import requires; print(next(r.split(";")[0] for r in requires("jax") if "libtpu" in r))')"
 	@touch $@
 
 tpu-check: $(TPU_READY)
-	@PYTHONPATH=.tpu TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m bertglue.tools.tpu_compile --encoder $(or $(ENCODER),small)
+	@PYTHONPATH=.tpu TF_CPP_MIN_LOG_LEVEL=3 "$(BIN)"/python -m bertglue.tools.tpu_compile --encoder $(or $(ENCODER),small)
 
 lint: $(READY)
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
+	"$(BIN)"/ruff check . && "$(BIN)"/ruff format --check . && "$(BIN)"/lint-imports --no-logo
 
 format: $(READY)
-	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+	"$(BIN)"/ruff check --fix . ; "$(BIN)"/ruff format .
 
 lock: $(READY)
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --universal --no-emit-index-url --generate-hashes --no-annotate --no-header \
+	"$(BIN)"/python -m pip install --quiet uv
+	"$(BIN)"/uv pip compile --universal --no-emit-index-url --generate-hashes --no-annotate --no-header \
 	  --all-extras --group dev pyproject.toml --output-file requirements.lock --upgrade --quiet
 
 address: $(READY)
-	$(BIN)/python -m bertglue.tools.sync_address
+	"$(BIN)"/python -m bertglue.tools.sync_address
 
 clean:
 	rm -rf book/_build .snakemake .pytest_cache .ruff_cache
@@ -141,6 +143,6 @@ $(READY): requirements.lock pyproject.toml
 	  || { echo "$(PYTHON) is $$($(PYTHON) --version); Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "making .venv from requirements.lock (once; some minutes, 4 GB)"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	"$(BIN)"/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	"$(BIN)"/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

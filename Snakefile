@@ -1,11 +1,11 @@
 # The graph of the report: one papermill run per task, learning rate and seed; then results.json; then the book.
 # `make book` calls it; `snakemake --help` has the rest (clusters, dry runs, graphs). What it runs is planned, and
-# tested, in lib/bertglue/tools/run_plan.py: here stand the rules alone.
+# tested, in lib/bertglue/tools/book_plan.py: here stand the rules alone.
 from pathlib import Path
 
 from bertglue.environment import has_accelerator
 from bertglue.runs.collection import collect_runs
-from bertglue.tools.run_plan import PAGES, REFERENCE_PAGE, book_sources, page_sources, parameter_files, plan_or_exit
+from bertglue.tools.book_plan import PAGES, REFERENCE_PAGE, book_sources, page_sources, parameter_files, plan_or_exit
 
 PLAN = plan_or_exit(config, workflow.cores)
 BOOK, PDF = "book/_build/html/index.html", "book/_build/pdf/bertglue.pdf"
@@ -206,7 +206,7 @@ rule pdf:
     input:
         BOOK,
         "lib/bertglue/report/build_pdf.py",
-        "lib/bertglue/report/paper.css",
+        "lib/bertglue/report/build_pdf.css",
     output:
         PDF,
     log:

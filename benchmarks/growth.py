@@ -38,7 +38,7 @@ def write_rows(folder: Path, rows: int) -> None:
 
 
 def measure_rows(rows: int) -> dict:
-    from bertglue.data.loading import load_data
+    from bertglue.data.load_data import load_data
     from bertglue.environment import peak_memory_mb
     from bertglue.models.preprocessor import load_preprocessor, tokenize_data
     from bertglue.tasks import TASKS
@@ -66,8 +66,7 @@ def measure_shape(length: int, layers: int) -> dict:
 
 def train(tokens, labels, layers: int) -> float:
     """Train some steps twice; return the seconds of a step the second time."""
-    from bertglue.data.batches import Batches, stream
-    from bertglue.devices import batch_lengths
+    from bertglue.data.batches import Batches, batch_lengths, stream
     from bertglue.models.bert import EncoderConfig, build_encoder
     from bertglue.models.classifier import build_classifier
     from bertglue.parameters import Parameters

@@ -43,7 +43,7 @@ def main() -> None:
     import tensorflow_text as text
     from tokenizers import BertWordPieceTokenizer
 
-    from bertglue.data.loading import load_data
+    from bertglue.data.load_data import load_data
     from bertglue.models.preprocessor import load_preprocessor, tokenize
     from bertglue.tasks import TASKS
 

@@ -63,7 +63,7 @@ def prepare(setting: Setting, glue_dir: Path, vocabulary: Path | None, folder: P
     from savedmodels import export_variables, shapes
 
     from bertglue.data.glue_files import LAYOUTS
-    from bertglue.data.loading import load_data
+    from bertglue.data.load_data import load_data
     from bertglue.data.token_ids import read_vocabulary
     from bertglue.models.bundled import BUNDLED_FOLDER
     from bertglue.models.preprocessor import load_preprocessor, tokenize

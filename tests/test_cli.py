@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bertglue import cli
+from bertglue.atomic_files import write_json
 from bertglue.errors import InputError
-from bertglue.files import write_json
 from bertglue.models.bert import build_encoder
 from bertglue.models.classifier import build_classifier
 from bertglue.models.logits import predict_texts

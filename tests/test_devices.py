@@ -13,7 +13,8 @@ import pytest
 import tensorflow as tf
 
 from bertglue import InputError, Parameters
-from bertglue.devices import batch_lengths, keep_tensorflow_off_the_accelerator, select_strategy
+from bertglue.data.batches import batch_lengths
+from bertglue.devices import keep_tensorflow_off_the_accelerator, select_strategy
 from bertglue.parameters import PretrainingParameters
 
 SCRIPT = Path(__file__).with_name("devices_run.py")
@@ -116,5 +117,5 @@ def test_auto_computes_in_bfloat16_where_the_processor_multiplies_in_it(units, p
     ],
 )
 def test_batches_have_many_lengths_only_where_none_is_compiled(given, compiled, lengths, monkeypatch):
-    monkeypatch.setattr("bertglue.devices.jit_compile", lambda: compiled)
+    monkeypatch.setattr("bertglue.data.batches.jit_compile", lambda: compiled)
     assert batch_lengths(Parameters(max_length=18, **given)) == lengths

@@ -22,9 +22,9 @@ from paths import ROOT
 from typer.testing import CliRunner
 
 from bertglue import cli, errors
+from bertglue.atomic_files import write_json
 from bertglue.data.dataset import Split
 from bertglue.errors import InputError
-from bertglue.files import write_json
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.classifier import build_classifier
 from bertglue.models.preprocessor import Preprocessor, tokenize
@@ -106,7 +106,7 @@ from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.parameters import Parameters
 from bertglue.models.preprocessor import Preprocessor, tokenize
 from bertglue.models.logits import predict_rest
-from bertglue.files import write_json
+from bertglue.atomic_files import write_json
 from bertglue.runs.record import write_record
 from bertglue.models.saved_classifier import save_classifier
 from bertglue.data.dataset import Data, Split

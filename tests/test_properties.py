@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bertglue.data.loading import load_data
+from bertglue.atomic_files import write_json, write_text
+from bertglue.data.load_data import load_data
 from bertglue.data.token_ids import Tokens, load_tokens, read_vocabulary, save_tokens
 from bertglue.errors import InputError
-from bertglue.files import write_json, write_text
 from bertglue.runs import leaderboard
 from bertglue.runs import record as run_record
 from bertglue.tasks import TASKS

@@ -22,12 +22,12 @@ def main() -> None:
     environment.configure(parameters)
     import tensorflow as tf
 
-    from bertglue.data.batches import Batches
-    from bertglue.data.loading import load_data
-    from bertglue.devices import batch_lengths, select_strategy
+    from bertglue.data.batches import Batches, batch_lengths
+    from bertglue.data.load_data import load_data
+    from bertglue.devices import select_strategy
     from bertglue.evaluation.metrics import predictions_of
     from bertglue.models.classifier import build_classifier
-    from bertglue.models.loading import load_encoder
+    from bertglue.models.load_encoder import load_encoder
     from bertglue.models.preprocessor import load_preprocessor, tokenize_data
     from bertglue.tasks import TASKS
     from bertglue.training.finetune import train

@@ -16,8 +16,8 @@ _HOMES = {
     "Preprocessor": "models.preprocessor",
     "evaluate": "evaluation.evaluate",
     "get_task": "tasks",
-    "load_data": "data.loading",
-    "load_encoder": "models.loading",
+    "load_data": "data.load_data",
+    "load_encoder": "models.load_encoder",
     "load_preprocessor": "models.preprocessor",
     "train": "training.finetune",
 }

@@ -14,8 +14,6 @@ import numpy as np
 from bertglue.environment import bfloat16_units
 from bertglue.errors import InputError, one_line
 
-COMPILED_LENGTHS = [16, 32, 64, 128]
-
 
 @dataclass(frozen=True)
 class Strategy:
@@ -154,18 +152,6 @@ def jit_compile() -> bool | str:
 
         return "auto" if tf.config.list_logical_devices("GPU") else False
     return "auto"
-
-
-def batch_lengths(parameters) -> list[int]:
-    """Return the lengths that batches are padded to; none where all are padded to `max_length`.
-
-    Unless they are given, few where each costs a compilation, and every fourth one elsewhere.
-    """
-    if not parameters.bucketing:
-        return []
-    if parameters.bucket_lengths:
-        return parameters.bucket_lengths
-    return COMPILED_LENGTHS if jit_compile() else list(range(4, parameters.max_length + 4, 4))
 
 
 def process() -> tuple[int, int]:

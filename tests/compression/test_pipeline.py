@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from bertglue import InputError
+from bertglue.atomic_files import write_json
 from bertglue.compression import pipeline
 from bertglue.data.dataset import HELD_OUT, Data, Split
-from bertglue.files import write_json
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.classifier import build_classifier
 from bertglue.models.heads import count_heads

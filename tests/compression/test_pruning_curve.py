@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bertglue import InputError
-from bertglue.compression import head_gates, head_pruning, head_selection, pruning_curve
+from bertglue.compression import head_gates, head_importance, head_selection, pruning_curve
 from bertglue.data.batches import Batches
 from bertglue.data.dataset import HELD_OUT, Data, Split
 from bertglue.data.token_ids import Tokens
@@ -43,11 +43,11 @@ def data():
 
 @pytest.mark.parametrize("kept", [[[1], [0, 1]], [[], [1]]])
 def test_unmasked_heads_matter_as_in_the_smaller_model(classifier, packed, kept):
-    masked = head_pruning.MaskedHeads(classifier, TASK)
+    masked = head_importance.MaskedHeads(classifier, TASK)
     masked.importance(Batches(packed, LABELS, batch_size=4))  # leaves nothing behind
     masked.keep(kept)
     unmasked = masked.importance(Batches(packed, LABELS, batch_size=4))
-    smaller = head_pruning.MaskedHeads(keep_heads(classifier, kept), TASK).importance(
+    smaller = head_importance.MaskedHeads(keep_heads(classifier, kept), TASK).importance(
         Batches(packed, LABELS, batch_size=4)
     )
     for layer, heads in enumerate(kept):
@@ -57,7 +57,7 @@ def test_unmasked_heads_matter_as_in_the_smaller_model(classifier, packed, kept)
 
 @pytest.mark.parametrize("order", pruning_curve.PRUNING_ORDERS)
 def test_heads_go_one_after_another_until_none_is_left(classifier, packed, order):
-    masked = head_pruning.MaskedHeads(classifier, TASK)
+    masked = head_importance.MaskedHeads(classifier, TASK)
     sample = Batches(packed, LABELS, batch_size=4)
     steps = list(pruning_curve.pruning_steps(masked, order, sample, step=1, seed=1))
     assert [sum(map(len, kept)) for kept in steps] == [4, 3, 2, 1, 0]
@@ -73,8 +73,10 @@ def test_heads_go_one_after_another_until_none_is_left(classifier, packed, order
 
 def test_the_first_to_go_has_the_smallest_gradient(classifier, data, tokens):
     points = pruning_curve.compute_pruning_curve(classifier, data, tokens, PARAMETERS, seeds=1, rows=ROWS)
-    scores = head_pruning.MaskedHeads(classifier, TASK).importance(Batches(tokens["train"], LABELS, batch_size=4))
-    assert next(p.kept for p in points if p.order == "gradient" and p.heads == 3) == head_pruning.drop_lowest(scores, 1)
+    scores = head_importance.MaskedHeads(classifier, TASK).importance(Batches(tokens["train"], LABELS, batch_size=4))
+    assert next(p.kept for p in points if p.order == "gradient" and p.heads == 3) == head_importance.drop_lowest(
+        scores, 1
+    )
 
 
 def test_scores_of_a_pruning_curve_are_those_of_the_smaller_models(classifier, data, tokens, packed):

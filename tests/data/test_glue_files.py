@@ -2,7 +2,7 @@
 
 import pytest
 
-from bertglue.data.loading import load_data
+from bertglue.data.load_data import load_data
 from bertglue.errors import InputError
 from bertglue.tasks import TASKS
 

@@ -12,7 +12,7 @@ from tensorflow_datasets.text import glue
 
 from bertglue import InputError
 from bertglue.data.dataset import Split
-from bertglue.data.loading import load_data
+from bertglue.data.load_data import load_data
 from bertglue.data.tfds import prepare
 from bertglue.tasks import TASKS
 from bertglue.tools import fetch

@@ -12,7 +12,7 @@ from tokenizers import BertWordPieceTokenizer
 
 from bertglue.data.dataset import Split
 from bertglue.data.glue_files import LAYOUTS
-from bertglue.data.loading import load_data
+from bertglue.data.load_data import load_data
 from bertglue.data.token_ids import read_vocabulary
 from bertglue.models.preprocessor import Preprocessor, SavedModelPreprocessor, load_preprocessor, tokenize
 from bertglue.tasks import TASKS

@@ -5,7 +5,7 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from bertglue.data.loading import load_data
+from bertglue.data.load_data import load_data
 from bertglue.errors import InputError
 from bertglue.tasks import TASKS
 

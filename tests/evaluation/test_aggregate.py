@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from bertglue.atomic_files import write_json
 from bertglue.evaluation import aggregate
 from bertglue.evaluation.published_scores import published_numbers
-from bertglue.files import write_json
 from bertglue.report import encoder_card, reference_runs
 from bertglue.report.pages import pretraining_gain
 from bertglue.runs import record as run_record

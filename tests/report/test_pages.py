@@ -13,9 +13,9 @@ from made_runs import TEXT, make_runs
 from paths import ROOT
 
 from bertglue import load_encoder
+from bertglue.atomic_files import write_text
 from bertglue.evaluation import metrics
 from bertglue.evaluation.published_scores import TABLE_1_COLUMNS, published_numbers
-from bertglue.files import write_text
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.bundled import BUNDLED_FOLDER
 from bertglue.report import figures, sphinx_theme

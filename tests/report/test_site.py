@@ -61,7 +61,8 @@ def write_glue(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """Run `make book` in a copy of the checkout, on small files, with an RTE run that has to fail."""
-    folder = tmp_path_factory.mktemp("book")
+    folder = tmp_path_factory.mktemp("a book") / "in a folder"  # whose name has a space
+    folder.mkdir()
     copied = ("Makefile", "Snakefile", "_config.yml", "notebooks", "book", "params", "lib")
     for name in copied:
         source = ROOT / name

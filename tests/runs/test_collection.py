@@ -6,8 +6,8 @@ import shutil
 import pytest
 from made_runs import EPOCHS, make_runs
 
+from bertglue.atomic_files import write_json, write_text
 from bertglue.errors import InputError
-from bertglue.files import write_json, write_text
 from bertglue.parameters import Parameters
 from bertglue.report.pages.status import summary
 from bertglue.runs import collection, status
@@ -109,7 +109,7 @@ def test_runs_that_were_made_smaller_have_their_own_states(tmp_path, capsys):
     folders = {
         name: tmp_path / "compressed" / name / "lr2e-05-seed0" for name in ("cola", "rte", "qnli", "mrpc", "sst2")
     }
-    write_json(folders["cola"] / "compression.json", dict.fromkeys(collection.REQUIRED_COMPRESSION_KEYS, {}))
+    write_json(folders["cola"] / "compression.json", dict.fromkeys(status.REQUIRED_COMPRESSION_KEYS, {}))
     write_json(folders["rte"] / "compression.json", {"task": "rte"})
     write_text(folders["qnli"] / "compression.json", "half of")
     write_text(logs / "compress-mrpc-lr2e-05-seed0.log", "Executing\nOut of memory\n")

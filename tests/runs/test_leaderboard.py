@@ -5,9 +5,9 @@ import zipfile
 import numpy as np
 import pytest
 
+from bertglue.atomic_files import write_json
 from bertglue.errors import InputError
 from bertglue.evaluation.published_scores import published_numbers
-from bertglue.files import write_json
 from bertglue.runs import leaderboard
 from bertglue.tasks import TASKS
 

@@ -14,10 +14,9 @@ import keras
 import numpy as np
 
 from bertglue.compression.head_gates import add_gates, open_heads, set_strength
-from bertglue.data.batches import Batches
+from bertglue.data.batches import Batches, batch_lengths
 from bertglue.data.dataset import HELD_OUT, Data
 from bertglue.data.token_ids import Tokens
-from bertglue.devices import batch_lengths
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
 from bertglue.evaluation.aggregate import ERRORS_PER_INTERVAL

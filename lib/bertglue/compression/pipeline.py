@@ -10,17 +10,17 @@ import keras
 import numpy as np
 
 from bertglue import environment
+from bertglue.atomic_files import write_json
 from bertglue.compression.head_selection import Selection, select_heads
 from bertglue.compression.pruning_curve import CurvePoint, compute_pruning_curve
 from bertglue.data.dataset import HELD_OUT, Data
-from bertglue.data.loading import load_data
+from bertglue.data.load_data import load_data
 from bertglue.data.token_ids import Tokens
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
 from bertglue.evaluation.evaluate import Scores, evaluate
 from bertglue.export import keras_quantization, litert_runtime
 from bertglue.export.litert import LITERT_KINDS, convert_to_litert
-from bertglue.files import write_json
 from bertglue.models.heads import count_heads, keep_heads
 from bertglue.models.logits import predict_splits
 from bertglue.models.preprocessor import Preprocessor, tokenize_data

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from bertglue.compression.head_pruning import MaskedHeads, drop_lowest, head_magnitude
-from bertglue.data.batches import Batches
+from bertglue.compression.head_importance import MaskedHeads, drop_lowest, head_magnitude
+from bertglue.data.batches import Batches, batch_lengths
 from bertglue.data.dataset import Data
 from bertglue.data.token_ids import Tokens
-from bertglue.devices import batch_lengths
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
 from bertglue.models.heads import Heads

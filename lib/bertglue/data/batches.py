@@ -8,8 +8,10 @@ import keras
 import numpy as np
 
 from bertglue.data.token_ids import Tokens
+from bertglue.devices import jit_compile
 
 POOL_BATCHES = 64  # batches whose rows are sorted together; the rows of a pool are drawn at random
+COMPILED_LENGTHS = [16, 32, 64, 128]  # where each costs a compilation
 
 
 class Batches(keras.utils.PyDataset):
@@ -100,3 +102,15 @@ def group(order: np.ndarray, lengths: np.ndarray, batch_size: int, pool: int, rn
         batches = np.concatenate(grouped).reshape(-1, batch_size)
         grouped = [batches[rng.permutation(len(batches))].ravel()]
     return np.concatenate([*grouped, order[whole:]])
+
+
+def batch_lengths(parameters) -> list[int]:
+    """Return the lengths that batches are padded to; none where all are padded to `max_length`.
+
+    Unless they are given, few where each costs a compilation, and every fourth one elsewhere.
+    """
+    if not parameters.bucketing:
+        return []
+    if parameters.bucket_lengths:
+        return parameters.bucket_lengths
+    return COMPILED_LENGTHS if jit_compile() else list(range(4, parameters.max_length + 4, 4))

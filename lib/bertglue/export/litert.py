@@ -10,10 +10,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from bertglue.atomic_files import write_atomically
 from bertglue.data.token_ids import ENCODER_INPUTS, Tokens
 from bertglue.environment import silence_stderr
 from bertglue.errors import InputError
-from bertglue.files import write_atomically
 from bertglue.models.attention import PADDING_SCORE, PADDING_SCORE_8_BIT, MultiHeadAttention
 
 LITERT_KINDS = ("float32", "float16", "int8 dynamic", "int8 static")

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from bertglue.data.batches import Batches, stream
+from bertglue.data.batches import Batches, batch_lengths, stream
 from bertglue.data.token_ids import Tokens
-from bertglue.devices import batch_lengths, predict_together, process
+from bertglue.devices import predict_together, process
 from bertglue.parameters import Parameters
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as text
 
+from bertglue.atomic_files import write_error
 from bertglue.data.dataset import Data, Split
 from bertglue.data.token_ids import Tokens, load_tokens, read_vocabulary, save_tokens
 from bertglue.errors import InputError
-from bertglue.files import write_error
 from bertglue.models.encoder_files import find_saved_encoder, read_saved_vocabulary
 
 SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[UNK]", "[PAD]")

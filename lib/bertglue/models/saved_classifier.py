@@ -8,9 +8,9 @@ from pathlib import Path
 import keras
 
 import bertglue.models.bert  # noqa: F401  (registers the layers that a saved model names)
+from bertglue.atomic_files import write_atomically, write_text
 from bertglue.data.token_ids import read_vocabulary
 from bertglue.errors import InputError
-from bertglue.files import write_atomically, write_text
 from bertglue.models.encoder_files import VOCABULARY_FILE
 from bertglue.models.heads import widen
 from bertglue.models.preprocessor import Preprocessor

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_text.tools.wordpiece_vocab import bert_vocab_from_dataset
 
+from bertglue.atomic_files import write_text
 from bertglue.data.token_ids import read_vocabulary
 from bertglue.errors import InputError
-from bertglue.files import write_text
 from bertglue.models.preprocessor import Preprocessor
 from bertglue.pretraining.corpus import Cleaner, pack, read_documents
 

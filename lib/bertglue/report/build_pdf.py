@@ -14,11 +14,11 @@ from pathlib import Path
 
 import yaml
 
+from bertglue.atomic_files import write_atomically
 from bertglue.environment import commit
 from bertglue.errors import InputError, exit_status, one_line
-from bertglue.files import write_atomically
 
-PAPER_STYLE = Path(__file__).with_name("paper.css")  # not among the book's, which jupyter-book gives to every page
+PAPER_STYLE = Path(__file__).with_name("build_pdf.css")  # not among the book's, which jupyter-book gives to every page
 RUNNING_HEAD = "The runs of this book used toy data, which are not GLUE"
 BROWSERS = (
     "chromium",

@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from bertglue.atomic_files import write_text
 from bertglue.errors import exit_status
-from bertglue.files import write_text
 from bertglue.models.bundled import BUNDLED_FOLDER, read_pretraining_record
 from bertglue.models.encoder_files import load_saved_encoder, read_encoder_config
 from bertglue.report import reference_runs

@@ -11,9 +11,9 @@ import json
 import sys
 from pathlib import Path
 
+from bertglue.atomic_files import write_text
 from bertglue.errors import exit_status
 from bertglue.evaluation.aggregate import best_learning_rate, group_runs
-from bertglue.files import write_text
 from bertglue.models.bundled import BUNDLED_FOLDER
 from bertglue.report.measured_files import REFERENCE_COMPRESSIONS, REFERENCE_RUNS
 from bertglue.runs.record import COMPRESSION_FILE, read_json, read_results

@@ -15,8 +15,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from bertglue.atomic_files import write_text
 from bertglue.environment import commit, processor, versions
-from bertglue.files import write_text
 from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.measured_files import TRAINING_SPEED
 

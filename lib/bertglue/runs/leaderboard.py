@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bertglue.atomic_files import write_atomically
 from bertglue.errors import InputError, one_line
 from bertglue.evaluation import aggregate, metrics
 from bertglue.evaluation.published_scores import published_numbers
-from bertglue.files import write_atomically
 from bertglue.runs.record import LOGITS_FILE, RECORD_FILE, read_arrays, read_record
 from bertglue.tasks import TASKS, Task
 

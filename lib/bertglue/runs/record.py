@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from bertglue import environment
+from bertglue.atomic_files import READ_ERRORS, write_atomically, write_json
 from bertglue.data.dataset import Data
 from bertglue.errors import InputError, one_line
 from bertglue.evaluation.evaluate import Scores
-from bertglue.files import READ_ERRORS, write_atomically, write_json
 from bertglue.parameters import Parameters
 from bertglue.runs import statistics
 from bertglue.tasks import TASKS

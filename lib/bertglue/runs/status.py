@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
 from bertglue.errors import InputError, exit_status, one_line
+from bertglue.runs.record import COMPRESSION_FILE, RECORD_FILE, read_json, read_record
 
 FINISHED, FAILED, MISMATCHED, NOT_RUN = "finished", "failed", "mismatched", "not run"
 STATUS_FILE = "status.json"  # beside results.json
 RUNS_KEY, COMPRESSIONS_KEY = "runs", "compressions"  # what it lists
+# what pages read of a record, and of a compression
+REQUIRED_RECORD_KEYS = (
+    *("metrics", "interval", "baseline", "history"),
+    *("curve", "labels", "lengths", "model", "timing"),
+)
+REQUIRED_COMPRESSION_KEYS = ("pruning_curve", "selection", "retrained", "files", "baseline", "epochs")
+FREE_WITHIN_BOOK = {"run_dir", "cache_dir", "glue_dir", "samples", "tracking"}  # may differ within one book
 
 
 def read_status(path: Path, what: str = RUNS_KEY) -> list[dict]:
@@ -23,6 +32,44 @@ def read_status(path: Path, what: str = RUNS_KEY) -> list[dict]:
         return json.loads(path.read_text(encoding="utf-8"))[what]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} holds no states of runs ({one_line(error)}); `make book` writes it") from None
+
+
+def inspect_run(folder: Path, parameters: dict, logs: Path) -> tuple[str, str, dict | None]:
+    """Return the state of a run's folder, the reason where it is not finished, and its record where it is."""
+    if not (folder / RECORD_FILE).exists():
+        log = logs / f"{folder.parent.name}-{folder.name}.log"
+        return (FAILED, last_line(log), None) if log.exists() else (NOT_RUN, "", None)
+    try:
+        record = read_record(folder / RECORD_FILE)
+    except InputError as error:
+        return FAILED, str(error), None
+    found = record.get("parameters", {}) | {"task": record.get("task")}
+    for name, value in parameters.items():
+        if name not in FREE_WITHIN_BOOK and found.get(name, value) != value:
+            return MISMATCHED, f"{name} is {found[name]!r} there, and {value!r} in this book; remove {folder}", None
+    if lacking := [key for key in REQUIRED_RECORD_KEYS if key not in record]:
+        return MISMATCHED, f"an older version made it, without {lacking[0]}; remove {folder}", None
+    return FINISHED, "", record
+
+
+def inspect_compression(folder: Path, logs: Path) -> tuple[str, str]:
+    """Return the state of a compression's folder, and the reason where it is not finished."""
+    if not (folder / COMPRESSION_FILE).exists():
+        log = logs / f"compress-{folder.parent.name}-{folder.name}.log"
+        return (FAILED, last_line(log)) if log.exists() else (NOT_RUN, "")
+    try:
+        record = read_json(folder / COMPRESSION_FILE, "compression")
+    except InputError as error:
+        return FAILED, str(error)
+    if lacking := [key for key in REQUIRED_COMPRESSION_KEYS if key not in record]:
+        return MISMATCHED, f"an older version made it, without {lacking[0]}; remove {folder}"
+    return FINISHED, ""
+
+
+def last_line(log: Path) -> str:
+    """Return the line that a log ends with, without the codes that color it."""
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return re.sub(r"\x1b\[[0-9;]*m", "", lines[-1]).strip()[:300] if lines else "its log is empty"
 
 
 def check_status(path: Path) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bertglue.atomic_files import write_json
 from bertglue.data.dataset import UNLABELLED, Data
 from bertglue.evaluation import metrics
-from bertglue.files import write_json
 from bertglue.runs.record import read_json
 from bertglue.tasks import Task
 

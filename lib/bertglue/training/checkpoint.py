@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
+from bertglue.atomic_files import READ_ERRORS, write_atomically
 from bertglue.errors import InputError, one_line
-from bertglue.files import READ_ERRORS, write_atomically
 
 
 def save_checkpoint(path: Path, about: dict, **groups: list) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import keras
 
-from bertglue.data.batches import Batches, stream
+from bertglue.data.batches import Batches, batch_lengths, stream
 from bertglue.data.dataset import Data
 from bertglue.data.token_ids import Tokens
-from bertglue.devices import batch_lengths, jit_compile, process
+from bertglue.devices import jit_compile, process
 from bertglue.parameters import Parameters
 from bertglue.tasks import Task
 from bertglue.training.callbacks import EpochRecorder, TrainingResult

@@ -49,7 +49,7 @@ BEYOND_THE_REPORT = {  # what the report lacks
     "calibration": ("results", "confidence"),
     "hardest examples": ("results", "hardest-examples"),
     "heads pruned, their number selected automatically": ("modifications", "how-many-heads"),
-    "quantized weights, as files": ("modifications", "quantization"),
+    "quantized weights, as files": ("modifications", "quantized-files"),
     "the same on real GLUE": ("modifications", "on-real-glue"),
     "curves within the epochs": ("results", "within-the-epochs"),
     "parameters, counted layer by layer": ("model", "parameters-layer-by-layer"),

@@ -7,8 +7,8 @@ import pytest
 from paths import ROOT
 
 from bertglue import InputError
-from bertglue.tools import run_plan
-from bertglue.tools.run_plan import Plan, read_plan
+from bertglue.tools import book_plan
+from bertglue.tools.book_plan import Plan, read_plan
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def test_every_run_is_asked_for_its_own_learning_rate_and_seed():
     asked = {(run["task"], run["learning_rate"], run["seed"]) for run in found.values()}
     assert asked == set(itertools.product(("cola", "rte"), (1e-3, 5e-4), (4, 7)))
     assert found["runs/toy/rte/lr0.0005-seed7"] == {
-        **run_plan.read_parameters("toy", "rte", {}).model_dump(), "learning_rate": 5e-4, "seed": 7
+        **book_plan.read_parameters("toy", "rte", {}).model_dump(), "learning_rate": 5e-4, "seed": 7
     }  # fmt: skip
     assert next(iter(found)) == "runs/toy/cola/lr0.001-seed4"  # the first of the lists comes first
 
@@ -56,7 +56,7 @@ def test_seed_1_is_not_taken_for_seed_11():
 
 
 def test_a_partial_book_has_what_is_finished(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_plan, "read_parameters", lambda profile, task, given: run_plan.Parameters(task=task))
+    monkeypatch.setattr(book_plan, "read_parameters", lambda profile, task, given: book_plan.Parameters(task=task))
     monkeypatch.chdir(tmp_path)
     made = tmp_path / "runs/toy/rte/lr2e-05-seed0"
     made.mkdir(parents=True)
@@ -105,10 +105,10 @@ def test_a_wrong_variable_is_named(config, message):
 
 
 def test_pages_depend_on_code_numbers_and_measurements_that_exist():
-    sources = run_plan.page_sources()
+    sources = book_plan.page_sources()
     for name in ("report/pages/results.py", "evaluation/published_scores.yaml", "report/measured/reference_runs.json"):
         assert f"lib/bertglue/{name}" in sources
-    assert all((ROOT / name).is_file() for name in [*sources, *run_plan.book_sources()])
-    assert {f"{page}.ipynb" for page in (*run_plan.PAGES, run_plan.REFERENCE_PAGE)} == {
+    assert all((ROOT / name).is_file() for name in [*sources, *book_plan.book_sources()])
+    assert {f"{page}.ipynb" for page in (*book_plan.PAGES, book_plan.REFERENCE_PAGE)} == {
         path.name for path in (ROOT / "notebooks").glob("*.ipynb")
     } - {"finetune.ipynb", "compress.ipynb", "pretrain.ipynb"}

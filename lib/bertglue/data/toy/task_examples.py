@@ -11,8 +11,8 @@ from dataclasses import replace
 from random import Random
 
 from bertglue.data.dataset import UNLABELLED, Split, make_split
-from bertglue.data.toy import world
-from bertglue.data.toy.world import THINGS, VERBS, ask, change, random_event, swap, tell
+from bertglue.data.toy import sentences
+from bertglue.data.toy.sentences import THINGS, VERBS, ask, change, random_event, swap, tell
 from bertglue.tasks import AX, Task
 
 
@@ -28,7 +28,7 @@ def near_miss(rng: Random, event, kept=()):
     """Change one to three slots of an event, or who did it to whom; the slots `kept` stay."""
     if event.on_person and rng.random() < 0.3:
         return swap(event)
-    slots = [slot for slot in world.filled(event) if slot not in kept]
+    slots = [slot for slot in sentences.filled(event) if slot not in kept]
     for slot in rng.sample(slots, min(rng.choice((1, 2, 3)), len(slots))):
         event = change(rng, event, slot)
     return event
@@ -175,7 +175,7 @@ def wnli(rng: Random):
     """A pronoun that one of two things can stand for; the ending decides which."""
     sentence, endings = rng.choice(SCHEMAS)
     thing = rng.choice([*THINGS, *THINGS.values()])
-    names = {"a": f"the {rng.choice(world.COLOURS)} {thing}", "b": rng.choice(HOLDERS)}
+    names = {"a": f"the {rng.choice(sentences.COLOURS)} {thing}", "b": rng.choice(HOLDERS)}
     ending = rng.choice(list(endings))
     label = int(rng.random() < 0.5)
     subject = endings[ending] if label else ("b" if endings[ending] == "a" else "a")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertglue.data.loading import check_source
+from bertglue.data.load_data import check_source
 from bertglue.errors import InputError
 from bertglue.models.bundled import BUNDLED_FOLDER, PRETRAINING_RECORD
 from bertglue.parameters import Parameters

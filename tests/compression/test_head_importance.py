@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bertglue import InputError
-from bertglue.compression import head_gates, head_pruning
+from bertglue.compression import head_gates, head_importance
 from bertglue.data.batches import Batches
 from bertglue.data.dataset import Data, Split
 from bertglue.data.token_ids import Tokens
@@ -63,7 +63,7 @@ def test_a_smaller_one_is_saved_loaded_and_made_smaller_again(classifier, packed
 
 def test_importance_is_the_gradient_of_a_gate(classifier, packed):
     before = [w.copy() for w in classifier.get_weights()]
-    scores = head_pruning.MaskedHeads(classifier, TASKS["mrpc"]).importance(Batches(packed, LABELS, batch_size=6))
+    scores = head_importance.MaskedHeads(classifier, TASKS["mrpc"]).importance(Batches(packed, LABELS, batch_size=6))
     for weight, value in zip(classifier.get_weights(), before, strict=True):
         assert np.array_equal(weight, value)
 
@@ -80,7 +80,7 @@ def test_importance_is_the_gradient_of_a_gate(classifier, packed):
 
 
 def test_magnitude_is_the_norm_of_a_heads_weights(classifier):
-    scores = head_pruning.head_magnitude(classifier)
+    scores = head_importance.head_magnitude(classifier)
     parts = classifier.get_layer("encoder").get_layer("layer_1_self_attention")
     kernels = [part.kernel.numpy()[:, 1] for part in (parts._query_dense, parts._key_dense, parts._value_dense)]
     squares = sum(np.square(kernel).sum() for kernel in [*kernels, parts._output_dense.kernel.numpy()[1]])
@@ -89,10 +89,10 @@ def test_magnitude_is_the_norm_of_a_heads_weights(classifier):
 
 def test_the_weakest_go_first_wherever_they_are():
     scores = [np.array([0.3, 0.9]), np.array([0.1, 0.2])]
-    assert head_pruning.drop_lowest(scores, 0) == [[0, 1], [0, 1]]
-    assert head_pruning.drop_lowest(scores, 3) == [[1], []]
+    assert head_importance.drop_lowest(scores, 0) == [[0, 1], [0, 1]]
+    assert head_importance.drop_lowest(scores, 3) == [[1], []]
     with pytest.raises(InputError, match="5 heads cannot be removed; the encoder has 4"):
-        head_pruning.drop_lowest(scores, 5)
+        head_importance.drop_lowest(scores, 5)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def load_data(task: Task, source: str, *, glue_dir: str | None = None, seed: int
         {'train': 8010, 'validation': 1000, 'test': 500, 'held_out': 890}
     """
     if source == "toy":
-        from bertglue.data.toy.generator import load
+        from bertglue.data.toy.task_examples import load
     elif source == "folder":
         from bertglue.data.glue_files import load
     else:
