@@ -1,10 +1,9 @@
 # The graph of the report: one papermill run per task, learning rate and seed; then results.json; then the book.
 # `make book` calls it; `snakemake --help` has the rest (clusters, dry runs, graphs). What it runs is planned, and
 # tested, in lib/bertglue/tools/book_plan.py: here stand the rules alone.
-from pathlib import Path
+import json
 
 from bertglue.environment import has_accelerator
-from bertglue.runs.collection import collect_runs
 from bertglue.tools.book_plan import PAGES, REFERENCE_PAGE, book_sources, page_sources, parameter_files, plan_or_exit
 
 PLAN = plan_or_exit(config, workflow.cores)
@@ -130,13 +129,16 @@ rule results:
     output:
         results=f"{PLAN.folder}/results.json",
         status=f"{PLAN.folder}/status.json",
+    log:
+        f"{PLAN.folder}/logs/results.log",
     params:
         runs=PLAN.runs,
         compressions=PLAN.compressions,
+        config=json.dumps(PLAN.config),
     message:
         "gathering {output.results}"
-    run:
-        collect_runs(params.runs, Path(output.results), Path(f"{PLAN.folder}/logs"), params.compressions)
+    shell:
+        "python -m bertglue.tools.book_plan {params.config:q} > {log} 2>&1 || {{ tail -n 1 {log} >&2; exit 1; }}"
 
 
 rule page:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bertglue.data.dataset import Data, Split
+from bertglue.data.dataset import HELD_OUT, Data, Split
 from bertglue.data.token_ids import Tokens
 from bertglue.evaluation import metrics
 from bertglue.models.bert import build_encoder
@@ -24,11 +24,17 @@ def rows(count, seed, signal):
 
 
 class Run:
-    """One small run; a new object is a new process, as far as the state is concerned."""
+    """One small run; a new object is a new process, as far as the state is concerned.
 
-    def __init__(self, folder, config, signal=0.9, **changes):
+    `against` adds held-out rows whose labels are the wrong ones: what is learned makes them worse.
+    """
+
+    def __init__(self, folder, config, signal=0.9, against=False, **changes):
         task = TASKS["sst2"]
         made = {split: rows(count, count, signal) for split, count in (("train", 37), ("validation", 30))}
+        if against:
+            tokens, labels = rows(30, 31, signal)
+            made[HELD_OUT] = tokens, 1 - labels
         self.tokens = {split: tokens for split, (tokens, _) in made.items()}
         columns = dict.fromkeys(task.columns, [""])
         self.data = Data(task, "toy", {split: Split(columns, labels) for split, (_, labels) in made.items()})

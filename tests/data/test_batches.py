@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertglue.data.batches import Batches
+from bertglue.data.batches import Batches, group, padded_lengths
 from bertglue.data.token_ids import Tokens
 
 
@@ -103,3 +103,70 @@ def test_machines_share_each_batch():
         for name, ids in batch[0].items():
             assert np.array_equal(ids, np.concatenate([half[0][name] for half in halves]))
         assert np.array_equal(batch[2], np.concatenate([half[2] for half in halves]))
+
+
+# ---------------------------------------------------------------- by hand
+
+
+def test_the_last_batch_is_filled_with_rows_that_do_not_count():
+    batches = Batches(uneven([2, 2, 2, 2, 2]), np.array([10, 11, 12, 13, 14]), batch_size=3)
+    assert len(batches) == 2
+    (_, first, ones), (inputs, labels, weights) = serve(batches)
+    assert (first.tolist(), ones.tolist()) == ([10, 11, 12], [1, 1, 1])
+    assert labels.tolist() == [13, 14, 13]
+    assert weights.tolist() == [1.5, 1.5, 0]  # the mean over three is the mean over two
+    assert inputs["input_word_ids"][:, 0].tolist() == [3, 4, 3]
+
+
+def test_a_row_is_padded_and_its_segments_are_told_apart():
+    tokens = Tokens(np.array([7, 8, 9, 5, 6], "int32"), np.array([0, 3, 5]), np.array([2, 1]), 6)
+    found = tokens.batch(np.array([1, 0]), 4)
+    assert found["input_word_ids"].tolist() == [[5, 6, 0, 0], [7, 8, 9, 0]]
+    assert found["input_mask"].tolist() == [[1, 1, 0, 0], [1, 1, 1, 0]]
+    assert found["input_type_ids"].tolist() == [[0, 1, 0, 0], [0, 0, 1, 0]]
+    assert {array.dtype.name for array in found.values()} == {"int32"}
+    assert tokens.batch(np.array([0]))["input_mask"].shape == (1, 6)  # of eight, what the split allows
+    assert (tokens.lengths.tolist(), tokens.width, len(tokens)) == ([3, 2], 6, 2)
+    assert uneven([3, 9]).width == 16  # the longest, rounded up to 8
+    taken = tokens.take(np.array([1, 0]))
+    assert (taken.ids.tolist(), taken.offsets.tolist(), taken.second.tolist()) == ([5, 6, 7, 8, 9], [0, 2, 5], [1, 2])
+
+
+def test_a_batch_is_padded_to_the_smallest_length_that_its_rows_fit_into():
+    batches = Batches(uneven([3, 4, 5, 8, 9, 12, 13, 30]), batch_size=2, lengths=[4, 8, 12])
+    assert batches.widths.tolist() == [4, 8, 12, 32]  # the last is the width of the split
+
+
+@pytest.mark.parametrize(
+    ("lengths", "padded"),
+    [([], [64]), ([8, 16, 64], [8, 16, 24]), ([8, 20, 64], [8, 20]), ([16, 8], [8, 16, 24]), ([4, 4, 99], [4, 24])],
+)
+def test_the_lengths_of_a_split_end_with_one_that_all_rows_fit_into(lengths, padded):
+    assert padded_lengths(uneven([5, 20]), lengths) == padded
+
+
+def test_rows_are_grouped_by_length_within_a_pool_alone():
+    lengths = np.array([9, 1, 5, 3, 8, 2, 7, 4, 6])
+    assert group(np.arange(9), lengths, 2, 4).tolist() == [1, 3, 2, 0, 5, 7, 6, 4, 8]
+
+
+def test_batches_of_a_pool_come_in_a_drawn_order_and_the_rest_stays_last():
+    lengths = np.arange(1, 42)
+    order = group(np.arange(41), lengths, 4, 40, np.random.default_rng(0))
+    batches = order[:40].reshape(-1, 4)
+    assert order[40] == 40
+    assert sorted(map(tuple, batches.tolist())) == [tuple(range(i, i + 4)) for i in range(0, 40, 4)]
+    assert batches[:, 0].tolist() != sorted(batches[:, 0])
+
+
+def test_a_pool_has_many_batches_so_that_rows_of_a_batch_change_from_epoch_to_epoch():
+    batches = Batches(uneven(np.full(1000, 5)), batch_size=2, seed=0, lengths=[8])
+    first = {frozenset(pair) for pair in batches.order.reshape(-1, 2).tolist()}
+    batches.start(1)
+    again = {frozenset(pair) for pair in batches.order.reshape(-1, 2).tolist()}
+    assert len(first & again) < 20
+
+
+def test_without_labels_they_are_zero():
+    (_, labels, _), *_ = serve(Batches(uneven([2, 3]), batch_size=2))
+    assert (labels.tolist(), labels.dtype) == ([0, 0], "int32")

@@ -1,6 +1,7 @@
 """The plan of a book: what each run is asked for, which are compressed, shown and resumed, and by which command."""
 
 import itertools
+import json
 import shlex
 
 import pytest
@@ -112,3 +113,17 @@ def test_pages_depend_on_code_numbers_and_measurements_that_exist():
     assert {f"{page}.ipynb" for page in (*book_plan.PAGES, book_plan.REFERENCE_PAGE)} == {
         path.name for path in (ROOT / "notebooks").glob("*.ipynb")
     } - {"finetune.ipynb", "compress.ipynb", "pretrain.ipynb"}
+
+
+def test_the_command_collects_what_was_asked_for(tmp_path, monkeypatch, capsys):
+    """As the Snakefile calls it: the runs of the configuration, whatever files the sources have by then."""
+    monkeypatch.setattr(book_plan.Plan, "folder", property(lambda plan: str(tmp_path / plan.profile)))
+    config = plan(tasks="rte sst2", seeds="3 1", jobs=2).config
+    assert book_plan.main([json.dumps(config)]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "toy" / "results.json")
+    status = json.loads((tmp_path / "toy" / "status.json").read_text())
+    assert [(run["run"], run["seed"], run["state"]) for run in status["runs"]] == [
+        (f"{task}/lr0.0003-seed{seed}", seed, "not run") for task in ("rte", "sst2") for seed in (3, 1)
+    ]
+    assert [run["run"] for run in status["compressions"]] == ["compressed/sst2/lr0.0003-seed3"]
+    assert book_plan.main(['{"tasks": "nonsense"}']) == 1

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from small_run import Run
 
+from bertglue.data.batches import Batches
+from bertglue.data.dataset import HELD_OUT
 from bertglue.errors import InputError
+from bertglue.parameters import Parameters
 from bertglue.runs.record import RESUME_FILE
 from bertglue.training import callbacks
 
@@ -99,3 +102,134 @@ def test_an_unreadable_checkpoint_is_named(tmp_path):
     (tmp_path / "checkpoint.npz").write_bytes(b"no zip")
     with pytest.raises(InputError, match=r"checkpoint.npz cannot be read .*remove it to start anew"):
         callbacks.load_checkpoint(tmp_path / "checkpoint.npz", "state")
+
+
+# ---------------------------------------------------------------- selection on held-out rows
+
+
+def means(history, split):
+    return [row[split]["accuracy"] for row in history]
+
+
+def test_the_best_epoch_is_that_of_the_held_out_rows_not_of_validation(tiny_config, tmp_path):
+    run = Run(tmp_path, tiny_config, against=True, keep="best", epochs=6)
+    training = run.train()
+    held_out, validation = means(training.history, HELD_OUT), means(training.history, "validation")
+    assert training.kept == 1 + int(np.argmax(held_out)) != 1 + int(np.argmax(validation))
+    assert run.score() == validation[training.kept - 1]
+    assert set(training.logits) == {HELD_OUT, "validation"}
+    assert set(training.history[0]) == {"epoch", "train", HELD_OUT, "validation"}
+
+
+def test_early_stopping_waits_for_the_held_out_rows(tiny_config, tmp_path):
+    training = Run(tmp_path, tiny_config, against=True, patience=1, epochs=8).train()
+    held_out = means(training.history, HELD_OUT)
+    assert len(held_out) == 1 + max(i for i, value in enumerate(held_out) if value > max(held_out[:i], default=-1)) + 1
+    assert means(training.history, "validation")[-1] >= means(training.history, "validation")[0]
+
+
+def history_of(**splits):
+    """A history whose epochs have these values of F1 and accuracy, {split: [(f1, accuracy), ...]}."""
+    epochs = zip(*splits.values(), strict=True)
+    return [
+        {"epoch": number + 1} | {
+            split: {"loss": 9.0 - number, "f1": f1, "accuracy": accuracy, "calibration_error": 0.9}
+            for split, (f1, accuracy) in zip(splits, row, strict=True)
+        }
+        for number, row in enumerate(epochs)
+    ]  # fmt: skip
+
+
+def test_the_best_epoch_has_the_highest_mean_of_the_metrics_and_comes_first():
+    history = history_of(validation=[(0.5, 0.9), (0.8, 0.7), (0.7, 0.8), (0.6, 0.6)], held_out=[(0, 0)] * 3 + [(1, 1)])
+    assert callbacks.best_epoch(history, "validation") == 2
+    assert callbacks.best_epoch(history[2:], "validation") == 1
+    assert callbacks.best_epoch(history, "held_out") == 4
+
+
+@pytest.mark.parametrize(
+    ("scores", "patience", "finished"),
+    [([1], 1, False), ([1, 1], 1, True), ([1, 2], 1, False), ([1, 2, 1], 2, False), ([1, 2, 1, 2], 2, True),
+     ([1, 1, 1], None, False), ([1, 2, 3, 4, 5], None, True), ([], 1, False)],
+)  # fmt: skip
+def test_a_run_ends_after_its_epochs_or_as_many_without_gain(tiny_config, tmp_path, scores, patience, finished):
+    recorder = recorder_of(Run(tmp_path, tiny_config, epochs=5, patience=patience))
+    recorder.training.history = history_of(validation=[(value, value) for value in scores])
+    assert recorder.finished is finished
+
+
+# ---------------------------------------------------------------- resuming
+
+
+def recorder_of(run):
+    return callbacks.EpochRecorder(run.data, run.tokens, run.parameters, [], run.classifier, lambda: None)
+
+
+OTHER = {
+    "seed": 1, "encoder": "bundled-random", "learning_rate": 0.5, "batch_size": 4, "epochs": 9, "dropout": 0.3,
+    "encoder_dropout": 0.3, "warmup_fraction": 0.3, "weight_decay": 0.3, "max_length": 8, "hold_out": 0.3,
+    "keep": "best", "patience": 3, "precision": "auto", "bias_correction": False, "bucketing": False,
+    "bucket_lengths": [4],
+    "source": "folder", "task": "cola", "steps_per_execution": 2, "evaluation_batch_size": 4, "machines": 2,
+    "backend": "jax",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", Parameters.model_fields)
+def test_a_run_resumes_under_the_same_parameters_alone(tiny_config, tmp_path, name):
+    values = OTHER | {
+        "run_dir": "r", "cache_dir": "c", "glue_dir": "g", "samples": ["s"], "profile": "p", "tracking": "wandb"
+    }  # fmt: skip
+    run = Run(tmp_path, tiny_config)
+    first = recorder_of(run)
+    before = first.identity()
+    first.parameters = run.parameters.model_copy(update={name: values[name]})
+    assert (first.identity() == before) is (name not in OTHER)
+
+
+@pytest.mark.parametrize("change", ["labels", "ids", "offsets"])
+def test_a_run_resumes_on_the_same_rows_alone(tiny_config, tmp_path, change):
+    run, other = Run(tmp_path, tiny_config), Run(tmp_path, tiny_config)
+    array = other.data["train"].labels if change == "labels" else getattr(other.tokens["train"], change)
+    array[1] += 1
+    assert recorder_of(run).identity() != recorder_of(other).identity()
+
+
+def test_a_resumed_epoch_has_its_own_order_of_rows(tiny_config, tmp_path, killed, monkeypatch):
+    killed(2)
+    with pytest.raises(KeyboardInterrupt):
+        Run(tmp_path, tiny_config).train()
+    monkeypatch.undo()
+    started, start = [], Batches.start
+    monkeypatch.setattr(Batches, "start", lambda self, epoch: started.append((self.seed, epoch)) or start(self, epoch))
+    Run(tmp_path, tiny_config).train()
+    assert [epoch for seed, epoch in started if seed == 0] == [0, 2, 3]  # the first is of the constructor
+
+
+# ---------------------------------------------------------------- what is printed and kept within an epoch
+
+
+def test_a_line_of_an_epoch():
+    row = {
+        "epoch": 2,
+        "train": {"loss": 0.5, "f1": 0.25},
+        "validation": {"loss": 0.75, "f1": 0.125, "calibration_error": 1},
+    }
+    assert callbacks.epoch_line(row, 3, 12.34) == (
+        "epoch 2/3 |  12.3 s | train loss 0.5000, f1 0.2500 | validation loss 0.7500, f1 0.1250"
+    )
+
+
+def test_the_mean_since_a_point_leaves_the_rows_before_out():
+    before, now = callbacks.EpochProgress(1, 10, loss=2.0, accuracy=0.5), callbacks.EpochProgress(3, 40, 1.25, 0.8)
+    assert now.since(before, "loss") == pytest.approx((1.25 * 40 - 2.0 * 10) / 30)
+    assert now.since(before, "accuracy") == pytest.approx((0.8 * 40 - 0.5 * 10) / 30)
+    assert now.since(callbacks.EpochProgress(), "loss") == 1.25
+
+
+def test_no_checkpoint_is_written_where_machines_would_have_to_agree(tiny_config, tmp_path):
+    run = Run(tmp_path, tiny_config)
+    assert recorder_of(run).path == tmp_path / RESUME_FILE
+    run.parameters = run.parameters.model_copy(update={"machines": 2})
+    assert recorder_of(run).path is None
+    assert recorder_of(run).resume() == 0

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+from small_run import Run
 
 from bertglue.data.dataset import Data, Split
 from bertglue.data.token_ids import Tokens
@@ -16,8 +18,9 @@ from bertglue.models.classifier import build_classifier
 from bertglue.models.logits import predict
 from bertglue.parameters import Parameters
 from bertglue.tasks import TASKS
-from bertglue.training.finetune import train
-from bertglue.training.running_metrics import ConfusionMatrix
+from bertglue.training import finetune
+from bertglue.training.finetune import compile_classifier, compile_for_training, train
+from bertglue.training.running_metrics import ConfusionMatrix, RunningLoss
 
 
 def tokens(rows=10, length=5, seed=0):
@@ -135,3 +138,63 @@ def test_one_step_is_the_same_on_both_backends(tmp_path):
         weights.append(np.load(path))
     for name in weights[0].files:
         np.testing.assert_allclose(weights[0][name], weights[1][name], atol=1e-4)
+
+
+# ---------------------------------------------------------------- compiled as the parameters say
+
+
+def test_the_optimizer_is_the_parameters(tiny_config):
+    parameters = Parameters(
+        task="mrpc", learning_rate=0.25, warmup_fraction=0.2, weight_decay=0.125, bias_correction=False, seed=3
+    )
+    classifier = build_classifier(build_encoder(tiny_config), 2)
+    compile_for_training(classifier, TASKS["mrpc"], parameters, steps=40)
+    optimizer = classifier.optimizer
+    assert optimizer._learning_rate.get_config() == {"peak": 0.25, "steps": 40, "warmup": 8}
+    assert (optimizer.weight_decay, optimizer.bias_correction) == (0.125, False)
+    assert (optimizer.global_clipnorm, optimizer.epsilon) == (1.0, 1e-6)
+    assert optimizer.gradient_accumulation_steps is None
+
+
+def test_a_run_has_a_step_for_each_batch_of_each_epoch(tiny_config, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(finetune, "compile_for_training", lambda *args, steps: asked.append(steps) or [])
+    monkeypatch.setattr(finetune, "EpochRecorder", lambda *args: SimpleNamespace(
+        set_model=lambda model: None, resume=lambda: 0, finished=True, finish=lambda: "done"))  # fmt: skip
+    run = Run(tmp_path, tiny_config, epochs=3, batch_size=8)  # of 37 rows
+    assert run.train() == "done"
+    assert asked == [15]
+
+
+@pytest.mark.parametrize(("name", "loss"), [("mrpc", "SparseCategoricalCrossentropy"), ("stsb", "MeanSquaredError")])
+def test_the_loss_and_the_running_metrics_follow_the_task(tiny_config, name, loss):
+    task = TASKS[name]
+    classifier = build_classifier(build_encoder(tiny_config), task.outputs)
+    running = compile_classifier(classifier, task, "sgd", steps_per_execution=3)
+    assert type(classifier.loss).__name__ == loss
+    assert [metric.name for metric in running] == ["running_loss", "confusion"][: 2 if task.labels else 1]
+    assert classifier.steps_per_execution == 3
+    batch = tokens(4).batch(np.arange(4))
+    logits, labels = classifier.predict(batch, verbose=0), np.array([0, 1, 1, 0])
+    found = classifier.test_on_batch(batch, labels, np.array([4 / 3] * 3 + [0]), return_dict=True)
+    rows = metrics.losses(task, labels, logits)[:3]
+    assert found["loss"] == pytest.approx(rows.mean(), rel=1e-5)
+    assert found["running_loss"] == pytest.approx(rows.mean(), rel=1e-5)
+
+
+def test_a_running_loss_is_over_the_rows_that_count():
+    running = RunningLoss(keras.losses.mean_squared_error, name="running_loss")
+    running.update_state(np.zeros((3, 1)), np.array([[1.0], [2.0], [9.0]]), np.array([1.5, 1.5, 0]))
+    running.update_state(np.zeros((1, 1)), np.array([[3.0]]), np.array([1.0]))
+    assert float(running.result()) == pytest.approx((1 + 4 + 9) / 3)
+    unweighted = RunningLoss(keras.losses.mean_squared_error, name="running_loss")
+    unweighted.update_state(np.zeros((2, 1)), np.array([[1.0], [3.0]]))
+    assert float(unweighted.result()) == 5
+
+
+def test_a_confusion_matrix_has_labels_in_rows():
+    matrix = ConfusionMatrix(3)
+    assert float(matrix.result()) == 0  # before the first row
+    matrix.update_state(np.array([[0], [2], [2]]), np.eye(3)[[0, 1, 1]])
+    assert keras.ops.convert_to_numpy(matrix.counts).tolist() == [[1, 0, 0], [0, 0, 0], [0, 2, 0]]
+    assert float(matrix.result()) == pytest.approx(1 / 3)

@@ -5,6 +5,8 @@ The Snakefile holds rules alone and takes everything else from a `Plan`.
 
 from __future__ import annotations
 
+import argparse
+import json
 import re
 import shlex
 import sys
@@ -13,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertglue.data.load_data import check_source
-from bertglue.errors import InputError
+from bertglue.errors import InputError, exit_status
 from bertglue.models.bundled import BUNDLED_FOLDER, PRETRAINING_RECORD
 from bertglue.parameters import Parameters
 from bertglue.report.measured_files import MEASURED
+from bertglue.runs.collection import collect_runs
 from bertglue.runs.record import COMPRESSION_FILE, RECORD_FILE
 from bertglue.tasks import TASKS
 from bertglue.tools.fetch import is_local
@@ -42,8 +45,13 @@ class Plan:
     compress: list[str]
     jobs: int
     cores: int
-    given: dict[str, str]  # of `GIVEN`, those that were set
+    config: dict[str, str]  # as it was given
     partial: bool = False  # the book of what is there, after a failure
+
+    @property
+    def given(self) -> dict[str, str]:
+        """Those of `GIVEN` that were set."""
+        return {name: self.config[name] for name in GIVEN if name in self.config}
 
     @property
     def folder(self) -> str:
@@ -113,6 +121,11 @@ class Plan:
         elsewhere = parameters.source == "tfds" or not is_local(parameters.encoder)
         return [f"{self.folder}/fetched/{task}.txt"] if elsewhere else []
 
+    def collect(self) -> Path:
+        """Write `results.json` and `status.json` from the folders of the runs."""
+        collect_runs(self.runs, Path(self.folder, "results.json"), Path(self.folder, "logs"), self.compressions)
+        return Path(self.folder, "results.json")
+
     def fetch_options(self) -> str:
         """Return the options of `bertglue.tools.fetch`."""
         return f"--encoder {shlex.quote(self.given['encoder'])}" if "encoder" in self.given else ""
@@ -127,13 +140,14 @@ class Plan:
         return " ".join(f"-r {name} {shlex.quote(self.given[name])}" for name in names if name in self.given)
 
 
-def read_plan(config: Mapping, cores: int | None) -> Plan:
+def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True) -> Plan:
     """Check the configuration of `make book` and the parameters of every task, before any run starts.
 
     Args:
         config: Snakemake's: `profile`, `tasks`, `seeds`, `learning_rates`, `compress`, `jobs`, `glue_dir`, `encoder`
             and `partial`, each a text; empty ones are as if they were not there.
         cores: that the runs share; None on a cluster.
+        check_sources: whether the files of every task are read, so that a defect in one is known before any run starts.
 
     Raises:
         InputError: a value is unknown or wrong, a parameter of a task is, or a GLUE file is missing.
@@ -148,6 +162,9 @@ def read_plan(config: Mapping, cores: int | None) -> Plan:
     over = {name: given[name] for name in GIVEN if name in given}
     tasks = given.get("tasks", " ".join(TASKS)).split()
     parameters = {task: read_parameters(profile, task, over) for task in tasks}
+    if check_sources:
+        for checked in parameters.values():
+            check_source(checked)
     return Plan(
         profile=profile,
         parameters=parameters,
@@ -156,7 +173,7 @@ def read_plan(config: Mapping, cores: int | None) -> Plan:
         compress=select_compressed(given.get("compress", ""), profile, parameters),
         jobs=jobs,
         cores=cores,
-        given=over,
+        config=given,
         partial="partial" in given,
     )
 
@@ -171,12 +188,10 @@ def read_numbers(given: Mapping[str, str], name: str, convert: Callable[[str], f
 
 
 def read_parameters(profile: str, task: str, given: Mapping[str, str]) -> Parameters:
-    """Check the parameters of a task, and its source."""
+    """Check the parameters of a task."""
     if task not in TASKS:
         raise InputError(f"TASKS names {task!r}; choose from {', '.join(TASKS)}")
-    parameters = Parameters.from_files(*parameter_files(profile, task), **given)
-    check_source(parameters)
-    return parameters
+    return Parameters.from_files(*parameter_files(profile, task), **given)
 
 
 def parameter_files(profile: str, task: str) -> tuple[str, str]:
@@ -229,3 +244,15 @@ def book_sources() -> list[str]:
     texts = [path for path in book.iterdir() if path.suffix in (".md", ".bib", ".yml")]
     code = [Path("lib/bertglue/report", name) for name in ("build_book.py", "sphinx_theme.py")]
     return sorted(str(path) for path in ("_config.yml", *texts, *(book / "_static").iterdir(), *code))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Collect the runs of a plan; a command, since Snakemake's own Python cannot start where a folder has a space."""
+    parser = argparse.ArgumentParser(prog="python -m bertglue.tools.book_plan", description=main.__doc__)
+    parser.add_argument("config", help="the configuration of `make book`, as JSON")
+    options = parser.parse_args(arguments)
+    return exit_status(lambda: print(read_plan(json.loads(options.config), None, check_sources=False).collect()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

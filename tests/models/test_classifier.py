@@ -1,0 +1,62 @@
+"""The classifier: a linear layer on the pooled output, with dropout in training alone."""
+
+import keras
+import numpy as np
+
+from bertglue.models.attention import MultiHeadAttention
+from bertglue.models.bert import EncoderConfig, build_encoder
+from bertglue.models.classifier import build_classifier
+
+
+def inputs(rows=4, length=6, seed=0):
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(4, 50, (rows, length)).astype("int32")
+    return {"input_word_ids": ids, "input_mask": np.ones_like(ids), "input_type_ids": ids % 2}
+
+
+def test_the_head_reads_the_pooled_output(classifier):
+    outputs = classifier.get_layer("encoder")(inputs())
+    kernel, bias = (np.array(v) for v in classifier.get_layer("head").weights)
+    logits = np.array(classifier(inputs(), training=False))
+    np.testing.assert_allclose(logits, np.array(outputs["pooled_output"]) @ kernel + bias, atol=1e-5)
+    raw = np.array(outputs["sequence_output"])[:, 0] @ kernel + bias
+    assert np.abs(logits - raw).max() > 0.01  # not the first vector as it is
+    dense, first = classifier.get_layer("encoder").get_layer("pooler_transform"), outputs["sequence_output"][:, 0]
+    np.testing.assert_allclose(outputs["pooled_output"], np.tanh(first @ dense.kernel + dense.bias), atol=1e-5)
+
+
+def test_dropout_is_where_it_was_asked_for_and_in_training_alone(tiny_config):
+    encoder = build_encoder(EncoderConfig(50, 8, 16, (2, 2), 4, 16, dropout=0.0))
+    classifier = build_classifier(encoder, 3, dropout=0.5)
+    assert classifier.get_layer("pooled_dropout").rate == 0.5
+    assert np.array_equal(encoder(inputs(), training=True)["pooled_output"], encoder(inputs())["pooled_output"])
+    drawn = [np.array(classifier(inputs(), training=True)) for _ in range(2)]
+    assert not np.array_equal(*drawn)
+    assert np.array_equal(*[np.array(classifier(inputs(), training=False)) for _ in range(2)])
+    rates = {layer.rate for layer in build_encoder(EncoderConfig(50, 8, 16, (2,), 4, 16, dropout=0.25)).layers
+             if isinstance(layer, keras.layers.Dropout)}  # fmt: skip
+    assert rates == {0.25}
+
+
+def test_attention_drops_weights_in_training_and_keeps_their_mean():
+    x = np.random.default_rng(0).normal(size=(2, 5, 8)).astype("float32")
+    with_dropout = MultiHeadAttention(num_heads=2, key_dim=4, output_shape=8, dropout=0.5, seed=1)
+    settled = np.array(with_dropout(x, x, training=False))
+    drawn = np.array([with_dropout(x, x, training=True) for _ in range(400)])
+    assert not np.array_equal(drawn[0], drawn[1])
+    np.testing.assert_allclose(drawn.mean(axis=0), settled, atol=0.25)
+    without = MultiHeadAttention(num_heads=2, key_dim=4, output_shape=8, dropout=0.0)
+    without.build(x.shape, x.shape)
+    without.set_weights(with_dropout.get_weights()[: len(without.get_weights())])
+    np.testing.assert_allclose(without(x, x, training=True), settled, atol=1e-6)
+
+
+def test_attention_is_that_of_keras():
+    x = np.random.default_rng(1).normal(size=(2, 5, 8)).astype("float32")
+    mask = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])[:, None]
+    ours = MultiHeadAttention(num_heads=2, key_dim=4, output_shape=8)
+    found = np.array(ours(x, x, attention_mask=mask))
+    keras_own = keras.layers.MultiHeadAttention(num_heads=2, key_dim=4, output_shape=8)
+    keras_own.build(x.shape, x.shape)
+    keras_own.set_weights(ours.get_weights())
+    np.testing.assert_allclose(found, keras_own(x, x, attention_mask=mask.astype(bool)), atol=1e-5)
