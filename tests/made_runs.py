@@ -1,10 +1,17 @@
-"""Finished runs that nobody trained: made-up answers to made-up rows, written as a real run writes them."""
+"""Finished runs that nobody trained: made-up predictions of made-up rows, written as a real run writes them.
+
+No two values of a record are alike, so that a page that shows one for another is found out. A value in its history is
+0.tepm (a loss 1.tep): the task by its number in GLUE's order, the epoch, the part (1 train, 2 and 3 validation) and the
+metric.
+"""
 
 import functools
+import time
 
 import numpy as np
 import pytest
 
+from bertglue import environment
 from bertglue.data.dataset import Data, Split
 from bertglue.data.token_ids import Tokens
 from bertglue.devices import Strategy
@@ -19,9 +26,20 @@ from bertglue.runs.text_samples import collect_text_samples, write_text_samples
 from bertglue.tasks import TASKS
 from bertglue.training.callbacks import TrainingResult
 
-ROWS = 40
+ROWS = 40  # of validation; of the other splits:
+SIZES = {"train": 48, "test": 30, "ax": 36}
 TEXT = "<script>alert(1)</script> & so on"
-EPOCHS = 2
+EPOCHS, KEPT = 3, 2
+RECIPE = {
+    "epochs": EPOCHS, "batch_size": 24, "max_length": 16, "dropout": 0.2, "encoder_dropout": 0.3,
+    "warmup_fraction": 0.25, "weight_decay": 0.02,
+}  # fmt: skip
+# the share of rows that each task predicts correctly, where all are to differ
+RIGHT = {name: (24 + number) / ROWS for number, name in enumerate(TASKS)}
+ENVIRONMENT = {
+    "device": "CPU", "devices": 1, "precision": "float32", "threads": 2, "machine": "Linux x86_64, 2 cores",
+    "commit": "0123456789", "versions": {"python": "3.11.7", "keras": "3.15.1"},
+}  # fmt: skip
 
 
 class Packed(dict):
@@ -34,20 +52,21 @@ def made_data(name: str, source: str = "toy") -> Data:
     task, rng = TASKS[name], np.random.default_rng(0)
     splits = {}
     for split in (*task.splits, *(["ax"] if name == "mnli" else [])):
-        labels = rng.uniform(0, 5, ROWS).astype("float32") if task.regression else rng.integers(0, task.outputs, ROWS)
-        labels = np.full(ROWS, -1) if split.startswith("test") else labels
-        columns = {column: [f"{TEXT} {column} {row}" for row in range(ROWS)] for column in task.columns}
+        rows = SIZES.get(split.partition("_")[0], ROWS)
+        labels = rng.uniform(0, 5, rows).astype("float32") if task.regression else rng.integers(0, task.outputs, rows)
+        labels = np.full(rows, -1) if split.startswith("test") else labels
+        columns = {column: [f"{TEXT} {column} {row}" for row in range(rows)] for column in task.columns}
         splits[split] = Split(columns, labels.astype("float32" if task.regression else "int32"))
     return Data(task, source, splits)
 
 
 def made_logits(data: Data, right: float) -> dict[str, np.ndarray]:
-    """Answer the first share `right` of every split rightly, the rest wrongly."""
+    """Predict the first share `right` of every split correctly, the rest wrongly."""
     found = {}
     for name, split in data.splits.items():
         if name == "train":
             continue
-        labels, good = np.maximum(split.labels, 0), np.arange(ROWS) < right * ROWS
+        labels, good = np.maximum(split.labels, 0), np.arange(len(split)) < right * len(split)
         if data.task.regression:
             found[name] = np.where(good, labels, 5 - labels)[:, None].astype("float32")
         else:
@@ -62,39 +81,69 @@ def classifier(outputs: int):
 
 
 def write_run(folder, parameters: Parameters, right: float = 0.75):
-    """Write the record, the answers and the texts of a run of these parameters; give the record."""
+    """Write the record, the logits and the texts of a run of these parameters; return the record."""
     data = made_data(parameters.task, parameters.source)
     task, logits = data.task, made_logits(data, right)
-    lengths = np.arange(ROWS) % 9 + 4
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    tokens = Packed({s: Tokens(np.zeros(offsets[-1], "int32"), offsets, lengths // 2, 16) for s in data.splits})
+    tokens = Packed({name: made_tokens(len(split), at) for at, (name, split) in enumerate(data.splits.items())})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metrics, "BOOTSTRAP_RESAMPLES", 50)  # the intervals need be there, and not exact
         scores = evaluate(data, logits)
-    beside = {"loss": 0.5} if task.regression else {"loss": 0.5, "calibration_error": 0.1}
-    trained = {"loss": 0.4} if task.regression else {"loss": 0.4, **dict.fromkeys(task.metrics, 0.8)}
-    history = [
-        {"epoch": epoch, "train": trained, **{s: {**beside, **scores.metrics[s]} for s in task.validation}}
-        for epoch in range(1, EPOCHS + 1)
+    number = 1 + list(TASKS).index(parameters.task)
+    history = [made_epoch(task, number, epoch) for epoch in range(1, EPOCHS + 1)]
+    curve = [
+        {"step": step, "loss": round(2 + number / 10 + step / 1000, 4)}
+        | ({} if task.regression else {"accuracy": round(number / 10 + step / 1000, 4)})
+        for step in range(1, 2 * EPOCHS + 1)
     ]
-    curve = [{"step": step, "loss": 0.4} | ({} if task.regression else {"accuracy": 0.8}) for step in range(1, 5)]
     validation = {split: logits[split] for split in task.validation}
-    training = TrainingResult(history, curve, [2.0, 1.0], 0.5, EPOCHS, validation, dict.fromkeys(task.test, 0.125))
+    seconds = [number + epoch / 10 for epoch in (4, 2, 1)]  # the first is the longest
+    predicted = {split: number / 10 + at / 100 for at, split in enumerate(task.test, 4)}
+    training = TrainingResult(history, curve, seconds, number / 2, KEPT, validation, predicted)
     strategy = Strategy("tensorflow", "CPU", 1)
-    record = run_record.build_record(parameters, data, tokens, training, scores, strategy, classifier(task.outputs))
+    own = {"seconds": 10.0 * number, "peak_memory_mb": 1000 + number}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(environment, "describe_environment", lambda device, devices: ENVIRONMENT | own)
+        patch.setattr(time, "gmtime", lambda: time.struct_time((2026, 11, number, 12, 30, 0, 0, 1, 0)))
+        record = run_record.build_record(parameters, data, tokens, training, scores, strategy, classifier(task.outputs))
     samples = [[TEXT] * len(task.columns)] * 2
     write_text_samples(folder, collect_text_samples(data, logits, samples, logits[task.validation[0]][:2]))
     run_record.write_record(folder, record, data, logits)
     return record
 
 
-def make_runs(place, tasks=tuple(TASKS), right: float = 0.75):
-    """Write a finished run of each task, and the `results.json` that lists them; give its path."""
+def made_tokens(rows: int, shortest: int) -> Tokens:
+    lengths = np.arange(rows) % 9 + 3 + shortest
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return Tokens(np.zeros(offsets[-1], "int32"), offsets, lengths // 2, 16)
+
+
+def made_epoch(task, number: int, epoch: int) -> dict:
+    """Make a row of a history; see above for its values."""
+
+    def values(part, names):
+        found = {
+            name: round(number / 10 + epoch / 100 + part / 1000 + at / 10_000, 4) for at, name in enumerate(names, 1)
+        }
+        return {"loss": round(1 + number / 10 + epoch / 100 + part / 1000, 4), **found}
+
+    beside = [] if task.regression else ["calibration_error"]
+    return {
+        "epoch": epoch,
+        "train": values(1, [] if task.regression else task.metrics),
+        **{split: values(part, [*task.metrics, *beside]) for part, split in enumerate(task.validation, 2)},
+    }
+
+
+def make_runs(place, tasks=tuple(TASKS), right: float | None = 0.75):
+    """Write a finished run of each task, and the `results.json` that lists them; return its path.
+
+    A share `right` of the rows is predicted correctly; None takes another one for each task.
+    """
     expected = {}
     for task in tasks:
-        parameters = Parameters(task=task, epochs=EPOCHS)
+        parameters = Parameters(task=task, **RECIPE)
         folder = place / task / "lr2e-05-seed0"
-        write_run(folder, parameters, right)
+        write_run(folder, parameters, RIGHT[task] if right is None else right)
         expected[str(folder)] = parameters.model_dump()
     collect_runs(expected, place / "results.json", place / "logs")
     return place / "results.json"

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from made_runs import EPOCHS, make_runs
+from made_runs import RECIPE, make_runs
 
 from bertglue.atomic_files import write_json, write_text
 from bertglue.errors import InputError
@@ -15,7 +15,7 @@ from bertglue.runs import collection, status
 
 def expected(place, *tasks, **changes):
     return {
-        str(place / task / "lr2e-05-seed0"): Parameters(task=task, epochs=EPOCHS, **changes).model_dump()
+        str(place / task / "lr2e-05-seed0"): Parameters(**{"task": task, **RECIPE, **changes}).model_dump()
         for task in tasks
     }
 
@@ -54,7 +54,7 @@ def test_a_run_of_other_parameters_is_mismatched(tmp_path):
     path = make_runs(tmp_path, ["cola", "rte"])
     collection.collect_runs(expected(tmp_path, "cola", weight_decay=0.5), path, tmp_path)
     assert states_of(path) == {"cola": "mismatched"}
-    assert "weight_decay is 0.01 there, and 0.5 in this book" in collection.load_runs(path).states[0]["reason"]
+    assert "weight_decay is 0.02 there, and 0.5 in this book" in collection.load_runs(path).states[0]["reason"]
     shutil.copytree(tmp_path / "rte", tmp_path / "cola", dirs_exist_ok=True)
     collection.collect_runs(expected(tmp_path, "cola"), path, tmp_path)
     assert states_of(path) == {"cola": "mismatched"}
@@ -127,3 +127,84 @@ def test_runs_that_were_made_smaller_have_their_own_states(tmp_path, capsys):
     said = summary(collection.load_runs(path))
     assert "1 of 1 runs finished. 1 of 5 were compressed." in said
     assert "rte, compressed (mismatched)" in said
+
+
+OTHER = {  # another value of each parameter
+    "source": "folder", "encoder": "bundled-random", "backend": "jax", "precision": "auto", "batch_size": 4,
+    "evaluation_batch_size": 4, "epochs": 9, "max_length": 32, "learning_rate": 0.5, "warmup_fraction": 0.5,
+    "weight_decay": 0.5, "bias_correction": False, "bucketing": False, "bucket_lengths": [8], "hold_out": 0.5,
+    "keep": "best", "patience": 3, "dropout": 0.5, "encoder_dropout": 0.5, "steps_per_execution": 2, "seed": 7,
+    "machines": 2, "profile": "other",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cola(tmp_path_factory):
+    place = tmp_path_factory.mktemp("runs")
+    return place, make_runs(place, ["cola"])
+
+
+@pytest.mark.parametrize("name", [name for name in Parameters.model_fields if name != "task"])
+def test_every_parameter_but_places_and_samples_makes_another_run(cola, name):
+    place, path = cola
+    free = {"run_dir": "r", "cache_dir": "c", "glue_dir": "g", "samples": ["s"], "tracking": "wandb"}
+    collection.collect_runs(expected(place, "cola", **{name: {**OTHER, **free}[name]}), path, place)
+    assert states_of(path) == {"cola": "finished" if name in free else "mismatched"}
+    assert json.loads(path.read_text()) == [] or name in free
+
+
+@pytest.mark.parametrize("key", [*status.REQUIRED_RECORD_KEYS])
+def test_whatever_pages_read_of_a_record_has_to_be_there(tmp_path, key):
+    write_json(tmp_path / "cola" / "run" / "record.json", {"task": "cola", "parameters": {},
+               **{name: 1 for name in status.REQUIRED_RECORD_KEYS if name != key}})  # fmt: skip
+    state, reason, record = status.inspect_run(tmp_path / "cola" / "run", {"task": "cola"}, tmp_path)
+    assert (state, record) == ("mismatched", None)
+    assert f"an older version made it, without {key}; remove" in reason
+
+
+def test_of_several_runs_of_a_task_the_first_is_shown_and_all_are_kept():
+    records = [{"task": "rte", "run": "a"}, {"task": "cola", "run": "b"}, {"task": "rte", "run": "c"}]
+    runs = collection.Runs(records, place="here")
+    assert {task: record["run"] for task, record in runs.items()} == {"rte": "a", "cola": "b"}
+    assert [record["run"] for record in runs.records] == ["a", "b", "c"]
+    assert {(state["task"], state["state"]) for state in runs.states} == {("rte", "finished"), ("cola", "finished")}
+
+
+def test_why_a_task_is_not_there_is_its_worst_state():
+    states = [{"task": "rte", "state": state} for state in ("finished", "mismatched", "failed")]
+    assert collection.Runs(states=states).missing("rte") == "failed"
+    assert collection.Runs(states=states[:2]).missing("rte") == "mismatched"
+    assert collection.Runs(states=states[:1]).missing("rte") == "not run"
+    assert collection.Runs(states=states).missing("cola") == "not run"
+
+
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [
+        ("a\nb\n\n  \n", "b"),
+        ("\x1b[31mred\x1b[0m thing \n", "red thing"),
+        ("\n \n", "its log is empty"),
+        ("x" * 400, "x" * 300),
+    ],
+)
+def test_the_last_line_of_a_log(tmp_path, log, line):
+    write_text(tmp_path / "log", log)
+    assert status.last_line(tmp_path / "log") == line
+
+
+def test_a_book_with_every_run_is_no_error_and_one_without_counts_them(tmp_path):
+    def states(*found):
+        return [
+            {"task": "rte", "run": f"rte/{i}", "state": state, "reason": why} for i, (state, why) in enumerate(found)
+        ]
+
+    path = tmp_path / "status.json"
+    write_json(path, {"runs": states(("finished", "")), "compressions": states(("finished", ""))})
+    assert status.check_status(path) is None
+    write_json(path, {"runs": states(("finished", ""), ("not run", "")), "compressions": states(("failed", "why"))})
+    message = r"the book lacks 2 of its 3 runs and compressions: rte/1: not run \(no log\); rte/0: failed \(why\)"
+    with pytest.raises(InputError, match=message):
+        status.check_status(path)
+    write_text(path, "{}")
+    with pytest.raises(InputError, match="status.json holds no states of runs"):
+        status.check_status(path)

@@ -1,6 +1,8 @@
 """Run records: what is in them, what stands beside them, and what they say when they are broken."""
 
 import json
+import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +16,9 @@ from bertglue.parameters import Parameters
 from bertglue.report import tables
 from bertglue.runs import record as run_record
 from bertglue.runs import statistics
-from bertglue.runs.text_samples import TEXTS_FILE, read_text_samples
+from bertglue.runs.text_samples import TEXTS_FILE, first_rows, hardest_rows, label_text, read_text_samples, sample_rows
 from bertglue.tasks import TASKS
+from bertglue.training.callbacks import TrainingResult
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +37,8 @@ def test_record_has_the_contracted_keys(mnli):
     assert record["metrics"]["validation_matched"] == {"accuracy": 0.75}
     assert set(record["metrics"]["ax"]) == {"matthews"}
     assert "test_matched" not in record["metrics"]
-    assert record["timing"]["steady_epoch"] == 1.0
-    assert record["timing"]["predict"]["test_matched"] == 0.125
+    assert record["timing"]["steady_epoch"] == 6.15  # MNLI is the sixth task, whose later epochs took 6.2 and 6.1 s
+    assert record["timing"]["predict"] == {"test_matched": 0.64, "test_mismatched": 0.65}
     assert (record["environment"]["device"], record["environment"]["devices"]) == ("CPU", 1)
 
 
@@ -105,3 +108,87 @@ def test_predictions_that_differ_are_an_error():
 
 def test_peak_memory_is_in_megabytes():
     assert 20 < environment.peak_memory_mb() < 20_000
+
+
+# ---------------------------------------------------------------- by hand
+
+
+def test_times_are_told_apart():
+    """The first epoch compiles; the steady one is the median of the others; examples a second are of steady epochs."""
+    data = SimpleNamespace(examples={"train": 600, "validation": 40, "test": 9, "held_out": 20})
+    training = TrainingResult(
+        seconds=[10.0, 3.0, 2.0, 7.0], evaluate_seconds=1.5, logits={"validation": 0, "held_out": 0},
+        predict_seconds={"test": 0.25},
+    )  # fmt: skip
+    assert run_record.timing(training, data, 0.5) == {
+        "tokenize": 0.5, "first_epoch": 10.0, "steady_epoch": 3.0, "epochs": [10.0, 3.0, 2.0, 7.0], "evaluate": 1.5,
+        "predict": {"test": 0.25}, "train_examples_per_second": 200.0, "evaluate_examples_per_second": 40.0,
+    }  # fmt: skip
+    alone = TrainingResult(seconds=[4.0], evaluate_seconds=1.0, logits={"validation": 0})
+    assert run_record.timing(alone, data, 0.5)["steady_epoch"] == 4.0
+
+
+def test_a_record_says_what_was_run(mnli):
+    record = mnli[1]
+    parameters = Parameters(task="mnli")
+    for key in ("task", "source", "encoder", "seed", "learning_rate", "epochs", "batch_size", "max_length"):
+        assert record[key] == getattr(parameters, key)
+    assert record["backend"] == "tensorflow"
+    assert record["kept_epoch"] == 2
+    assert record["examples"]["validation_matched"] == ROWS
+    assert set(parameters.model_dump()) - set(record["parameters"]) == {"run_dir", "cache_dir"}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", record["finished"])
+
+
+def test_lengths_of_rows_by_hand():
+    lengths = np.array([2, 3, 4, 7, 16, 16])
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    tokens = Tokens(np.zeros(offsets[-1], "int32"), offsets, np.ones(6, int), 16)
+    assert statistics.length_counts({"train": tokens})["train"] == {
+        "mean": 8.0, "median": 5.5, "p95": 16.0, "longest": 16, "at_limit": 2, "width": 4, "histogram": [2, 2, 0, 0, 2],
+    }  # fmt: skip
+
+
+def test_scores_are_counted_by_unit_and_five_belongs_to_the_last():
+    split = Split({"sentence1": [""] * 5, "sentence2": [""] * 5}, np.array([0, 0.9, 1, 4.5, 5], "float32"))
+    data = Data(TASKS["stsb"], "toy", {"train": split, "test": Split(split.columns, np.full(5, -1.0, "float32"))})
+    assert statistics.label_counts(data) == {"train": {"0 to 1": 2, "1 to 2": 1, "2 to 3": 0, "3 to 4": 0, "4 to 5": 2}}
+
+
+def test_parameters_are_counted_by_part(classifier):
+    counts = statistics.parameter_counts(classifier)
+    assert list(counts) == ["embeddings", "layer_0", "layer_1", "pooler_transform", "head"]
+    assert counts["embeddings"] == 50 * 8 + 16 * 8 + 2 * 8 + 2 * 8  # words, positions, types, layer norm
+    assert counts["layer_0"] == counts["layer_1"] == 4 * (8 * 8 + 8) + 8 * 16 + 16 + 16 * 8 + 8 + 4 * 8
+    assert (counts["pooler_transform"], counts["head"]) == (8 * 8 + 8, 8 * 2 + 2)
+    assert sum(counts.values()) == classifier.count_params()
+    sizes = statistics.model_sizes(classifier)["sizes"]
+    assert (sizes["heads"], sizes["hidden_size"], sizes["max_positions"]) == ((2, 2), 8, 16)
+
+
+def test_samples_say_the_prediction_and_its_probability():
+    logits = np.log(np.array([[0.25, 0.75], [0.875, 0.125]]))
+    assert sample_rows(TASKS["mrpc"], [["a", "b"], ["c", "d"]], logits) == [
+        {"sentence1": "a", "sentence2": "b", "prediction": "equivalent", "probability": "0.750"},
+        {"sentence1": "c", "sentence2": "d", "prediction": "not_equivalent", "probability": "0.875"},
+    ]
+    assert sample_rows(TASKS["sst2"], ["a"], logits[:1]) == [
+        {"sentence": "a", "prediction": "positive", "probability": "0.750"}
+    ]
+    assert sample_rows(TASKS["stsb"], [["a", "b"]], np.array([[2.345]])) == [
+        {"sentence1": "a", "sentence2": "b", "prediction": "2.35"}
+    ]
+
+
+def test_the_hardest_rows_have_the_highest_loss_and_come_in_that_order():
+    labels = np.array([0, 1, 1, 0], "int32")
+    logits = np.log(np.array([[0.9, 0.1], [0.7, 0.3], [0.8, 0.2], [0.4, 0.6]]))
+    data = Data(TASKS["sst2"], "toy", {"validation": Split({"sentence": ["a", "b", "c", "d"]}, labels)})
+    assert hardest_rows(data, "validation", logits, 3) == [
+        {"sentence": "c", "label": "positive", "prediction": "negative", "probability": "0.800"},
+        {"sentence": "b", "label": "positive", "prediction": "negative", "probability": "0.700"},
+        {"sentence": "d", "label": "negative", "prediction": "positive", "probability": "0.600"},
+    ]
+    assert [row["label"] for row in first_rows(data, "validation", 2)] == ["negative", "positive"]
+    assert label_text(TASKS["sst2"], -1) == "?"
+    assert label_text(TASKS["stsb"], 2.346) == "2.35"

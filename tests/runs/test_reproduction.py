@@ -3,16 +3,18 @@
 import json
 import os
 
+import numpy as np
 import pytest
 from made_runs import write_run
 from typer.testing import CliRunner
 
 from bertglue import cli
+from bertglue.atomic_files import write_json
 from bertglue.environment import THREADS_VARIABLE
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
 from bertglue.runs import reproduction
-from bertglue.runs.record import RECORD_FILE
+from bertglue.runs.record import RECORD_FILE, read_arrays
 
 PARAMETERS = Parameters(task="rte", epochs=2, learning_rate=1e-3, seed=3, glue_dir="/data/glue")
 
@@ -48,6 +50,22 @@ def test_other_answers_and_circumstances_are_told(run, tmp_path):
     assert found.scores["validation, accuracy"] == (0.75, 0.5)
     assert ["validation, accuracy", "0.750000", "0.500000"] in found.lines()
     assert found.circumstances["keras"][1] == "0.1"
+    assert set(found.circumstances) == {"keras"}
+    gap = np.abs(read_arrays(run / "logits.npz")["validation"] - read_arrays(path.parent / "logits.npz")["validation"])
+    assert found.logits["validation"] == gap.max() == 2
+    assert [f"logits of {split}" for split in found.logits] == [line[0] for line in found.lines()][: len(found.logits)]
+    assert ["logits of validation", "", "differ by up to 2"] in found.lines()
+
+
+@pytest.mark.parametrize("name", ["machine", "device", "devices", "precision", "threads", "commit"])
+def test_every_circumstance_that_may_change_a_result_is_compared(run, tmp_path, name):
+    write_run(tmp_path / "again", PARAMETERS)
+    path = tmp_path / "again" / RECORD_FILE
+    record = json.loads(path.read_text())
+    before = str(record["environment"].get(name))
+    write_json(path, {**record, "environment": {**record["environment"], name: "another"}})
+    assert reproduction.compare(run, tmp_path / "again").circumstances == {name: (before, "another")}
+    assert reproduction.compare(run, tmp_path / "again").identical  # the logits are
 
 
 def test_nothing_is_written_over_and_other_rows_are_not_compared(run, tmp_path):
