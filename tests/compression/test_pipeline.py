@@ -8,6 +8,7 @@ import pytest
 from bertglue import InputError
 from bertglue.atomic_files import write_json
 from bertglue.compression import pipeline
+from bertglue.compression.head_selection import Selection
 from bertglue.data.dataset import HELD_OUT, Data, Split
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.classifier import build_classifier
@@ -73,8 +74,7 @@ def test_a_run_is_made_smaller_and_every_step_is_recorded(finished):
     }
     assert count_heads(run.classifier) == [2, 2]  # the run's own is left as it was
     assert count_heads(again[SELECTED_HEADS].classifier) == [1, 0]
-    models = {ALL_HEADS: run.classifier, SELECTED_HEADS: again[SELECTED_HEADS].classifier}
-    files = pipeline.write_files(run, models, parameters)
+    files = pipeline.write_files(run, again, parameters)
     path = pipeline.write_compression(run, parameters, points, choice, again, files)
 
     record = json.loads(path.read_text())
@@ -85,6 +85,8 @@ def test_a_run_is_made_smaller_and_every_step_is_recorded(finished):
     assert next(p for p in record["pruning_curve"] if p["heads"] == 4)["scores"]["validation"] == whole
     exact = next(f for f in record["files"] if (f["model"], f["kind"]) == (ALL_HEADS, "float32"))
     assert exact["metrics"]["validation"] == whole
+    pruned = next(f for f in record["files"] if (f["model"], f["kind"]) == (SELECTED_HEADS, "float32"))
+    assert pruned["metrics"]["validation"] == again[SELECTED_HEADS].after.metrics["validation"]
     sizes = {(file["model"], file["kind"]): file["bytes"] for file in record["files"]}
     assert sizes[SELECTED_HEADS, "float32"] < sizes[ALL_HEADS, "float32"]
 
@@ -147,3 +149,13 @@ def test_a_classifier_without_heads_is_refused(finished):
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"record.json is no run record"):
         pipeline.open_finished_run(CompressionParameters(run_dir=str(tmp_path / "nowhere")))
+
+
+def test_the_selected_heads_are_retrained_beside_all_of_them(finished, monkeypatch):
+    parameters, _ = finished
+    run = pipeline.open_finished_run(parameters)
+    monkeypatch.setattr(pipeline, "retrain", lambda run, kept, parameters: kept)
+    selection = Selection([], 0.5, 0.1, [[0], [1]])
+    assert pipeline.retrain_selected_and_all(run, selection, parameters) == {
+        SELECTED_HEADS: [[0], [1]], ALL_HEADS: [[0, 1], [0, 1]]
+    }  # fmt: skip

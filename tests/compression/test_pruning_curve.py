@@ -159,3 +159,36 @@ def test_an_open_gate_costs_what_is_set(classifier, packed):
     gated(inputs)
     assert before > 0
     assert float(sum(gated.losses)) == pytest.approx(2 * before)
+
+
+def test_a_gate_is_open_as_often_as_the_penalty_counts(classifier):
+    """By the formula of Louizos et al. (2018): sigmoid(log alpha - beta log(-gamma / zeta)), and by drawing gates."""
+    gates = head_gates.HeadGates(4, 1.0)
+    gates.build(None)
+    log_alpha = np.array([-4.0, -1.0, 0.0, 2.0], "float32")
+    gates.log_alpha.assign(log_alpha)
+    chance = 1 / (1 + np.exp(-(log_alpha - 2 / 3 * np.log(0.1 / 1.1))))
+    np.testing.assert_allclose(gates.open_probability(), chance, rtol=1e-5)
+    drawn = np.array([gates(None, training=True) for _ in range(3000)])
+    np.testing.assert_allclose((drawn > 0).mean(axis=0), chance, atol=0.03)
+    assert (drawn.min(), drawn.max()) == (0, 1)
+    gates.losses.clear()
+    settled = np.clip(1.2 / (1 + np.exp(-log_alpha)) - 0.1, 0, 1)
+    np.testing.assert_allclose(gates(None, training=False), settled, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("score", "enough"), [(0.9, True), (0.8, True), (0.7801, True), (0.7799, False), (0.7601, False)]
+)
+def test_a_trial_may_lose_one_standard_error_and_no_more(score, enough):
+    selection = head_selection.Selection([], 0.8, 0.02, [])
+    assert selection.enough(head_selection.Trial(0.1, [[0]], score)) is enough
+
+
+def test_the_standard_error_is_the_lower_half_of_the_intervals(classifier, data, tokens, monkeypatch):
+    gated = head_selection.GatedTraining(classifier, data, tokens, PARAMETERS)
+    labels, predictions = np.arange(60) % 2, np.where(np.arange(60) < 45, np.arange(60) % 2, 0)
+    monkeypatch.setattr(gated, "labels_and_predictions", lambda: (TASK, labels, predictions))
+    scores, intervals = (f(TASK, labels, predictions) for f in (metrics.scores, metrics.intervals))
+    errors = [(scores[name] - low) / 1.959964 for name, (low, _) in intervals.items()]
+    assert gated.error() == pytest.approx(np.mean(errors), rel=1e-6)

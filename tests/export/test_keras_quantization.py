@@ -77,3 +77,24 @@ def test_what_cannot_be_stored_is_refused(classifier):
     ):
         with pytest.raises(InputError, match="weights are 8-bit integers already; take the one that was trained"):
             again()
+
+
+def test_eight_bits_are_in_embeddings_and_dense_layers_and_nowhere_else(classifier):
+    quantized = keras_quantization.store_in_type(classifier, "int8")
+    encoder = quantized.get_layer("encoder")
+    for name in ("word_embeddings", "type_embeddings"):
+        assert encoder.get_layer(name)._embeddings.dtype == "int8"
+    for layer in (*(encoder.get_layer(f"layer_{i}_{part}") for i in (0, 1) for part in ("intermediate", "output")),
+                  encoder.get_layer("pooler_transform"), quantized.get_layer("head")):  # fmt: skip
+        assert layer._kernel.dtype == "int8", layer.name
+    attention = {str(v.dtype) for v in encoder.get_layer("layer_0_self_attention").weights}
+    assert "int8" not in attention
+    assert {str(v.dtype) for v in classifier.trainable_variables} == {"float32"}  # the given one stays as it is
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_sixteen_bits_are_in_every_weight(classifier, kind):
+    stored = keras_quantization.store_in_type(classifier, kind)
+    assert {str(v.dtype) for v in stored.get_layer("encoder").trainable_variables} == {kind}
+    for before, after in zip(classifier.get_weights(), stored.get_weights(), strict=False):
+        np.testing.assert_allclose(np.asarray(after, "float32"), before, rtol=1e-2, atol=1e-3)

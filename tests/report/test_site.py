@@ -2,7 +2,6 @@
 
 import functools
 import http.server
-import random
 import re
 import shutil
 import subprocess
@@ -13,12 +12,12 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
 from paths import ROOT
+from small_glue import write_glue
 
 from bertglue.errors import InputError
 from bertglue.report import build_pdf
 
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
-HOSTILE = '<script>window.hacked = 1</script><img src=x onerror="window.hacked = 1"> & so on'
 PROFILE = """profile: tiny
 source: folder
 encoder: bundled
@@ -35,27 +34,6 @@ sweep_step: 4
 trials: 1
 trial_rows: 32
 """
-
-
-def write_glue(folder: Path) -> None:
-    """Write a small GLUE folder: MRPC, with HTML in its texts, and RTE."""
-    rng = random.Random(0)
-    words = ["anna", "sold", "the", "violin", "to", "peter", "on", "monday"]
-    for name, header in (
-        ("MRPC", "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String"),
-        ("RTE", "index\tsentence1\tsentence2\tlabel"),
-    ):
-        (folder / name).mkdir(parents=True)
-        for split, rows in (("train", 64), ("dev", 24)):
-            lines = [header]
-            for row in range(rows):
-                first, second = (" ".join(rng.sample(words, 5)) for _ in range(2))
-                label = rng.randrange(2)
-                if name == "MRPC":
-                    lines.append(f"{label}\t{row}\t{row}\t{first} {HOSTILE}\t{second}")
-                else:
-                    lines.append(f"{row}\t{first}\t{second}\t{('entailment', 'not_entailment')[label]}")
-            (folder / name / f"{split}.tsv").write_text("\n".join(lines) + "\n")
 
 
 @pytest.fixture(scope="module")

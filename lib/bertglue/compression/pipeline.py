@@ -26,7 +26,7 @@ from bertglue.models.logits import predict_splits
 from bertglue.models.preprocessor import Preprocessor, tokenize_data
 from bertglue.models.saved_classifier import load_classifier
 from bertglue.parameters import CompressionParameters, Parameters
-from bertglue.runs.record import COMPRESSION_FILE, RECORD_FILE, read_record
+from bertglue.runs.record import ALL_HEADS, COMPRESSION_FILE, RECORD_FILE, SELECTED_HEADS, read_record
 from bertglue.tasks import get_task
 from bertglue.training.callbacks import TrainingResult
 from bertglue.training.finetune import train
@@ -124,9 +124,22 @@ def retrain(run: FinishedRun, kept: list[list[int]], parameters: CompressionPara
     return Retrained(kept, before, classifier, training, evaluate(run.data, training.logits))
 
 
-def write_files(run: FinishedRun, models: dict[str, keras.Model], parameters: CompressionParameters) -> list[dict]:
-    """Write each model as LiteRT files, and the first as Keras files too; measure them by running them over all of
-    validation."""
+def retrain_selected_and_all(
+    run: FinishedRun, selection: Selection, parameters: CompressionParameters
+) -> dict[str, Retrained]:
+    """Retrain the selected heads alone and, to compare, all of them for as many steps."""
+    return {
+        SELECTED_HEADS: retrain(run, selection.kept, parameters),
+        ALL_HEADS: retrain(run, run.whole, parameters),
+    }
+
+
+def write_files(run: FinishedRun, retrained: dict[str, Retrained], parameters: CompressionParameters) -> list[dict]:
+    """Write the run's classifier and the pruned one as LiteRT files, the first as Keras files too; measure each file.
+
+    A file is measured by running it over all of validation.
+    """
+    models = {ALL_HEADS: run.classifier, SELECTED_HEADS: retrained[SELECTED_HEADS].classifier}
     folder, rows = Path(parameters.output_dir), []
     folder.mkdir(parents=True, exist_ok=True)
     sample = run.tokens["train"].take(np.arange(min(CALIBRATION_ROWS, len(run.tokens["train"]))))
@@ -135,11 +148,12 @@ def write_files(run: FinishedRun, models: dict[str, keras.Model], parameters: Co
             path = folder / f"{name}-{kind}.tflite".replace(" ", "-")
             convert_to_litert(model, path, kind, run.recipe.max_length, sample)
             rows.append({"model": name, "kind": kind, **measured(run, path, litert_runtime.measure)})
-    name, model = next(iter(models.items()))
     for kind in parameters.keras_kinds:
-        path = folder / f"{name}-{kind}.keras".replace(" ", "-")
-        keras_quantization.store_in_type(model, kind).save(path)
-        rows.append({"model": name, "kind": KERAS_KIND.format(kind), **measured(run, path, keras_quantization.measure)})
+        path = folder / f"{ALL_HEADS}-{kind}.keras".replace(" ", "-")
+        keras_quantization.store_in_type(run.classifier, kind).save(path)
+        rows.append(
+            {"model": ALL_HEADS, "kind": KERAS_KIND.format(kind), **measured(run, path, keras_quantization.measure)}
+        )
     for row in rows:
         size, latency = row["bytes"] / 1e6, 1000 * row["latency"]["1"]
         print(f"{row['model']}, {row['kind']}: {size:.2f} MB, {latency:.2f} ms a row", flush=True)
