@@ -17,7 +17,7 @@ BIN := .venv/bin
 HERE = $(if $(filter /%,$(BIN)),$(BIN),$(CURDIR)/$(BIN))
 READY := .venv/ready
 
-.PHONY: help book pdf reproduce reference bench test test-colab lint format lock address tpu-check clean
+.PHONY: help book pdf reproduce reference bench mutants test test-colab lint format lock address tpu-check clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make bench   race Hugging Face's Trainer, hub.KerasLayer and this project (GLUE_DIR=folder VOCABULARY=vocab.txt; long)"
 	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files)"
 	@echo "make test-colab  run the tests in the packages of Colab's TPU and GPU images"
+	@echo "make mutants  make small wrong changes one at a time, and count those that the tests notice (PACKAGES=\"data\" COUNT=60; hours)"
 	@echo "make tpu-check  compile the training step with the TPU's compiler, without a TPU (ENCODER=base: BERT-base)"
 	@echo "make lint    check the code's style, and that each package imports only from those below it;  make format  mend the style"
 	@echo "make lock    pin requirements.lock anew;  make address  carry the repository's address around"
@@ -77,6 +78,14 @@ TEST_JOBS ?= 2
 test: $(READY)
 	GLUE_DIR="$(GLUE_DIR)" "$(BIN)"/python -m pytest -n $(TEST_JOBS) --dist loadfile
 
+# Small wrong changes, made one at a time: which do the tests notice? PACKAGES="evaluation data" COUNT=60
+PACKAGES ?=
+COUNT ?= 60
+mutants: $(READY)
+	"$(BIN)"/python -m pip install --quiet --disable-pip-version-check "$$("$(BIN)"/python -c \
+	  'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["mutants"])')"
+	PYTHONPATH=tests "$(BIN)"/python tests/mutants.py --count $(COUNT) $(PACKAGES)
+
 # What people would use instead, beside this project. The peers, PyTorch among them, have an environment of their own.
 VOCABULARY ?=
 bench:
@@ -105,7 +114,8 @@ test-colab: .colab/tpu/ready .colab/gpu/ready
 	rm -rf .colab/$*
 	$(PYTHON) -m venv .colab/$*
 	.colab/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
-	.colab/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e . hypothesis sortedcontainers tabulate
+	.colab/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e . hypothesis sortedcontainers tabulate \
+	  pytest-regressions pytest-datadir
 	.colab/$*/bin/python -c 'from bertglue.colab import set_up; print("$*: installed", *set_up())'
 	@touch $@
 

@@ -198,9 +198,9 @@ class CompressionParameters(Checked):
     output_dir: str = "runs/compressed"
     glue_dir: str | None = None
     cache_dir: str = "runs/cache"
-    sweep_seeds: Positive = 3
-    sweep_rows: Positive = 256
-    sweep_step: Positive = 1
+    pruning_seeds: Positive = 3
+    pruning_rows: Positive = 256
+    pruning_step: Positive = 1
     trials: Positive = 5
     trial_rows: Positive | None = 2400  # None: all
     trial_epochs: Positive = 1

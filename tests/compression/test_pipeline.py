@@ -57,7 +57,7 @@ def finished(tmp_path, monkeypatch):
     write()
     parameters = CompressionParameters(
         run_dir=str(folder), output_dir=str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"),
-        sweep_seeds=1, sweep_rows=16, trials=2, trial_rows=16, trial_epochs=1,
+        pruning_seeds=1, pruning_rows=16, trials=2, trial_rows=16, trial_epochs=1,
         keras_kinds=["bfloat16", "int8"],
     )  # fmt: skip
     return parameters, write

@@ -52,6 +52,33 @@ def test_the_standard_error_has_the_spread_of_seeds_and_the_sampling_of_examples
     assert aggregate.mean_and_error(runs[:1], "validation", "accuracy")[1] == pytest.approx(0.03)
 
 
+def test_the_interval_of_a_mean_is_so_many_standard_errors_wide():
+    runs = [run(seed=seed, score=score, width=0.1) for seed, score in enumerate((0.7, 0.8, 0.9))]
+    mean, error = aggregate.mean_and_error(runs, "validation", "accuracy")
+    assert aggregate.mean_interval(runs, "validation", "accuracy") == pytest.approx(
+        (mean - 1.959964 * error, mean + 1.959964 * error)
+    )
+    assert aggregate.mean_interval(runs[:1], "validation", "accuracy") == pytest.approx((0.65, 0.75))
+
+
+def test_a_learning_rate_is_scored_by_the_mean_over_metrics_and_seeds():
+    runs = [run(task="mrpc", seed=seed) for seed in (0, 1)]
+    runs[0]["metrics"]["validation"] = {"f1": 0.9, "accuracy": 0.7}
+    runs[1]["metrics"]["validation"] = {"f1": 0.5, "accuracy": 0.1}
+    assert aggregate.learning_rate_score(runs, "validation") == pytest.approx((0.8 + 0.3) / 2)
+
+
+def test_runs_are_grouped_by_what_they_share_in_the_order_in_which_it_comes():
+    runs = [run(2, 0), run(1, 0), run(2, 1)]
+    assert aggregate.group_runs(runs, "learning_rate") == {(2,): [runs[0], runs[2]], (1,): [runs[1]]}
+    assert list(aggregate.group_runs(runs, "learning_rate", "seed")) == [(2, 0), (1, 0), (2, 1)]
+
+
+def test_one_run_without_held_out_rows_is_enough_for_validation_to_select():
+    assert aggregate.selection_split([run(), run(held_out=None)]) == "validation"
+    assert aggregate.selection_split([run(task="mnli", held_out=None)]) == "validation_matched"
+
+
 def test_the_comparison_takes_the_best_rate_of_each_encoder():
     width = 2 * 1.959964 * 0.04
     fresh = [run(rate, task="mnli", encoder="bundled-random", held_out=rate, score=0.6, width=width) for rate in (1, 2)]

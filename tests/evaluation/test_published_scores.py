@@ -72,3 +72,32 @@ def test_an_f1_interval_is_that_of_the_answers_behind_it():
     task = TASKS["mrpc"]
     scores, bounds = metrics.scores(task, labels, predictions), metrics.intervals(task, labels, predictions)["f1"]
     assert f1_interval(scores["f1"], scores["accuracy"], 400) == pytest.approx(bounds, abs=0.01)
+
+
+def test_every_published_score_with_its_rows_and_its_interval(file_regression):
+    """Held to its text: who printed what, of which split, over how many rows, and how far off it may be."""
+    lines = []
+    for one in published_scores():
+        bounds = published_interval(one)
+        width = "" if bounds is None else f"{bounds[0]:.4f} to {bounds[1]:.4f}"
+        lines.append(
+            f"{one.who} | {one.split} | {one.name} | {one.metric} | {one.value:.4f} | {one.examples} | {width}"
+        )
+    file_regression.check("\n".join(line.rstrip() for line in lines) + "\n")
+
+
+def test_a_published_score_is_found_by_all_three_of_its_names():
+    assert all(find_published_score(one.who, one.name, one.metric) is one for one in published_scores())
+    assert find_published_score(REPORT, "CoLA", "matthews") is None
+    assert find_published_score(PAPER, "WNLI", "accuracy") is None
+
+
+def test_the_interval_of_a_correlation_is_fishers():
+    one = find_published_score("Hugging Face", "STS-B", "pearson")
+    half = 1.959963984540054 / np.sqrt(1500 - 3)
+    expected = [np.tanh(np.arctanh(0.8864) + side * half) for side in (-1, 1)]
+    assert published_interval(one) == pytest.approx(expected)
+    spearman = find_published_score("Hugging Face", "STS-B", "spearman")
+    half = 1.959963984540054 * np.sqrt(1.06 / (1500 - 3))  # Bonett and Wright's factor
+    expected = [np.tanh(np.arctanh(0.8848) + side * half) for side in (-1, 1)]
+    assert published_interval(spearman) == pytest.approx(expected)

@@ -28,9 +28,9 @@ learning_rate: 3.0e-4
 encoder_dropout: 0.0
 hold_out: 0.25
 """
-SMALLER = """sweep_seeds: 1
-sweep_rows: 16
-sweep_step: 4
+SMALLER = """pruning_seeds: 1
+pruning_rows: 16
+pruning_step: 4
 trials: 1
 trial_rows: 32
 """

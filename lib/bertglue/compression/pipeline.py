@@ -88,7 +88,7 @@ def measure_pruning(run: FinishedRun, parameters: CompressionParameters) -> list
     """Compute the pruning curves: validation scores as heads are pruned, in three orders."""
     return compute_pruning_curve(
         run.classifier, run.data, run.tokens, run.recipe,
-        seeds=parameters.sweep_seeds, rows=parameters.sweep_rows, step=parameters.sweep_step,
+        seeds=parameters.pruning_seeds, rows=parameters.pruning_rows, step=parameters.pruning_step,
     )  # fmt: skip
 
 

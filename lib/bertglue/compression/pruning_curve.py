@@ -28,7 +28,7 @@ PRUNED_SCORE = -1.0  # the score of a head that is masked already
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """The heads kept of each layer at one step of a sweep, and the scores with them."""
+    """The heads kept of each layer at one step of a pruning curve, and the scores with them."""
 
     order: str
     seed: int
@@ -95,7 +95,7 @@ def pruning_steps(masked: MaskedHeads, order: str, sample: Batches, step: int, s
 
 
 def score(masked: MaskedHeads, data: Data, tokens: dict[str, Tokens], parameters: Parameters) -> dict:
-    """Score validation, without the intervals over examples: a sweep has its spread over seeds."""
+    """Score validation, without the intervals over examples: a pruning curve has its spread over seeds."""
     task = data.task
     logits = predict_splits(masked.model, tokens, task.validation, parameters)
     return {s: metrics.scores(task, data[s].labels, metrics.predictions_of(task, logits[s])) for s in task.validation}

@@ -55,7 +55,7 @@ class PublishedScore:
 
     who: str
     split: str
-    name: str  # of the column, as in PLACES
+    name: str  # of the column, as in PUBLISHED_NAMES
     metric: str
     value: float
 

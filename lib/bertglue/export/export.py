@@ -94,7 +94,7 @@ def export_litert(
 def export_keras(run_dir: str | Path, folder: str | Path, kind: str) -> Path:
     """Write a finished run's classifier with quantized weights; `predict` reads the folder as it does the run's.
 
-    `kind` is one of `quantization.STORED`.
+    `kind` is one of `keras_quantization.STORED_TYPES`.
     """
     classifier, preprocessor = load_classifier(run_dir)
     stored, folder = store_in_type(classifier, kind), Path(folder)

@@ -16,7 +16,7 @@ BOOK_SOURCES = Path("book")
 FRONT_PAGE = "intro"  # the page that the book opens with
 TOY_ANNOUNCEMENT = (
     "The runs of this book used toy data, sentences about a small made-up world in the format of GLUE's tasks. "
-    "<strong>It is not GLUE</strong>; a page that shows GLUE says so."
+    "<strong>They are not GLUE</strong>; a page that shows GLUE says so."
 )
 
 
