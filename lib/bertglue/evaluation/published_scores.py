@@ -23,22 +23,13 @@ TABLE_1_COLUMNS = {
     "QNLI": ("qnli", "validation"),
     "RTE": ("rte", "validation"),
 }
-COLUMNS_NOT_IN_REPORT = {
-    "STS-B": ("stsb", "validation"),
-    "WNLI": ("wnli", "validation"),
-    "AX": ("mnli", "ax"),
-}  # in the report
-PUBLISHED_NAMES = {
-    place: name for name, place in (TABLE_1_COLUMNS | COLUMNS_NOT_IN_REPORT).items()
-}  # (task, split) -> the printed name
+COLUMNS_NOT_IN_REPORT = {"STS-B": ("stsb", "validation"), "WNLI": ("wnli", "validation"), "AX": ("mnli", "ax")}
+# (task, split) -> the printed name
+PUBLISHED_NAMES = {place: name for name, place in (TABLE_1_COLUMNS | COLUMNS_NOT_IN_REPORT).items()}
 REPORT, PAPER = "report", "BERT paper"
 REFERENCE_IMPLEMENTATIONS = {"Hugging Face": "hf_run_glue_cased", "ClaF": "claf_uncased"}
-MAIN_METRICS = {
-    "CoLA": "matthews",
-    "MRPC": "f1",
-    "QQP": "f1",
-    "STS-B": "pearson",
-}  # the metric of a score that names none
+# the metric of a score that names none, where it is not accuracy
+MAIN_METRICS = {"CoLA": "matthews", "MRPC": "f1", "QQP": "f1", "STS-B": "pearson"}
 DEV, TEST = "dev", "test"
 NORMAL_QUANTILE = stats.norm.ppf(0.975)
 

@@ -9,9 +9,7 @@ from bertglue.devices import jit_compile
 from bertglue.models.fast_layers import Dropout
 
 PADDING_SCORE = -1e9  # added to the score of a padded key
-PADDING_SCORE_8_BIT = (
-    -20.0
-)  # the same where scores are stored in 8 bits, whose range PADDING_SCORE would use up; e^-20 is 2e-9
+PADDING_SCORE_8_BIT = -20.0  # the same in 8 bits, whose range PADDING_SCORE would use up; e^-20 is 2e-9
 
 
 @keras.saving.register_keras_serializable("bertglue")
