@@ -70,7 +70,8 @@ def axes_text(axes) -> str:
     lines = [f"{axes.get_title()} | x: {axes.get_xlabel()} {axes.get_xscale()} | y: {axes.get_ylabel()}"]
     lines.append(f"  ticks x {labels(axes.get_xticklabels())} y {labels(axes.get_yticklabels())}")
     for line in axes.get_lines():
-        points = " ".join(f"({numbers(x)}, {numbers(y)})" for x, y in zip(*line.get_data(), strict=True))
+        every = list(zip(*line.get_data(), strict=True))
+        points = " ".join(f"({numbers(x)}, {numbers(y)})" for x, y in every[:: max(1, len(every) // 20)])
         lines.append(f"  line {line.get_label()!r} {line.get_linestyle()} {line.get_marker()} {points}")
     for patch in axes.patches:
         if hasattr(patch, "get_width"):

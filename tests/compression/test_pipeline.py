@@ -103,8 +103,12 @@ def test_a_run_is_made_smaller_and_every_step_is_recorded(finished):
     ]
     assert modifications.load_compressions(Runs(place=path.parent.parent, compressions=states)) == found
     assert modifications.load_compressions(Runs(place=path.parent.parent, compressions=states[:1])) == {}
-    for show in (modifications.pruning_curves, modifications.head_maps, modifications.losses):
-        assert show(found).axes
+    curves, maps, losses = (
+        show(found).axes[0] for show in (modifications.pruning_curves, modifications.head_maps, modifications.losses)
+    )
+    assert [len(line.get_xdata()) for line in curves.get_lines()[:3]] == [5, 5, 5]  # four heads to none, three orders
+    assert maps.images[0].get_array().shape == (2, 2)
+    assert [line.get_label() for line in losses.get_lines()] == [SELECTED_HEADS, ALL_HEADS]
     shown = modifications.scores(found).data
     assert f"{whole['f1']:.3f}" in shown
     assert "0.125" in shown  # the baseline

@@ -182,3 +182,24 @@ def test_there_are_fifteen_bins_as_in_the_paper():
     found = metrics.reliability(np.zeros(400, int), np.log(np.stack([chances, 1 - chances], axis=1)))
     assert len(found) == 8  # of 15, those above one half
     assert found[:, 0].sum() == 400
+
+
+def test_calibration_error_of_a_known_case():
+    """Nine rows in ten right at a confidence of .8, and all right at 1: a gap of .1 for half of the rows."""
+    sure, unsure = [20.0, 0.0], [np.log(4), 0.0]
+    logits = np.array([sure] * 10 + [unsure] * 10)
+    labels = np.array([0] * 10 + [0] * 9 + [1])
+    assert metrics.calibration_error(labels, logits) == pytest.approx(0.05, abs=1e-6)
+    number, confidence, right = metrics.reliability(labels, logits).T
+    assert number.tolist() == [10, 10]
+    assert confidence == pytest.approx([0.8, 1.0], abs=1e-6)
+    assert right.tolist() == [0.9, 1.0]
+
+
+def test_a_calibrated_model_has_no_error():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (50_000, 3))
+    chances = metrics.probabilities(logits)
+    labels = (rng.random((50_000, 1)) > np.cumsum(chances, axis=1)).sum(axis=1)
+    assert metrics.calibration_error(labels, logits) < 0.01
+    assert metrics.calibration_error(labels, 3 * logits) > 0.1  # over-confident

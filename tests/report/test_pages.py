@@ -15,14 +15,12 @@ from shown import SHOWN, as_text
 
 from bertglue import load_encoder
 from bertglue.atomic_files import write_text
-from bertglue.evaluation import metrics
 from bertglue.evaluation.published_scores import published_numbers
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.bundled import BUNDLED_FOLDER
-from bertglue.report import figures, sphinx_theme
+from bertglue.report import sphinx_theme
 from bertglue.report.pages import common, contents, errata, model, results, status
 from bertglue.runs.collection import Runs, collect_runs, load_runs
-from bertglue.tasks import TASKS
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +149,9 @@ def test_every_page_of_the_book_has_a_notebook_to_open():
 
 def test_every_known_defect_has_its_evidence(runs):
     assert set(errata.EVIDENCE) == {defect["id"] for defect in published_numbers()["known_defects"]}
-    for say in errata.EVIDENCE.values():
-        assert say(runs) != ""
+    said = [say(runs) for say in errata.EVIDENCE.values()]
+    assert len(set(said)) == len(said)
+    assert all(re.search(r"\d|here|text|none", words) for words in said)
 
 
 @settings(deadline=None, max_examples=25)
@@ -198,35 +197,3 @@ def test_parameters_of_known_encoders():
     assert model.total(model.BERT_BASE) == 109_482_240  # as TF Hub's bert_en_uncased_L-12_H-768_A-12
     bundled = json.loads((BUNDLED_FOLDER / "encoder.json").read_text())
     assert model.total(bundled) == load_encoder("bundled").count_params()
-
-
-# ---------------------------------------------------------------- calibration
-
-
-def test_calibration_error_of_a_known_case():
-    """Nine rows in ten right at a confidence of .8, and all right at 1: a gap of .1 for half of the rows."""
-    sure, unsure = [20.0, 0.0], [np.log(4), 0.0]
-    logits = np.array([sure] * 10 + [unsure] * 10)
-    labels = np.array([0] * 10 + [0] * 9 + [1])
-    assert metrics.calibration_error(labels, logits) == pytest.approx(0.05, abs=1e-6)
-    number, confidence, right = metrics.reliability(labels, logits).T
-    assert number.tolist() == [10, 10]
-    assert confidence == pytest.approx([0.8, 1.0], abs=1e-6)
-    assert right.tolist() == [0.9, 1.0]
-
-
-def test_a_calibrated_model_has_no_error():
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 2, (50_000, 3))
-    chances = metrics.probabilities(logits)
-    labels = (rng.random((50_000, 1)) > np.cumsum(chances, axis=1)).sum(axis=1)
-    assert metrics.calibration_error(labels, logits) < 0.01
-    assert metrics.calibration_error(labels, 3 * logits) > 0.1  # over-confident
-
-
-def test_figures_of_a_run():
-    for name in ("mrpc", "stsb"):
-        task = TASKS[name]
-        labels = np.array([0, 1, 1, 0]) if task.labels else np.array([0.0, 1.5, 5.0, 2.0])
-        logits = np.eye(2)[[0, 1, 0, 0]] if task.labels else labels[:, None]
-        assert figures.errors(task, labels, logits).axes

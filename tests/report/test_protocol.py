@@ -111,7 +111,7 @@ def test_a_difference_is_judged_on_the_same_rows(runs):
 def test_one_run_a_task_has_no_differences_and_none_has_no_tables(runs):
     one = Runs([runs["rte"]], place=runs.place)
     assert "against" not in protocol.differences(one).data
-    assert protocol.spreads(one.records).axes
+    assert len(protocol.spreads(one.records).axes[0].get_lines()) == 3  # one run, its mean, the baseline
     assert "Empty" not in protocol.differences(Runs()).data
     for show in (protocol.learning_rates, protocol.seeds):
         assert show([]).data

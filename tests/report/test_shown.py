@@ -5,10 +5,14 @@ writes them anew; read what changed before it is committed. The values of the ru
 """
 
 import pytest
-from made_runs import make_runs
+from made_runs import RIGHT, made_data, made_logits, made_tokens, make_runs
 from shown import SHOWN, as_text
 
-from bertglue.report.pages import modifications, pretraining_gain, protocol
+from bertglue.evaluation.evaluate import Scores
+from bertglue.models.bundled import read_pretraining_record
+from bertglue.report import figures, tables, training_speed
+from bertglue.report.measured_files import COST_GROWTH
+from bertglue.report.pages import contents, errata, model, modifications, pretraining_gain, protocol
 from bertglue.report.reference_runs import read_reference_runs
 from bertglue.runs.collection import load_runs
 
@@ -23,12 +27,61 @@ def test_what_a_page_shows_of_runs(runs, name, file_regression):
     file_regression.check(as_text(SHOWN[name](runs)))
 
 
-REFERENCE = {
+def run_of(runs, name):
+    """What the fine-tuning notebook has of a run: its task, rows, tokens, logits, and record."""
+    data = made_data(name)
+    tokens = {split: made_tokens(len(rows), at) for at, (split, rows) in enumerate(data.splits.items())}
+    return data, tokens, made_logits(data, RIGHT[name]), runs[name]
+
+
+OF_A_RUN = {  # what the fine-tuning notebook shows
+    "label balance": lambda data, tokens, logits, run: figures.label_balance(data),
+    "token lengths": lambda data, tokens, logits, run: figures.token_lengths(tokens, 16),
+    "learning curves": lambda data, tokens, logits, run: figures.learning_curves(
+        data.task, run["history"], run["baseline"]
+    ),
+    "training curve": lambda data, tokens, logits, run: figures.training_curve(data.task, run["curve"], run["history"]),
+    "errors": lambda data, tokens, logits, run: figures.errors(
+        data.task, data["validation"].labels, logits["validation"]
+    ),
+    "split sizes": lambda data, tokens, logits, run: tables.split_sizes(data),
+    "examples": lambda data, tokens, logits, run: tables.examples(data),
+    "hardest": lambda data, tokens, logits, run: tables.hardest(data, logits),
+    "score table": lambda data, tokens, logits, run: tables.score_table(
+        Scores(run["metrics"], run["interval"], run["baseline"])
+    ),
+    "sample predictions": lambda data, tokens, logits, run: tables.sample_predictions(
+        data.task, [["a", "b"], ["c", "d"]], logits["validation"][:2]
+    ),
+}
+
+
+@pytest.mark.parametrize("task", ["mrpc", "stsb"])
+@pytest.mark.parametrize("name", OF_A_RUN)
+def test_what_the_notebook_shows_of_a_run(runs, name, task, file_regression):
+    file_regression.check(as_text(OF_A_RUN[name](*run_of(runs, task))))
+
+
+MEASURED = {
     "rates_frame": lambda: pretraining_gain.rates_frame(read_reference_runs()),
     "scores_frame": lambda: pretraining_gain.scores_frame(read_reference_runs()),
     "data_frame": lambda: pretraining_gain.data_frame(read_reference_runs()),
     "gains_figure": lambda: pretraining_gain.gains_figure(read_reference_runs()),
     "gain findings": lambda: pretraining_gain.findings(read_reference_runs()),
+    "pretraining": lambda: pretraining_gain.pretraining_frame(read_pretraining_record()),
+    "pretraining curves": lambda: figures.pretraining_curves(read_pretraining_record()["history"][::8]),
+    "speed summary": lambda: training_speed.summary(training_speed.read_result()),
+    "speed details": lambda: training_speed.details(training_speed.read_result(), "bundled, sst2"),
+    "speed conditions": lambda: training_speed.conditions(training_speed.read_result()),
+    "growth figure": lambda: training_speed.growth_figure(training_speed.read_result(COST_GROWTH)),
+    "growth findings": lambda: training_speed.growth_findings(training_speed.read_result(COST_GROWTH)),
+    "errata f1 figure": errata.f1_figure,
+    "errata truncation": errata.truncation_table,
+    "errata dev and test": errata.dev_and_test,
+    "errata sampling": errata.sampling_table,
+    "model BERT-base": lambda: model.parameters_table(model.BERT_BASE),
+    "model findings": model.findings,
+    "contents beyond": contents.beyond,
     **{
         f"protocol {name}": lambda show=show: show(protocol.pretrained_reference_runs())
         for name, show in {
@@ -47,6 +100,6 @@ REFERENCE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", REFERENCE)
-def test_what_a_page_shows_of_the_reference_run(name, file_regression):
-    file_regression.check(as_text(REFERENCE[name]()))
+@pytest.mark.parametrize("name", MEASURED)
+def test_what_a_page_shows_of_what_was_published_and_measured(name, file_regression):
+    file_regression.check(as_text(MEASURED[name]()))
