@@ -71,9 +71,11 @@ def sample(session: Path, folder: Path, count: int, seed: int) -> int:
                 if start <= tuple(change.start_pos) and tuple(change.end_pos) <= end:
                     break
             else:
-                kept.append(item.job_id)
-        kept.sort()
-        chosen = set(random.Random(seed).sample(kept, min(count, len(kept))))
+                kept.append(
+                    (str(change.module_path), change.start_pos, change.operator_name, change.occurrence, item.job_id)
+                )
+        kept.sort()  # by place: the jobs' own numbers are drawn anew in each session
+        chosen = {job for *_, job in random.Random(seed).sample(kept, min(count, len(kept)))}
         for item in list(db.work_items):
             if item.job_id not in chosen:
                 db.set_result(item.job_id, WorkResult(WorkerOutcome.SKIPPED))
