@@ -32,7 +32,7 @@ TEXT = "<script>alert(1)</script> & so on"
 EPOCHS, KEPT = 3, 2
 RECIPE = {
     "epochs": EPOCHS, "batch_size": 24, "max_length": 16, "dropout": 0.2, "encoder_dropout": 0.3,
-    "warmup_fraction": 0.25, "weight_decay": 0.02,
+    "warmup_fraction": 0.25, "weight_decay": 0.02, "learning_rate": 2e-5, "hold_out": 0.0,
 }  # fmt: skip
 # the share of rows that each task predicts correctly, where all are to differ
 RIGHT = {name: (24 + number) / ROWS for number, name in enumerate(TASKS)}

@@ -17,10 +17,57 @@ PARAMS = ROOT / "params"
 def test_every_profile_goes_with_every_task(profile, task):
     parameters = Parameters.from_files(profile, PARAMS / "tasks" / f"{task}.yaml")
     assert (parameters.profile, parameters.task) == (profile.stem, task)
-    assert all(
-        len([sample] if isinstance(sample, str) else sample) == len(TASKS[task].columns)
-        for sample in parameters.samples
-    )
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_samples_of_its_own(task):
+    found = Parameters(task=task).samples
+    assert len(found) >= 3
+    assert all(len([sample] if isinstance(sample, str) else sample) == len(TASKS[task].columns) for sample in found)
+    assert Parameters(task=task, samples=[]).samples == []
+
+
+@pytest.mark.parametrize(("task", "wanted"), [("rte", "2 (sentence1 and sentence2)"), ("sst2", "1 (sentence)")])
+@pytest.mark.parametrize("sample", ["alone", ["one", "two"], ["one", "two", "three"], []])
+def test_samples_that_do_not_fit_the_task_are_refused_before_anything_is_loaded(task, wanted, sample):
+    if len([sample] if isinstance(sample, str) else sample) == len(TASKS[task].columns):
+        assert Parameters.check({"task": task, "samples": [sample]}).samples == [sample]
+        return
+    with pytest.raises(InputError) as error:
+        Parameters.check({"task": task, "samples": [sample]})
+    assert f"samples has {sample!r}, and {TASKS[task].title} takes {wanted}" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+# ---------------------------------------------------------------- as people write it
+
+
+@pytest.mark.parametrize("written", ["2e-5", "2.0e-5", "0.00002", ".00002", "2E-05", 2e-5])
+def test_a_number_is_read_in_each_of_its_spellings(written, tmp_path):
+    """YAML 1.1 takes `2e-5` for a text, and papermill and the command line hand over what they read."""
+    path = tmp_path / "rate.yaml"
+    path.write_text(f"learning_rate: {written}\n")
+    assert Parameters.check({"learning_rate": written}).learning_rate == 2e-5
+    assert Parameters.from_files(path).learning_rate == 2e-5
+    assert Parameters.from_notebook({"learning_rate": written}).learning_rate == 2e-5
+
+
+@pytest.mark.parametrize("written", ["None", "null", "~", None])
+def test_none_is_read_in_each_of_its_spellings(written):
+    found = Parameters.check(dict.fromkeys(("glue_dir", "backend", "patience", "tracking", "bucket_lengths"), written))
+    assert {found.glue_dir, found.backend, found.patience, found.tracking, found.bucket_lengths} == {None}
+
+
+def test_a_name_of_digits_is_a_name(tmp_path):
+    path = tmp_path / "names.yaml"
+    path.write_text("glue_dir: 2024\nrun_dir: 7\nprofile: 12\n")
+    found = Parameters.from_files(path)
+    assert (found.glue_dir, found.run_dir, found.profile) == ("2024", "7", "12")
+
+
+def test_a_text_is_no_number_where_it_spells_none():
+    assert Parameters.check({"epochs": "3", "patience": "2"}).patience == 2
+    assert Parameters.check({"profile": "None"}).profile == "None"  # a name like another, where None is no value
 
 
 def test_full_profile_is_the_published_recipe():
@@ -42,6 +89,13 @@ def test_full_profile_is_the_published_recipe():
         ({"task": "mnli-m"}, "task is 'mnli-m'; choose one of cola"),
         ({"source": "glue"}, "parameter source is 'glue'"),
         ({"batch_size": True}, "parameter batch_size is True"),
+        ({"batch_size": "1.5"}, "parameter batch_size is '1.5': input should be a valid integer"),
+        ({"learning_rate": "fast"}, "parameter learning_rate is 'fast': input should be a valid number"),
+        ({"learning_rate": "inf"}, "parameter learning_rate is inf: input should be a finite number"),
+        ({"learning_rate": "nan"}, "parameter learning_rate is nan"),
+        ({"epochs": "None"}, "parameter epochs is 'None'"),
+        ({"bias_correction": "yes"}, "parameter bias_correction is 'yes': input should be a valid boolean"),
+        ({"glue_dir": ["a"]}, "parameter glue_dir is ['a']: input should be a valid string"),
     ],
 )
 def test_what_is_wrong_is_named(values, message):

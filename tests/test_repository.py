@@ -4,9 +4,11 @@ import re
 
 import nbformat
 import pytest
+from papermill.iorw import read_yaml_file
 from paths import ROOT
 
-from bertglue.parameters import CompressionParameters, Parameters, PretrainingParameters
+from bertglue.parameters import CompressionParameters, Parameters, PretrainingParameters, is_parameter
+from bertglue.tasks import TASKS
 from bertglue.tools import sync_address
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -42,14 +44,28 @@ def test_every_notebook_is_set_up_in_colab_alike(path):
     assert tagged_cell(path, "setup") == finetune_cell("setup")
 
 
-def test_the_parameters_cell_names_every_parameter_with_the_toy_profile():
+def parameters_cell() -> dict:
+    """The names that the notebook's parameter cell binds, and their values."""
     namespace = {}
-    exec(finetune_cell("parameters"), namespace)
-    values = {name: value for name, value in namespace.items() if not name.startswith("__")}
-    assert set(values) == set(Parameters.model_fields)
-    values.pop("samples")
-    profile = Parameters.from_files(ROOT / "params/profiles/toy.yaml")
-    assert Parameters.check(values) == profile
+    exec(finetune_cell("parameters"), {}, namespace)
+    return namespace
+
+
+def test_the_parameters_cell_names_every_parameter_with_its_default():
+    namespace = parameters_cell()
+    assert set(namespace) == set(Parameters.model_fields)
+    assert Parameters.check(namespace) == Parameters()
+
+
+@pytest.mark.parametrize("profile", sorted((ROOT / "params/profiles").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("task", TASKS)
+def test_papermill_and_the_library_read_the_same_parameters_from_files(profile, task):
+    """Papermill sets over the cell's values what the files give; the library sets it over its defaults."""
+    files = profile, ROOT / f"params/tasks/{task}.yaml"
+    namespace = parameters_cell()
+    for path in files:
+        namespace |= read_yaml_file(str(path))
+    assert Parameters.from_notebook(namespace) == Parameters.from_files(*files)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("pretrain", PretrainingParameters), ("compress", CompressionParameters)])
@@ -62,16 +78,30 @@ def test_other_parameters_cells_name_every_parameter_with_its_default(name, kind
 
 @pytest.mark.parametrize("colab", [True, False])
 @pytest.mark.parametrize("installed", [True, False])
-def test_setup_installs_in_colab_only_and_only_once(monkeypatch, colab, installed):
-    calls = []
+def test_setup_installs_the_library_in_colab_only_and_once(monkeypatch, colab, installed):
+    calls, set_up = [], []
     monkeypatch.setattr("subprocess.run", lambda command, check: calls.append(command))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if installed else None)
+    monkeypatch.setattr("bertglue.colab.set_up", lambda: set_up.append(True))
     monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
     if colab:
         monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
     exec(finetune_cell("setup"), {})
     assert len(calls) == (colab and not installed)
     assert all(sync_address.repository(ROOT) in call[-1] for call in calls)
+    assert len(set_up) == colab  # also when the library is there: a restarted kernel needs its backend
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_the_setup_leaves_in_the_notebook_is_no_parameter(path, monkeypatch):
+    """In Colab the cells share one namespace, which the check of the parameters reads."""
+    monkeypatch.setattr("subprocess.run", lambda command, check: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("bertglue.colab.set_up", lambda: [])
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    namespace = {}
+    exec(tagged_cell(path, "setup"), namespace)
+    assert [name for name, value in namespace.items() if is_parameter(name, value)] == []
 
 
 @pytest.mark.parametrize("name", sync_address.files(ROOT))

@@ -22,16 +22,18 @@ TEXT_EXTRA = "tensorflow"  # what reads text and TF Hub; the images have Jupyter
 
 
 def set_up() -> list[str]:
-    """Install what is missing, and choose JAX on a TPU; give what was installed.
+    """Install what is missing, and choose JAX on a TPU; say so, and give what was installed.
 
     Call it before Keras or TensorFlow is imported.
     """
     installed = installed_versions()
     wanted = missing(importlib.metadata.requires("bertglue") or [], installed)
     if wanted:
+        print(f"installing {', '.join(wanted)} (about a minute) ...", flush=True)
         install(wanted, installed)
     if has_tpu(installed):
-        os.environ["KERAS_BACKEND"] = "jax"
+        os.environ["KERAS_BACKEND"] = "jax"  # in each process: a kernel that restarts finds everything installed
+    print(f"bertglue {importlib.metadata.version('bertglue')} is ready{', on the TPU' if has_tpu(installed) else ''}")
     return wanted
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import types
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from bertglue.errors import InputError
-from bertglue.tasks import get_task
+from bertglue.tasks import SAMPLES, get_task
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -20,7 +21,14 @@ Precision = Literal["auto", "float32", "mixed_bfloat16"]  # auto: bfloat16 where
 class Checked(BaseModel):
     """Parameters of a notebook; an unknown name or a wrong type is an InputError."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def as_people_write(cls, values: Any) -> Any:
+        """Read values as YAML, papermill and a command line hand them over, such as the text `2e-5` for a number."""
+        kinds = {name: types_of(field.annotation) for name, field in cls.model_fields.items()}
+        return {name: as_written(value, kinds[name]) if name in kinds else value for name, value in values.items()}
 
     @classmethod
     def check(cls, values: dict) -> Self:
@@ -58,7 +66,8 @@ class Checked(BaseModel):
 class Parameters(Checked):
     """Everything that a run depends on, checked before anything is loaded.
 
-    The defaults are the report's recipe. Profiles (`params/profiles`) and tasks (`params/tasks`) set the rest.
+    The defaults are those of the toy profile, and stand here alone. Profiles (`params/profiles`) set every value in
+    which they differ, `full` those of the report's recipe.
 
     Args:
         profile: the name under which the run is filed.
@@ -89,18 +98,18 @@ class Parameters(Checked):
         tracking: `wandb` or `mlflow`, beside TensorBoard's files; None sends nothing anywhere.
         run_dir: the folder that the run writes.
         cache_dir: the folder of token ids, which runs share.
-        samples: sentences, or pairs of them, to predict at the end.
+        samples: sentences, or pairs of them, to predict at the end; None takes some of the task's own.
 
     Raises:
         InputError: `check`, `from_files` and `from_notebook` name in one line each unknown, ill-typed or wrong value.
 
     Source:
-        The report's recipe; Devlin et al., 2019, arXiv:1810.04805, appendix A.3.
+        Devlin et al., 2019, arXiv:1810.04805, appendix A.3.
 
     Example:
         >>> from bertglue import Parameters
         >>> Parameters.check({"task": "rte", "epochs": 3}).learning_rate
-        2e-05
+        0.0003
         >>> Parameters.check({"task": "rte", "epoch": 3})  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         bertglue.errors.InputError: unknown parameter 'epoch'; the known ones are profile, task, ...
@@ -115,31 +124,47 @@ class Parameters(Checked):
     precision: Precision = "float32"
     batch_size: Positive = 32
     evaluation_batch_size: Positive = 128
-    epochs: Positive = 3
-    max_length: Positive = 128
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-5
+    epochs: Positive = 4
+    max_length: Positive = 48
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     warmup_fraction: Fraction = 0.1
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     bias_correction: bool = True
     bucketing: bool = True
     bucket_lengths: Annotated[list[Positive], Field(min_length=1)] | None = None
-    hold_out: Fraction = 0.0
+    hold_out: Fraction = 0.1
     keep: Literal["last", "best"] = "last"
     patience: Positive | None = None
     dropout: Fraction = 0.1
-    encoder_dropout: Fraction = 0.1
+    encoder_dropout: Fraction = 0.0
     steps_per_execution: Positive = 1
     seed: Annotated[int, Field(ge=0)] = 0
     machines: Positive = 1
     tracking: Literal["wandb", "mlflow"] | None = None
     run_dir: str = "runs/notebook"
     cache_dir: str = "runs/cache"
-    samples: list[str | list[str]] = []
+    samples: list[str | list[str]] | None = Field(default=None, validate_default=True)
 
     @field_validator("task")
     @classmethod
     def known(cls, task: str) -> str:
         return get_task(task).name
+
+    @field_validator("samples")
+    @classmethod
+    def of_the_task(cls, samples: list | None, info: ValidationInfo) -> list | None:
+        if "task" not in info.data:  # which is named already
+            return samples
+        task = get_task(info.data["task"])
+        for sample in samples or []:
+            texts = 1 if isinstance(sample, str) else len(sample)
+            if texts != len(task.columns):
+                wanted = f"{len(task.columns)} ({' and '.join(task.columns)})"
+                raise ValueError(
+                    f"samples has {sample!r}, and {task.title} takes {wanted}; give as many texts, or None for some of "
+                    "the task's own"
+                )
+        return SAMPLES[task.name] if samples is None else samples
 
 
 Lengths = Annotated[list[Annotated[list[Positive], Field(min_length=2, max_length=2)]], Field(min_length=1)]
@@ -206,6 +231,27 @@ class CompressionParameters(Checked):
     trial_epochs: Positive = 1
     retrain_epochs: Positive = 1
     keras_kinds: list[Literal["float16", "bfloat16", "int8"]] = []
+
+
+def types_of(annotation) -> set[type]:
+    """Return the plain types that an annotation admits, those of a literal's values among them."""
+    if get_origin(annotation) is Literal:
+        return {type(value) for value in get_args(annotation)}
+    if get_origin(annotation) in (list, dict):
+        return {get_origin(annotation)}
+    inner = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
+    return set().union(*map(types_of, inner)) if inner else {annotation}
+
+
+def as_written(value, kinds: set[type]):
+    """Convert a text to the number or the None that it spells, and a number to a name, where the parameter is one."""
+    if isinstance(value, str) and types.NoneType in kinds and value in ("None", "null", "~"):
+        return None
+    if isinstance(value, str) and str not in kinds:
+        for number in {int, float} & kinds:
+            with contextlib.suppress(ValueError):
+                return number(value)
+    return str(value) if type(value) is int and str in kinds else value
 
 
 def is_parameter(name: str, value) -> bool:

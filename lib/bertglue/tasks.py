@@ -58,6 +58,65 @@ TASKS = {
     )
 }
 
+# sentences, or pairs, that a run predicts at its end unless it is given others
+SAMPLES = {
+    "cola": [
+        "anna bought the red violin at the market .",
+        "anna bought red the violin at the market .",
+        "the boat was not repaired by peter .",
+        "the boat was not repair by peter .",
+    ],
+    "mnli": [
+        ["anna found the red violin at the market .", "the violin was discovered by anna ."],
+        ["anna found the violin .", "anna found the violin on monday ."],
+        ["anna found the violin on monday .", "anna found the violin on friday ."],
+        ["john did not help maria on friday .", "john helped maria on friday ."],
+    ],
+    "mrpc": [
+        ["anna praised peter on monday .", "on monday , peter was commended by anna ."],
+        ["anna praised peter on monday .", "peter praised anna on monday ."],
+        ["john sold the blue bike .", "john sold the blue bicycle ."],
+        ["john sold the blue bike .", "john sold the red bike ."],
+    ],
+    "qnli": [
+        ["where did anna buy the violin ?", "anna purchased the violin at the market ."],
+        ["where did anna buy the violin ?", "anna purchased the violin on monday ."],
+        ["who helped maria on friday ?", "on friday , maria was assisted by john ."],
+        ["who helped maria on friday ?", "on friday , clara was assisted by john ."],
+    ],
+    "qqp": [
+        ["who found the red violin on monday ?", "by whom was the red fiddle discovered on monday ?"],
+        ["who found the red violin on monday ?", "who lost the red violin on monday ?"],
+        ["where did john hide the boat ?", "where did john conceal the boat ?"],
+        ["where did john hide the boat ?", "where did maria hide the boat ?"],
+    ],
+    "rte": [
+        ["anna found the red violin at the market . john helped maria on friday .", "maria was assisted by john ."],
+        ["anna found the red violin at the market . john helped maria on friday .", "maria helped john ."],
+        ["anna found the red violin at the market . john helped maria on friday .", "john found the violin ."],
+    ],
+    "sst2": [
+        "the story is charming , but the acting is dull",
+        "not a tedious film",
+        "although the plot is silly , the music is superb",
+        "the cast is hardly brilliant",
+    ],
+    "stsb": [
+        [
+            "anna found the violin at the market on monday .",
+            "the fiddle was discovered by anna at the market on monday .",
+        ],
+        ["anna found the violin at the market on monday .", "anna lost the violin in the garden on monday ."],
+        ["anna found the violin at the market on monday .", "paul sold the chair in the library on friday ."],
+    ],
+    "wnli": [
+        ["the violin did not fit into the box because it was too small .", "the box was too small ."],
+        ["the violin did not fit into the box because it was too small .", "the violin was too small ."],
+        ["the hammer fell onto the crate and broke it because it was so heavy .", "the hammer was so heavy ."],
+        ["the hammer fell onto the crate and broke it because it was so heavy .", "the crate was so heavy ."],
+    ],
+}
+
 # The diagnostic set has no training split: the MNLI model predicts it.
 AX = Task("ax", "AX", ("premise", "hypothesis"), TASKS["mnli"].labels, ("matthews",), validation=())
 

@@ -18,16 +18,6 @@ from bertglue.errors import InputError
 from bertglue.report import build_pdf
 
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
-PROFILE = """profile: tiny
-source: folder
-encoder: bundled
-batch_size: 16
-epochs: 2
-max_length: 32
-learning_rate: 3.0e-4
-encoder_dropout: 0.0
-hold_out: 0.25
-"""
 SMALLER = """pruning_seeds: 1
 pruning_rows: 16
 pruning_step: 4
@@ -38,7 +28,8 @@ trial_rows: 32
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """Run `make book` in a copy of the checkout, on small files, with an RTE run that has to fail."""
+    """Run the README's command for real data in a copy of the checkout, on small files, with an RTE run that has to
+    fail."""
     folder = tmp_path_factory.mktemp("a book") / "in a folder"  # whose name has a space
     folder.mkdir()
     copied = ("Makefile", "Snakefile", "_config.yml", "notebooks", "book", "params", "lib")
@@ -49,11 +40,11 @@ def built(tmp_path_factory):
             source, folder / name
         )
     write_glue(folder / "glue")
-    (folder / "params/profiles/tiny.yaml").write_text(PROFILE)
-    (folder / "params/compression/tiny.yaml").write_text(SMALLER)
-    with (folder / "params/tasks/rte.yaml").open("a") as file:
-        file.write("max_length: 999\n")
-    given = ["PROFILE=tiny", "TASKS=mrpc rte", "GLUE_DIR=glue", "READY=", f"BIN={Path(sys.executable).parent}"]
+    (folder / "params/compression/glue.yaml").write_text(SMALLER)
+    for task, line in (("mrpc", "hold_out: 0.25"), ("rte", "max_length: 999")):
+        with (folder / f"params/tasks/{task}.yaml").open("a") as file:
+            file.write(f"{line}\n")
+    given = ["PROFILE=glue", "TASKS=mrpc rte", "GLUE_DIR=glue", "READY=", f"BIN={Path(sys.executable).parent}"]
     done = subprocess.run(["make", "book", *given], cwd=folder, capture_output=True, text=True, timeout=900)
     return folder, done
 
@@ -237,7 +228,7 @@ def test_every_page_of_a_notebook_opens_in_colab_and_can_be_downloaded(site):
 
 
 def test_the_book_prints_as_one_document(built, chromium, tmp_path):
-    target = build_pdf.print_book(built[0] / "runs/tiny/book", tmp_path / "book.pdf")
+    target = build_pdf.print_book(built[0] / "runs/glue/book", tmp_path / "book.pdf")
     content = target.read_bytes()
     assert content.startswith(b"%PDF")
     assert len(re.findall(rb"/Type\s*/Page\b", content)) > 20
@@ -247,6 +238,6 @@ def test_the_book_prints_as_one_document(built, chromium, tmp_path):
 def test_without_a_browser_there_is_one_line(built, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(build_pdf, "BROWSERS", ())
     monkeypatch.delenv("CHROMIUM", raising=False)
-    assert build_pdf.main([str(built[0] / "runs/tiny/book"), str(tmp_path / "book.pdf")]) == 1
+    assert build_pdf.main([str(built[0] / "runs/glue/book"), str(tmp_path / "book.pdf")]) == 1
     assert capsys.readouterr().err.startswith("no Chromium is here to print with; install one")
     assert not any(tmp_path.iterdir())

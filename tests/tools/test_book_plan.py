@@ -59,11 +59,11 @@ def test_seed_1_is_not_taken_for_seed_11():
 def test_a_partial_book_has_what_is_finished(tmp_path, monkeypatch):
     monkeypatch.setattr(book_plan, "read_parameters", lambda profile, task, given: book_plan.Parameters(task=task))
     monkeypatch.chdir(tmp_path)
-    made = tmp_path / "runs/toy/rte/lr2e-05-seed0"
+    made = tmp_path / "runs/toy/rte/lr0.0003-seed0"
     made.mkdir(parents=True)
     assert read_plan({"tasks": "cola rte", "partial": 1}, 2).book_runs == []
     (made / "record.json").write_text("{}")
-    assert read_plan({"tasks": "cola rte", "partial": 1}, 2).book_runs == ["runs/toy/rte/lr2e-05-seed0"]
+    assert read_plan({"tasks": "cola rte", "partial": 1}, 2).book_runs == ["runs/toy/rte/lr0.0003-seed0"]
     assert len(read_plan({"tasks": "cola rte"}, 2).book_runs) == 2
 
 
