@@ -147,3 +147,22 @@ def make_runs(place, tasks=tuple(TASKS), right: float | None = 0.75):
         expected[str(folder)] = parameters.model_dump()
     collect_runs(expected, place / "results.json", place / "logs")
     return place / "results.json"
+
+
+def scored_run(rate=1e-3, seed=0, *, task="sst2", encoder="bundled", held_out=0.5, score=0.5, width=0.0):
+    """What a record says of scores: `score` on validation, with an interval of that width."""
+    splits = {**dict.fromkeys(TASKS[task].validation, score), **({} if held_out is None else {"held_out": held_out})}
+
+    def of_each(value):
+        return {split: dict.fromkeys(TASKS[task].metrics, value(score)) for split, score in splits.items()}
+
+    return {
+        "task": task,
+        "encoder": encoder,
+        "learning_rate": rate,
+        "seed": seed,
+        "metrics": of_each(lambda score: score),
+        "interval": of_each(lambda score: (score - width / 2, score + width / 2)),
+        "baseline": of_each(lambda score: 0.5),
+        "examples": {"train": 90, **dict.fromkeys(splits, 10)},
+    }

@@ -29,10 +29,7 @@ PACKAGES = {
     "runs": ("runs", ["tests/runs", "tests/test_cli.py", "tests/test_properties.py"]),
     "training": ("training", ["tests/training"]),
     "plan": ("tools/book_plan.py", ["tests/tools/test_book_plan.py", "tests/tools/test_graph.py"]),
-    "report": (
-        "report",
-        [f"tests/report/test_{n}.py" for n in ("pages", "shown", "protocol", "build_book", "training_speed")],
-    ),
+    "report": ("report", ["tests/report", "--ignore=tests/report/test_site.py"]),
 }
 LOOKS = {
     *("figsize", "size", "markersize", "mew", "alpha", "linewidth", "linewidths", "capsize", "s", "height", "width"),

@@ -4,6 +4,8 @@ import html
 import re
 
 import numpy as np
+from matplotlib.colors import to_hex
+from matplotlib.patches import FancyArrowPatch
 
 from bertglue.evaluation.published_scores import TABLE_1_COLUMNS
 from bertglue.report.pages import common, contents, data, design, errata, model, results, status, viability
@@ -77,6 +79,9 @@ def axes_text(axes) -> str:
         if hasattr(patch, "get_width"):
             corner = numbers(patch.get_x()), numbers(patch.get_y())
             lines.append(f"  bar at {corner} of {numbers(patch.get_width())} x {numbers(patch.get_height())}")
+        elif isinstance(patch, FancyArrowPatch):
+            ends = [tuple(map(numbers, end)) for end in patch._posA_posB]
+            lines.append(f"  arrow {ends} {to_hex(patch.get_edgecolor())}")
     for marks in axes.collections:
         values = marks.get_array()
         if values is not None:

@@ -14,12 +14,12 @@ from paths import ROOT
 from shown import SHOWN, as_text
 
 from bertglue import load_encoder
-from bertglue.atomic_files import write_text
+from bertglue.atomic_files import write_json, write_text
 from bertglue.evaluation.published_scores import published_numbers
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.bundled import BUNDLED_FOLDER
 from bertglue.report import sphinx_theme
-from bertglue.report.pages import common, contents, errata, model, results, status
+from bertglue.report.pages import common, contents, errata, model, modifications, results, status
 from bertglue.runs.collection import Runs, collect_runs, load_runs
 
 
@@ -81,6 +81,33 @@ def test_missing_runs_show_as_what_became_of_them(tmp_path):
     assert "Missing: rte (mismatched), mrpc (failed)" in status.summary(runs)
     assert "not GLUE" not in common.banner(runs).data
     assert contents.states(runs)["Figure", 8] == "failed"
+
+
+def test_compressions_show_as_what_became_of_them(runs, tmp_path):
+    states = [
+        {"task": task, "state": state, "reason": reason, "run": f"compressed/{task}"}
+        for task, state, reason in (
+            ("sst2", "finished", ""),
+            ("mrpc", "failed", "Out of memory"),
+            ("rte", "not run", ""),
+        )
+    ]
+    for task in ("sst2", "mrpc"):
+        write_json(tmp_path / "compressed" / task / "compression.json", {"task": task})
+    runs = Runs(runs.records, None, tmp_path, states)
+    assert status.summary(runs) == (
+        "9 of 9 runs finished. 1 of 3 were compressed. "
+        "**Missing: mrpc, compressed (failed), rte, compressed (not run).**"
+    )
+    assert as_text(status.compressions(runs)).splitlines()[1:] == [
+        "SST-2 | finished |", "MRPC | failed | Out of memory", "RTE | not run |"
+    ]  # fmt: skip
+    assert modifications.load_compressions(runs) == {"sst2": {"task": "sst2"}}
+
+
+def test_without_compressions_the_chapter_says_so():
+    assert modifications.findings({}) == "No run was compressed in this build."
+    assert modifications.loss_findings({}) == ""
 
 
 def test_texts_are_text_wherever_they_stand(runs):

@@ -12,7 +12,7 @@ from bertglue.evaluation.evaluate import Scores
 from bertglue.models.bundled import read_pretraining_record
 from bertglue.report import figures, tables, training_speed
 from bertglue.report.measured_files import COST_GROWTH
-from bertglue.report.pages import contents, errata, model, modifications, pretraining_gain, protocol
+from bertglue.report.pages import contents, data, errata, model, modifications, pretraining_gain, protocol
 from bertglue.report.reference_runs import read_reference_runs
 from bertglue.runs.collection import load_runs
 
@@ -79,6 +79,8 @@ MEASURED = {
     "errata truncation": errata.truncation_table,
     "errata dev and test": errata.dev_and_test,
     "errata sampling": errata.sampling_table,
+    "data directions": data.directions,
+    "model architecture": model.architecture,
     "model BERT-base": lambda: model.parameters_table(model.BERT_BASE),
     "model findings": model.findings,
     "contents beyond": contents.beyond,

@@ -13,7 +13,6 @@ from bertglue.data.dataset import Data, Split
 from bertglue.data.token_ids import Tokens
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
-from bertglue.report import tables
 from bertglue.runs import record as run_record
 from bertglue.runs import statistics
 from bertglue.runs.text_samples import TEXTS_FILE, first_rows, hardest_rows, label_text, read_text_samples, sample_rows
@@ -91,19 +90,6 @@ def test_a_run_without_texts_has_none_to_show(tmp_path):
     (tmp_path / "rte/lr2e-05-seed0" / TEXTS_FILE).unlink()
     assert read_text_samples(tmp_path / "rte/lr2e-05-seed0") == {}
     assert path.exists()
-
-
-def test_text_of_a_data_set_is_text_on_the_page():
-    task = TASKS["sst2"]
-    split = Split({"sentence": ["<script>alert(1)</script> & so on"]}, np.array([1]))
-    shown = tables.examples(Data(task, "folder", {"train": split})).data
-    assert "<script>" not in shown
-    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; so on" in shown
-
-
-def test_predictions_that_differ_are_an_error():
-    with pytest.raises(AssertionError, match="logits differ by 0.5"):
-        tables.same_predictions(np.zeros((1, 2)), np.array([[0, 0.5]]))
 
 
 def test_peak_memory_is_in_megabytes():
