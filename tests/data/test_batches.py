@@ -1,11 +1,15 @@
 """Batches: every row once, whole, in batches of a few lengths, in an order that follows the seed."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertglue.data.batches import Batches, group, padded_lengths
+from bertglue import Parameters
+from bertglue.data import batches as batches_module
+from bertglue.data.batches import Batches, batch_lengths, group, padded_lengths, stream
 from bertglue.data.token_ids import Tokens
 
 
@@ -170,3 +174,40 @@ def test_a_pool_has_many_batches_so_that_rows_of_a_batch_change_from_epoch_to_ep
 def test_without_labels_they_are_zero():
     (_, labels, _), *_ = serve(Batches(uneven([2, 3]), batch_size=2))
     assert (labels.tolist(), labels.dtype) == ([0, 0], "int32")
+
+
+@pytest.mark.parametrize(
+    ("compiled", "values", "expected"),
+    [
+        (False, {"max_length": 18}, [4, 8, 12, 16, 20]),
+        (False, {"max_length": 16}, [4, 8, 12, 16]),
+        (True, {"max_length": 18}, [16, 32, 64, 128]),
+        (False, {"bucket_lengths": [7, 9]}, [7, 9]),
+        (True, {"bucket_lengths": [7, 9]}, [7, 9]),
+        (False, {"bucketing": False, "bucket_lengths": [7]}, []),
+        (True, {"bucketing": False}, []),
+    ],
+)
+def test_lengths_are_few_where_each_is_compiled(monkeypatch, compiled, values, expected):
+    monkeypatch.setattr(batches_module, "jit_compile", lambda: compiled)
+    assert batch_lengths(Parameters(**values)) == expected
+
+
+def test_on_tensorflow_keras_gets_the_same_batches_as_a_pipeline_of_any_length(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    batches = Batches(uneven([3, 3, 5, 12, 13, 30]), np.arange(6), batch_size=2, seed=1, lengths=[4, 8, 16])
+    pipeline = stream(batches)
+    inputs, labels, weights = pipeline.element_spec
+    assert {spec.shape.as_list()[0] for spec in inputs.values()} == {2}
+    assert {spec.shape.as_list()[1] for spec in inputs.values()} == {None}
+    assert (labels.shape.as_list(), weights.shape.as_list()) == ([2], [2])
+    assert pipeline.cardinality() == len(batches) == 3
+    assert not pipeline.options().autotune.enabled
+    for got, expected in zip(pipeline, serve(batches), strict=True):
+        tf.nest.map_structure(lambda one, other: np.testing.assert_array_equal(one.numpy(), other), got, expected)
+
+
+def test_on_jax_keras_gets_the_batches_themselves(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    batches = Batches(uneven([3, 3]), batch_size=2)
+    assert stream(batches) is batches
