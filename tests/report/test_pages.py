@@ -224,3 +224,10 @@ def test_parameters_of_known_encoders():
     assert model.total(model.BERT_BASE) == 109_482_240  # as TF Hub's bert_en_uncased_L-12_H-768_A-12
     bundled = json.loads((BUNDLED_FOLDER / "encoder.json").read_text())
     assert model.total(bundled) == load_encoder("bundled").count_params()
+
+
+def test_the_parts_of_an_encoder_are_named_by_their_layer():
+    names = list(model.parts({**model.BERT_BASE, "heads": [12, 12]}))
+    assert names[4:] == [
+        f"layer {n}, {part}" for n in (1, 2) for part in ("attention", "feed-forward", "layer norms")
+    ] + ["pooler"]

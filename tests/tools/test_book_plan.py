@@ -68,7 +68,8 @@ def test_a_partial_book_has_what_is_finished(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("cores", "jobs", "threads"), [(8, "2", 4), (8, "3", 2), (2, "5", 1), (None, "20", 1), (6, None, 1)]
+    ("cores", "jobs", "threads"),
+    [(8, "2", 4), (8, "3", 2), (2, "5", 1), (None, "20", 1), (6, None, 1), (None, None, 1)],
 )
 def test_jobs_share_the_cores(cores, jobs, threads):
     assert plan(cores, jobs=jobs).threads == threads
