@@ -17,18 +17,19 @@ BIN := .venv/bin
 HERE = $(if $(filter /%,$(BIN)),$(BIN),$(CURDIR)/$(BIN))
 READY := .venv/ready
 
-.PHONY: help book pdf reproduce reference bench mutants test test-colab lint format lock address tpu-check clean
+.PHONY: help book pdf reproduce reference bench mutants test test-whole test-colab lint format lock address tpu-check clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book    run every task that is not done yet and build book/_build/html/index.html"
 	@echo "             PROFILE=toy|glue|full  TASKS=\"cola mrpc\"  JOBS=$(JOBS)  SEEDS=0  GLUE_DIR=...  ENCODER=..."
-	@echo "             LEARNING_RATES=\"1e-4 3e-4\"  COMPRESS=\"cola mrpc\" (or none)  CLUSTER=slurm|kubernetes|googlebatch  (fill in params/clusters first)"
+	@echo "             LEARNING_RATES=\"1e-4 3e-4\"  COMPRESS=\"cola mrpc\" (or none)  CLUSTER=slurm (fill in params/clusters/slurm first)"
 	@echo "make pdf     the same, and the book as one PDF (it needs a Chromium: apt install chromium, or CHROMIUM=...)"
 	@echo "make reproduce RUN=runs/...  repeat a finished run from its record, and compare"
 	@echo "make reference  fine-tune the bundled encoder, pre-trained and randomly initialized, on real GLUE (GLUE_DIR=folder; hours)"
 	@echo "make bench   race Hugging Face's Trainer, hub.KerasLayer and this project (GLUE_DIR=folder VOCABULARY=vocab.txt; long)"
 	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files)"
+	@echo "make test-whole  run books, notebooks and a SLURM whole, as README promises them (a Chromium and slurm-wlm are used where they are)"
 	@echo "make test-colab  run the tests in the packages of Colab's TPU and GPU images"
 	@echo "make mutants  make small wrong changes one at a time, and count those that the tests notice (PACKAGES=\"data\" COUNT=60; hours)"
 	@echo "make tpu-check  compile the training step with the TPU's compiler, without a TPU (ENCODER=base: BERT-base)"
@@ -76,7 +77,11 @@ reference: $(READY)
 # Two files of tests at a time; each takes about 2 GB.
 TEST_JOBS ?= 2
 test: $(READY)
-	GLUE_DIR="$(GLUE_DIR)" "$(BIN)"/python -m pytest -n $(TEST_JOBS) --dist loadfile
+	GLUE_DIR="$(GLUE_DIR)" "$(BIN)"/python -m pytest -n $(TEST_JOBS) --dist loadfile -m "not whole"
+
+# Books, notebooks and a cluster from the first line to the last, as their user types it.
+test-whole: $(READY)
+	"$(BIN)"/python -m pytest -n $(TEST_JOBS) --dist loadfile -m whole
 
 # Small wrong changes, made one at a time: which do the tests notice? PACKAGES="evaluation data" COUNT=60
 PACKAGES ?=
@@ -107,8 +112,8 @@ bench:
 # The library's tests in the packages of Colab's two images (tests/tools/colab_packages), set up as the notebook does it there.
 test-colab: .colab/tpu/ready .colab/gpu/ready
 	for image in tpu gpu; do echo "Colab's $$image image:"; \
-	  JAX_PLATFORMS=cpu .colab/$$image/bin/python -m pytest -q -p no:cacheprovider \
-	    --ignore tests/tools/test_graph.py --ignore tests/test_repository.py --ignore tests/report/test_site.py || exit 1; done
+	  JAX_PLATFORMS=cpu .colab/$$image/bin/python -m pytest -q -p no:cacheprovider -m "not whole" \
+	    --ignore tests/tools/test_graph.py --ignore tests/test_repository.py || exit 1; done
 
 .colab/%/ready: tests/tools/colab_packages/%.txt pyproject.toml
 	rm -rf .colab/$*

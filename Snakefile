@@ -6,7 +6,7 @@ import json
 from bertglue.environment import has_accelerator
 from bertglue.tools.book_plan import PAGES, REFERENCE_PAGE, book_sources, page_sources, parameter_files, plan_or_exit
 
-PLAN = plan_or_exit(config, workflow.cores)
+PLAN = plan_or_exit(config, workflow.resource_settings.cores)  # none on a cluster, where `workflow.cores` is an error
 BOOK, PDF = "book/_build/html/index.html", "book/_build/pdf/bertglue.pdf"
 
 

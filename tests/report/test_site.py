@@ -17,6 +17,8 @@ from small_glue import write_glue
 from bertglue.errors import InputError
 from bertglue.report import build_pdf
 
+pytestmark = pytest.mark.whole
+
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 SMALLER = """pruning_seeds: 1
 pruning_rows: 16

@@ -97,3 +97,11 @@ def test_the_command_repeats_compares_and_ends_with_an_error_where_a_score_diffe
         assert "the same scores, and the same logits to the bit" in shown.output
     else:
         assert "scores differ from" in str(shown.exception)
+
+
+@pytest.mark.parametrize(
+    ("gap", "scores", "identical"),
+    [(0.0, {}, True), (1e-7, {}, False), (0.0, {"validation, f1": (0.5, 0.6)}, False), (1e-7, {"a": (0, 1)}, False)],
+)
+def test_a_repetition_is_identical_where_logits_and_scores_are(gap, scores, identical):
+    assert reproduction.Comparison({"validation": gap, "test": 0.0}, scores, {}).identical is identical

@@ -11,6 +11,8 @@ import pytest
 from paths import ROOT
 from small_glue import write_glue
 
+pytestmark = pytest.mark.whole
+
 NOTEBOOK = ROOT / "notebooks/finetune.ipynb"
 BIN = Path(sys.executable).parent
 FILES = [ROOT / "params/profiles/glue.yaml", ROOT / "params/tasks/rte.yaml"]

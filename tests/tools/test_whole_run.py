@@ -15,6 +15,8 @@ from small_glue import write_glue
 
 from bertglue.models.saved_classifier import load_classifier
 
+pytestmark = pytest.mark.whole
+
 # no two values are alike, nor those of the library
 PROFILE = """profile: tiny
 source: folder
