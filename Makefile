@@ -43,13 +43,14 @@ WHERE := $(if $(CLUSTER),--profile params/clusters/$(CLUSTER) --jobs $(JOBS),--c
 # Our own lock, since Snakemake's outlives a killed make; its caches lie here where nobody may write at home.
 CACHE := $(shell [ -w "$${HOME:-/nowhere}" ] || echo "XDG_CACHE_HOME='$(CURDIR)/.snakemake/cache'")
 SNAKEMAKE = $(CACHE) PATH="$(HERE):$$PATH" "$(HERE)"/python -m bertglue.tools.lock .snakemake/in-use \
-  snakemake $(WHERE) --nolock --quiet host progress reason --rerun-incomplete --keep-going
+  "$(HERE)"/python -m snakemake $(WHERE) --nolock --quiet host progress reason --rerun-incomplete --keep-going
 CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEARNING_RATES)" glue_dir="$(GLUE_DIR)" \
   encoder="$(ENCODER)" compress="$(COMPRESS)"
 
 # Where runs fail, the book is built from the others, says so, and make ends with an error that names them.
 BUILD = $(SNAKEMAKE) $@ --config profile="$(PROFILE)" $(CONFIG)
 book pdf: $(READY)
+	@if [ -n "$(CLUSTER)" ] && echo "$(HERE)" | grep -q ' '; then echo "error: $(HERE) has a space, which jobs on a cluster cannot start from; clone into a folder without" >&2; exit 1; fi
 	@$(BUILD) || { [ $$? -ne 2 ] && echo "some of it failed; building from what is there" && $(BUILD) partial=1; }
 	@echo "$(MADE_$@)"
 	@"$(BIN)"/python -m bertglue.runs.status runs/$(PROFILE)/status.json

@@ -137,8 +137,9 @@ def test_make_book_submits_each_run_and_builds_the_book(slurm, tmp_path):
         filled_in = filled_in.replace(asked, here)
     (tmp_path / "params/clusters/slurm/config.yaml").write_text(filled_in)
     given = ["CLUSTER=slurm", "PROFILE=glue", "TASKS=rte", "GLUE_DIR=glue", "COMPRESS=none"]
+    (tmp_path / "venv").symlink_to(sys.prefix)  # by a path without spaces, which jobs on a cluster need
     done = subprocess.run(
-        ["make", "book", *given, "READY=", f"BIN={Path(sys.executable).parent}"],
+        ["make", "book", *given, "READY=", f"BIN={tmp_path}/venv/bin"],
         cwd=tmp_path, env=slurm, capture_output=True, text=True, timeout=560,
     )  # fmt: skip
     said = done.stdout + done.stderr
@@ -148,3 +149,12 @@ def test_make_book_submits_each_run_and_builds_the_book(slurm, tmp_path):
     record = json.loads((tmp_path / "runs/glue/rte/lr0.0003-seed0/record.json").read_text())
     assert record["examples"] == {"train": 64, "validation": 24}
     nbformat.read(tmp_path / "runs/glue/rte/lr0.0003-seed0/finetune.ipynb", as_version=4)
+
+
+def test_a_checkout_in_a_folder_with_a_space_is_refused_before_any_job():
+    given = ["CLUSTER=slurm", "READY=", "BIN=/home/me/my clone/.venv/bin"]
+    done = subprocess.run(["make", "book", *given], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    first = done.stderr.splitlines()[0]
+    assert first.startswith("error: /home/me/my clone/.venv/bin has a space")
+    assert first.endswith("clone into a folder without")
