@@ -1,6 +1,6 @@
 # The short commands. Each works first after a clone: the environment is made when it is missing.
-# make book [PROFILE=toy] [TASKS="cola mrpc"] [JOBS=2] [GLUE_DIR=folder] [ENCODER=handle]
-#           [SEEDS="0 1"] [LEARNING_RATES="1e-4 3e-4"] [COMPRESS="cola mrpc"] [CLUSTER=slurm]
+# make book [PROFILE=toy] [TASKS="cola mrpc"] [JOBS=2] [GLUE_DIR=folder] [ENCODER=handle] [SEEDS="0 1"]
+#           [LEARNING_RATES="1e-4 3e-4"] [COMPRESS="cola mrpc"] [GPU=cuda] [GPUS=1] [DEVICE=cpu] [CLUSTER=slurm]
 PYTHON ?= python3
 PROFILE ?= toy
 TASKS ?= cola sst2 mrpc stsb qqp mnli qnli rte wnli
@@ -12,25 +12,36 @@ LEARNING_RATES ?=
 COMPRESS ?=
 GLUE_DIR ?=
 ENCODER ?=
+DEVICE ?=
+# an NVIDIA GPU wants the CUDA builds; GPU=none leaves them out
+GPU ?= $(if $(shell nvidia-smi --list-gpus 2> /dev/null | grep '^GPU'),cuda,none)
+GPUS ?= 1
+ifeq ($(filter cuda none,$(GPU)),)
+$(error GPU is $(GPU); give cuda, for the packages of an NVIDIA GPU, or none)
+endif
 BIN := .venv/bin
 # the same from the root; a folder may have a space in its name, which make's own functions split at
 HERE = $(if $(filter /%,$(BIN)),$(BIN),$(CURDIR)/$(BIN))
-READY := .venv/ready
+LOCKS := requirements.lock $(if $(filter cuda,$(GPU)),requirements-cuda.lock)
+READY := .venv/ready$(if $(filter cuda,$(GPU)),-cuda)
 
-.PHONY: help book pdf reproduce reference bench mutants test test-whole test-colab lint format lock address tpu-check clean
-.DEFAULT_GOAL := help
+.PHONY: help environment book pdf reproduce reference bench mutants test test-whole test-colab colab-lists lint format lock address tpu-check clean
+.DEFAULT_GOAL := $(if $(filter command,$(firstword $(origin GPU))),environment,help)
 
 help:
 	@echo "make book    run every task that is not done yet and build book/_build/html/index.html"
 	@echo "             PROFILE=toy|glue|full  TASKS=\"cola mrpc\"  JOBS=$(JOBS)  SEEDS=0  GLUE_DIR=...  ENCODER=..."
 	@echo "             LEARNING_RATES=\"1e-4 3e-4\"  COMPRESS=\"cola mrpc\" (or none)  CLUSTER=slurm (fill in params/clusters/slurm first)"
+	@echo "             GPU=cuda (the packages of an NVIDIA GPU; by itself where nvidia-smi finds one)  GPUS=1 (of a run; or all)"
+	@echo "             DEVICE=cpu (leave the accelerator alone)"
 	@echo "make pdf     the same, and the book as one PDF (it needs a Chromium: apt install chromium, or CHROMIUM=...)"
 	@echo "make reproduce RUN=runs/...  repeat a finished run from its record, and compare"
 	@echo "make reference  fine-tune the bundled encoder, pre-trained and randomly initialized, on real GLUE (GLUE_DIR=folder; hours)"
 	@echo "make bench   race Hugging Face's Trainer, hub.KerasLayer and this project (GLUE_DIR=folder VOCABULARY=vocab.txt; long)"
 	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files)"
 	@echo "make test-whole  run books, notebooks and a SLURM whole, as README promises them (a Chromium and slurm-wlm are used where they are)"
-	@echo "make test-colab  run the tests in the packages of Colab's TPU and GPU images"
+	@echo "make test-colab  run the notebooks whole in the packages of Colab's CPU, GPU and TPU images (Python 3.13);"
+	@echo "                 make colab-lists LISTS=folder  derive these packages from the lists that Colab publishes"
 	@echo "make mutants  make small wrong changes one at a time, and count those that the tests notice (PACKAGES=\"data\" COUNT=60; hours)"
 	@echo "make tpu-check  compile the training step with the TPU's compiler, without a TPU (ENCODER=base: BERT-base)"
 	@echo "make lint    check the code's style, and that each package imports only from those below it;  make format  mend the style"
@@ -38,14 +49,14 @@ help:
 	@echo "make clean   remove what the commands made (runs, the built book); what took hours stays (.venv, runs/pretraining, runs/reference*)"
 
 # On a cluster each run has a node of its own; here they share the processors, and never an accelerator.
-WHERE := $(if $(CLUSTER),--profile params/clusters/$(CLUSTER) --jobs $(JOBS),--cores $(CORES) --resources accelerator=1 run=$(JOBS))
+WHERE := $(if $(CLUSTER),--profile params/clusters/$(CLUSTER) --jobs $(JOBS),--cores $(CORES) --resources accelerator=840 run=$(JOBS))
 
 # Our own lock, since Snakemake's outlives a killed make; its caches lie here where nobody may write at home.
 CACHE := $(shell [ -w "$${HOME:-/nowhere}" ] || echo "XDG_CACHE_HOME='$(CURDIR)/.snakemake/cache'")
 SNAKEMAKE = $(CACHE) PATH="$(HERE):$$PATH" "$(HERE)"/python -m bertglue.tools.lock .snakemake/in-use \
   "$(HERE)"/python -m snakemake $(WHERE) --nolock --quiet host progress reason --rerun-incomplete --keep-going
 CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEARNING_RATES)" glue_dir="$(GLUE_DIR)" \
-  encoder="$(ENCODER)" compress="$(COMPRESS)"
+  encoder="$(ENCODER)" compress="$(COMPRESS)" device="$(DEVICE)" gpus="$(GPUS)" cluster="$(CLUSTER)"
 
 # Where runs fail, the book is built from the others, says so, and make ends with an error that names them.
 BUILD = $(SNAKEMAKE) $@ --config profile="$(PROFILE)" $(CONFIG)
@@ -82,7 +93,8 @@ test: $(READY)
 
 # Books, notebooks and a cluster from the first line to the last, as their user types it.
 test-whole: $(READY)
-	"$(BIN)"/python -m pytest -n $(TEST_JOBS) --dist loadfile -m whole
+	@$(MAKE) --no-print-directory .colab/tpu/ready || echo "without Colab's TPU image, whose tests are skipped"
+	"$(BIN)"/python -m pytest -n $(TEST_JOBS) --dist loadfile -m "whole and not colab"
 
 # Small wrong changes, made one at a time: which do the tests notice? PACKAGES="evaluation data" COUNT=60
 PACKAGES ?=
@@ -110,20 +122,25 @@ bench:
 	.bench/bin/python -m pip install --quiet --disable-pip-version-check -r .bench/requirements.txt
 	@touch $@
 
-# The library's tests in the packages of Colab's two images (tests/tools/colab_packages), set up as the notebook does it there.
-test-colab: .colab/tpu/ready .colab/gpu/ready
-	for image in tpu gpu; do echo "Colab's $$image image:"; \
-	  JAX_PLATFORMS=cpu .colab/$$image/bin/python -m pytest -q -p no:cacheprovider -m "not whole" \
-	    --ignore tests/tools/test_graph.py --ignore tests/test_repository.py || exit 1; done
+# The notebooks in the packages of Colab's three images (tests/tools/colab_packages) and their Python.
+PYTHONS_313 = python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python)
+COLAB_PYTHON ?= $(shell for one in $(PYTHONS_313); do $$one -c "" 2> /dev/null && echo $$one && break; done)
+test-colab: $(READY) .colab/cpu/ready .colab/gpu/ready .colab/tpu/ready
+	"$(BIN)"/python -m pytest -n $(TEST_JOBS) --dist loadgroup tests/tools/test_colab_whole.py
 
-.colab/%/ready: tests/tools/colab_packages/%.txt pyproject.toml
-	rm -rf .colab/$*
-	$(PYTHON) -m venv .colab/$*
-	.colab/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
-	.colab/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e . hypothesis sortedcontainers tabulate \
-	  pytest-regressions pytest-datadir
-	.colab/$*/bin/python -c 'from bertglue.colab import set_up; print("$*: installed", *set_up())'
+.colab/%/ready: tests/tools/colab_packages/%.txt
+	@test -n "$(COLAB_PYTHON)" || { echo "Colab has Python 3.13, and none is here: make COLAB_PYTHON=path ..."; exit 1; }
+	@echo "making .colab/$*, the packages of Colab's $* image (once)"
+	@rm -rf .colab/$*
+	@"$(COLAB_PYTHON)" -m venv .colab/$*
+	@.colab/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@
+
+# The same lists from newer ones that Colab published: make colab-lists LISTS=folder
+LISTS ?=
+colab-lists:
+	@test -n "$(LISTS)" || { echo "give the folder of Colab's lists (colab-cpu-DATE.txt, ...): make colab-lists LISTS=..."; exit 1; }
+	@"$(COLAB_PYTHON)" tests/tools/colab_packages/renew.py "$(LISTS)"
 
 # The TPU's compiler, in the version that the locked JAX asks for; apart from .venv, for its size (0.7 GB).
 TPU_READY := .tpu/ready
@@ -144,8 +161,11 @@ format: $(READY)
 
 lock: $(READY)
 	"$(BIN)"/python -m pip install --quiet uv
-	"$(BIN)"/uv pip compile --universal --no-emit-index-url --generate-hashes --no-annotate --no-header \
-	  --all-extras --group dev pyproject.toml --output-file requirements.lock --upgrade --quiet
+	"$(BIN)"/$(COMPILE) $(EXTRAS) --output-file requirements.lock --upgrade
+	"$(BIN)"/$(COMPILE) $(EXTRAS) --extra cuda --output-file requirements-cuda.lock --upgrade \
+	  $$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements.lock) --constraint requirements.lock
+COMPILE = uv pip compile --quiet --universal --no-emit-index-url --generate-hashes --no-annotate --no-header pyproject.toml
+EXTRAS = --extra tensorflow --extra jax --extra deploy --extra book --group dev
 
 address: $(READY)
 	"$(BIN)"/python -m bertglue.tools.sync_address
@@ -154,11 +174,18 @@ clean:
 	rm -rf book/_build .snakemake .pytest_cache .ruff_cache
 	if [ -d runs ]; then find runs -mindepth 1 -maxdepth 1 ! -name pretraining ! -name 'reference*' -exec rm -rf {} +; fi
 
-$(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-	  || { echo "$(PYTHON) is $$($(PYTHON) --version); Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ..."; exit 1; }
-	@echo "making .venv from requirements.lock (once; some minutes, 4 GB)"
+environment: $(READY)
+	@echo "$(BIN) is ready: $(LOCKS)"
+
+# Two packages have no wheel (promise, connection-pool); they are built with the lock's own setuptools.
+PIP = "$(BIN)"/python -m pip install --quiet --disable-pip-version-check --no-deps
+BUILD_TOOLS = .venv/build-tools.txt
+$(READY): $(LOCKS) pyproject.toml
+	@$(PYTHON) lib/bertglue/tools/check_python.py
+	@echo "making .venv from $(LOCKS) (once; some minutes, 4 GB$(if $(filter cuda,$(GPU)), and 6 GB of CUDA))"
 	$(PYTHON) -m venv .venv
-	"$(BIN)"/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	"$(BIN)"/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	awk '/^[a-z]/ {keep = /^(setuptools|wheel)==/} keep' requirements.lock > $(BUILD_TOOLS)
+	$(PIP) --require-hashes -r $(BUILD_TOOLS)
+	$(PIP) --require-hashes --no-build-isolation $(addprefix -r ,$(LOCKS))
+	$(PIP) --no-build-isolation -e .
 	@touch $@

@@ -3,7 +3,6 @@
 # tested, in lib/bertglue/tools/book_plan.py: here stand the rules alone.
 import json
 
-from bertglue.environment import has_accelerator
 from bertglue.tools.book_plan import PAGES, REFERENCE_PAGE, book_sources, page_sources, parameter_files, plan_or_exit
 
 PLAN = plan_or_exit(config, workflow.resource_settings.cores)  # none on a cluster, where `workflow.cores` is an error
@@ -67,18 +66,19 @@ rule finetune:
         folder=PLAN.run_pattern,
         parameters=lambda wildcards: PLAN.parameters[wildcards.task].model_dump_json(),
         files=lambda wildcards, input: " ".join(f"-f {name}" for name in input.files),
-        given=PLAN.papermill_options("glue_dir", "encoder"),
+        given=PLAN.papermill_options("glue_dir", "encoder", "device"),
+        on_its_gpu=PLAN.on_its_gpu,
     threads: PLAN.threads
     resources:
         run=1,  # JOBS bounds them
-        accelerator=int(has_accelerator()),  # runs share processors, never an accelerator
+        accelerator=PLAN.accelerator,  # runs share processors, never an accelerator
     message:
         "{wildcards.task}: fine-tuning (learning rate {wildcards.learning_rate}, seed {wildcards.seed}); log in {log}"
     shell:
         """
         rm -rf {params.folder} && mkdir -p {params.folder}.partial
-        export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=2
-        {{ papermill {input.notebook} {params.folder}.partial/finetune.ipynb --no-progress-bar --log-output \
+        export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=3
+        {{ {params.on_its_gpu} papermill {input.notebook} {params.folder}.partial/finetune.ipynb --no-progress-bar --log-output \
             {params.files} {params.given} \
             -p learning_rate {wildcards.learning_rate} -p seed {wildcards.seed} \
             -r run_dir {params.folder}.partial \
@@ -103,19 +103,20 @@ rule compress:
         folder=PLAN.compression_pattern,
         run=PLAN.run_pattern,
         given=PLAN.papermill_options("glue_dir"),
+        on_its_gpu=PLAN.on_its_gpu,
         files=lambda wildcards, input: " ".join(f"-f {name}" for name in input.parameters),
     priority: 1  # the longest of all: as soon as its run is there
     threads: PLAN.threads
     resources:
         run=1,
-        accelerator=int(has_accelerator()),
+        accelerator=PLAN.accelerator,
     message:
         "{wildcards.task}: compressing the classifier; log in {log}"
     shell:
         """
         rm -rf {params.folder} {params.folder}.partial && mkdir -p {params.folder}.partial
-        export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=2
-        papermill {input.notebook} {params.folder}.partial/compress.ipynb --no-progress-bar --log-output \
+        export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=3
+        {params.on_its_gpu} papermill {input.notebook} {params.folder}.partial/compress.ipynb --no-progress-bar --log-output \
             {params.files} {params.given} -r run_dir {params.run} -r output_dir {params.folder}.partial > {log} 2>&1 \
           || {{ echo "{wildcards.task}, compressed: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
         mv {params.folder}.partial {params.folder}

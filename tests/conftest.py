@@ -11,7 +11,7 @@ from paths import ROOT
 settings.register_profile("fixed", derandomize=True)
 settings.load_profile("fixed")
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def pytest_report_header():

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from bertglue.environment import bfloat16_units
+from bertglue.environment import bfloat16_units, nvidia_gpus, silence_stderr
 from bertglue.errors import InputError, one_line
 
 
@@ -38,15 +38,20 @@ def select_strategy(parameters=None) -> Strategy:
     """Pick what is there: on JAX a TPU or GPUs, of one or several machines; on TensorFlow GPUs; else the CPU.
 
     A batch is shared by all devices; its size must be a multiple of their number. Where `precision` is auto, Keras is
-    told to compute in bfloat16 if the device multiplies in it.
+    told to compute in bfloat16 if the device multiplies in it. Where `device` is cpu, accelerators are left alone.
     """
-    machines = getattr(parameters, "machines", 1)  # a pre-training has one
+    machines = getattr(parameters, "machines", 1)  # a pre-training has neither
+    device = getattr(parameters, "device", "auto")
+    if device == "cpu":
+        leave_accelerators_alone()
     if keras.backend.backend() == "jax":
         strategy = select_jax(machines)
     elif machines > 1:
         raise InputError(f"machines is {machines}, and TensorFlow under Keras 3 trains on one; set backend to jax")
     else:
         strategy = select_tensorflow()
+    if strategy.device == "CPU" and device != "cpu":
+        check_unused_gpus(strategy.backend, must_be_used=device == "gpu")
     for name in ("batch_size", "evaluation_batch_size"):
         size = getattr(parameters, name, 0)
         if size % strategy.count:
@@ -54,6 +59,41 @@ def select_strategy(parameters=None) -> Strategy:
     if parameters and parameters.precision == "auto":
         keras.config.set_dtype_policy("mixed_bfloat16" if has_bfloat16() else "float32")
     return strategy
+
+
+def leave_accelerators_alone() -> None:
+    """Keep this process on the CPU; it has to be called before the devices are first used."""
+    keep_tensorflow_off_the_accelerator()
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_platforms", "cpu")
+
+
+def check_unused_gpus(backend: str, must_be_used: bool) -> None:
+    """Say in one line that the backend cannot use a GPU of this machine; an InputError where it must be used."""
+    gpus = len(nvidia_gpus())
+    if not gpus:
+        return
+    line = (
+        f"this machine has {gpus} NVIDIA GPU{'s' if gpus > 1 else ''}, and {backend} sees none: its packages are those "
+        "for processors, or the driver is too old; `make GPU=cuda` installs the CUDA builds, and device: cpu "
+        "(make DEVICE=cpu) trains on the processor"
+    )
+    if must_be_used:
+        raise InputError(line)
+    print(line, flush=True)
+
+
+def visible_gpus() -> int:
+    """Count the GPUs that the backend can use."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return sum(device.platform == "gpu" for device in jax.local_devices())
+    import tensorflow as tf
+
+    return len(tf.config.list_logical_devices("GPU"))
 
 
 def has_bfloat16() -> bool:
@@ -78,7 +118,8 @@ def select_jax(machines: int = 1) -> Strategy:
     keep_tensorflow_off_the_accelerator()
     if machines > 1:
         join(machines)
-    devices = jax.devices()
+    with silence_stderr():  # a TPU's library writes about a TPU that is not there
+        devices = jax.devices()
     distribute = None
     if len(devices) > 1:
         distribute = keras.distribution.DataParallel(

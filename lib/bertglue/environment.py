@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import re
@@ -27,17 +28,13 @@ RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-text", "tensorflow-hub",
 
 def configure(parameters: Parameters) -> None:
     """Choose the backend, the precision and the seeds of this process; call it before Keras is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no start-up chatter in the notebooks
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow calls an error there is none of ours
     keep_freed_memory()
-    if parameters.backend:
-        os.environ["KERAS_BACKEND"] = parameters.backend
+    choose_backend(parameters.backend)
     with silence_stderr():
         import keras
 
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
+        load_tensorflow()
 
     if parameters.backend not in (None, keras.backend.backend()):
         raise InputError(
@@ -46,6 +43,22 @@ def configure(parameters: Parameters) -> None:
         )
     keras.config.set_dtype_policy("float32" if parameters.precision == "auto" else parameters.precision)
     keras.utils.set_random_seed(parameters.seed)
+
+
+def choose_backend(backend: str | None = None) -> None:
+    """Tell Keras which backend to load: the one that is given, or else JAX where a TPU's library is installed."""
+    if backend:
+        os.environ["KERAS_BACKEND"] = backend
+    elif importlib.util.find_spec("libtpu"):
+        os.environ.setdefault("KERAS_BACKEND", "jax")
+
+
+def load_tensorflow() -> None:
+    """Load TensorFlow and ask for its devices, which is when C++ writes about drivers that are not there."""
+    with contextlib.suppress(ImportError):  # a machine may train with JAX alone
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
 
 
 def keep_freed_memory() -> None:
@@ -142,10 +155,27 @@ def bfloat16_units() -> list[str]:
     return []
 
 
+def nvidia_gpus() -> list[str]:
+    """Name the NVIDIA GPUs of this machine that its user has not hidden, without loading a framework.
+
+    Returns:
+        What `CUDA_VISIBLE_DEVICES` lists, or where it is not set the number of each GPU that nvidia-smi finds.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    try:
+        done = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    found = [str(number) for number, _ in enumerate(re.findall(r"^GPU \d+", done.stdout, re.MULTILINE))]
+    if visible is None or not found:
+        return found
+    return [name for name in visible.replace(" ", "").split(",") if name not in ("", "-1")]
+
+
 def has_accelerator() -> bool:
     """Return whether this machine has a GPU or a TPU, without loading a framework."""
     devices = Path("/dev")
-    return any(next(devices.glob(pattern), None) for pattern in ("nvidia[0-9]*", "accel*", "vfio/[0-9]*"))
+    return bool(nvidia_gpus()) or any(next(devices.glob(pattern), None) for pattern in ("accel*", "vfio/[0-9]*"))
 
 
 def peak_memory_mb() -> int:

@@ -15,6 +15,7 @@ from bertglue.tasks import SAMPLES, get_task
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+PLACES = ("run_dir", "output_dir", "cache_dir", "folder")  # parameters that name a folder to write
 Precision = Literal["auto", "float32", "mixed_bfloat16"]  # auto: bfloat16 where the device multiplies in it
 
 
@@ -50,9 +51,23 @@ class Checked(BaseModel):
             for name, value in namespace.items()
             if name in cls.model_fields or (not again and is_parameter(name, value))
         }
-        parameters = cls.check(values)
+        parameters = cls.check({**values, **cls.places_in_checkout(values)})
         namespace["_parameters_checked"] = True
         return parameters
+
+    @classmethod
+    def places_in_checkout(cls, values: dict) -> dict[str, str]:
+        """Return the default folders as they are called from a checkout's `notebooks`, where an editor starts a kernel.
+
+        Runs then lie in the checkout's `runs`, wherever the notebook was opened from.
+        """
+        here = Path.cwd()
+        if here.name != "notebooks" or not (here.parent / "Snakefile").is_file():
+            return {}
+        usual = {name: cls.model_fields[name].default for name in PLACES if name in cls.model_fields}
+        return {
+            name: str(here.parent / default) for name, default in usual.items() if values.get(name, default) == default
+        }
 
     @classmethod
     def from_files(cls, *paths: str | Path, **values) -> Self:
@@ -75,7 +90,9 @@ class Parameters(Checked):
         source: `toy`, `folder` (official GLUE files) or `tfds` (tensorflow-datasets).
         glue_dir: the folder that holds `CoLA/`, `MRPC/`, ..., where `source` is `folder`.
         encoder: as for `load_encoder`.
-        backend: of Keras, `tensorflow` or `jax`; None takes `KERAS_BACKEND`.
+        backend: of Keras, `tensorflow` or `jax`; None takes `KERAS_BACKEND`, or JAX where a TPU's library is.
+        device: `auto` takes the best that is there; `gpu` also stops where the machine has a GPU that the backend
+            cannot use; `cpu` trains on the processor.
         precision: `float32`, `mixed_bfloat16` (mixed precision), or `auto`: the latter where the device supports it.
         batch_size: rows of a training step.
         evaluation_batch_size: rows of a prediction step.
@@ -121,6 +138,7 @@ class Parameters(Checked):
     glue_dir: str | None = None
     encoder: str = "bundled"
     backend: Literal["tensorflow", "jax"] | None = None  # None: what KERAS_BACKEND says
+    device: Literal["auto", "gpu", "cpu"] = "auto"
     precision: Precision = "float32"
     batch_size: Positive = 32
     evaluation_batch_size: Positive = 128

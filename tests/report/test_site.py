@@ -3,7 +3,6 @@
 import functools
 import http.server
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -11,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
-from paths import ROOT
+from checkout import copy_checkout
 from small_glue import write_glue
 
 from bertglue.errors import InputError
@@ -32,15 +31,7 @@ trial_rows: 32
 def built(tmp_path_factory):
     """Run the README's command for real data in a copy of the checkout, on small files, with an RTE run that has to
     fail."""
-    folder = tmp_path_factory.mktemp("a book") / "in a folder"  # whose name has a space
-    folder.mkdir()
-    copied = ("Makefile", "Snakefile", "_config.yml", "notebooks", "book", "params", "lib")
-    for name in copied:
-        source = ROOT / name
-        ignored = shutil.ignore_patterns("_build", "__pycache__")
-        shutil.copytree(source, folder / name, ignore=ignored) if source.is_dir() else shutil.copy(
-            source, folder / name
-        )
+    folder = copy_checkout(tmp_path_factory.mktemp("a book") / "in a folder")  # whose name has a space
     write_glue(folder / "glue")
     (folder / "params/compression/glue.yaml").write_text(SMALLER)
     for task, line in (("mrpc", "hold_out: 0.25"), ("rte", "max_length: 999")):

@@ -97,7 +97,8 @@ def test_downloads_come_first_where_something_is_elsewhere(tmp_path):
         ({"compress": "mrpc"}, r"COMPRESS names 'mrpc'; choose from TASKS \(cola rte\), or give none"),
         ({"learning_rates": "fast"}, "LEARNING_RATES is 'fast'; list numbers"),
         ({"seeds": "0.5"}, "SEEDS is '0.5'; list numbers"),
-        ({"jobs": "-1"}, "JOBS is -1; give 1 or more"),
+        ({"jobs": "-1"}, "JOBS is -1; give one number, 1 or more"),
+        ({"jobs": "2 3"}, "JOBS is 2 3; give one number, 1 or more"),
         ({"profile": "a/b"}, "PROFILE is 'a/b'; give the name of a file"),
     ],
 )

@@ -27,7 +27,7 @@ def snakemake(*config, options=("--cores", "2")):
         (["profile=nonsense"], "error: params/profiles/nonsense.yaml: No such file"),
         (["profile=../../etc"], "error: PROFILE is '../../etc'"),
         (["seeds=one"], "error: SEEDS is 'one'"),
-        (["jobs=0"], "error: JOBS is 0; give 1 or more"),
+        (["jobs=0"], "error: JOBS is 0; give one number, 1 or more"),
         (["tasks=cola", "compress=rte"], "error: COMPRESS names 'rte'; choose from TASKS (cola), or give none"),
         (
             ["profile=full", "tasks=cola", "compress=cola"],

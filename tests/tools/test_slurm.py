@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from checkout import copy_checkout
 from paths import ROOT
 from small_glue import write_glue
 
@@ -122,10 +123,7 @@ def slurm():
 
 
 def test_make_book_submits_each_run_and_builds_the_book(slurm, tmp_path):
-    for name in ("Makefile", "Snakefile", "_config.yml", "notebooks", "book", "params", "lib"):
-        source = ROOT / name
-        ignored = shutil.ignore_patterns("_build", "__pycache__")
-        shutil.copytree(source, tmp_path / name, ignore=ignored) if source.is_dir() else shutil.copy(source, tmp_path)
+    copy_checkout(tmp_path)
     write_glue(tmp_path / "glue")
     (tmp_path / "params/profiles/glue.yaml").write_text(PROFILE)
     filled_in = (tmp_path / "params/clusters/slurm/config.yaml").read_text()

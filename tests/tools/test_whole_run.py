@@ -3,14 +3,13 @@
 import itertools
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import keras
 import pytest
-from paths import ROOT
+from checkout import copy_checkout
 from small_glue import write_glue
 
 from bertglue.models.saved_classifier import load_classifier
@@ -38,13 +37,7 @@ SEEDS, RATES, CORES, JOBS = (3, 1), (3e-4, 1e-3), 6, 2
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """Run the graph up to `results.json`, as `make book` calls it, in a copy of the checkout."""
-    folder = tmp_path_factory.mktemp("whole")
-    for name in ("Snakefile", "_config.yml", "notebooks", "book", "params", "lib"):
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("_build", "__pycache__"))
-        else:
-            shutil.copy(source, folder / name)
+    folder = copy_checkout(tmp_path_factory.mktemp("whole"))
     write_glue(folder / "glue")
     (folder / "params/profiles/tiny.yaml").write_text(PROFILE)
     config = {
@@ -52,7 +45,7 @@ def place(tmp_path_factory):
         "learning_rates": " ".join(f"{rate:g}" for rate in RATES), "glue_dir": "glue", "encoder": "",
     }  # fmt: skip
     command = [sys.executable, "-m", "snakemake", "runs/tiny/results.json", "--cores", str(CORES), "--resources"]
-    command += [f"run={JOBS}", "accelerator=1", "--nolock", "--config", *(f"{k}={v}" for k, v in config.items())]
+    command += [f"run={JOBS}", "accelerator=840", "--nolock", "--config", *(f"{k}={v}" for k, v in config.items())]
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import os
+import subprocess
+import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +18,8 @@ import numpy as np
 from bertglue.atomic_files import write_atomically
 from bertglue.data.token_ids import ENCODER_INPUTS, Tokens
 from bertglue.environment import silence_stderr
-from bertglue.errors import InputError
+from bertglue.errors import InputError, exit_status, one_line
+from bertglue.export.litert_runtime import load_rows, save_rows
 from bertglue.models.attention import PADDING_SCORE, PADDING_SCORE_8_BIT, MultiHeadAttention
 
 LITERT_KINDS = ("float32", "float16", "int8 dynamic", "int8 static")
@@ -26,16 +32,16 @@ def convert_to_litert(
     """Write a classifier as a LiteRT file for rows of `length` tokens; it appears whole or not at all.
 
     `int8 dynamic` measures the range of activations as it runs; `int8 static` takes it from the rows of `calibration`.
+    TensorFlow converts; where Keras runs on another backend, a process of its own does it.
     """
-    import tensorflow as tf
-
     if kind not in LITERT_KINDS:
         raise InputError(f"kind is {kind!r}; choose from {', '.join(LITERT_KINDS)}")
+    if kind == "int8 static" and len(calibration or ()) < MIN_CALIBRATION_ROWS:
+        raise InputError(f"calibration has {len(calibration or ())} rows; give {MIN_CALIBRATION_ROWS} or more")
     if keras.backend.backend() != "tensorflow":
-        raise InputError(
-            f"Keras runs on {keras.backend.backend()}, and LiteRT files are made with TensorFlow; save the classifier, "
-            "and load and convert it in a process with KERAS_BACKEND=tensorflow"
-        )
+        return convert_in_process(classifier, path, kind, length, calibration)
+    import tensorflow as tf
+
     with padding_score(PADDING_SCORE_8_BIT if kind == "int8 static" else PADDING_SCORE):
         traced = freeze(classifier, length)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], tf.Module())
@@ -49,6 +55,22 @@ def convert_to_litert(
         content = converter.convert()
     with write_atomically(path) as partial:
         partial.write_bytes(content)
+    return path
+
+
+def convert_in_process(classifier: keras.Model, path: Path, kind: str, length: int, calibration: Tokens | None) -> Path:
+    """Convert in a process whose Keras runs on TensorFlow, on the CPU; the model goes there as a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        model, rows = Path(folder, "model.keras"), Path(folder, "rows.npz")
+        classifier.save(model)
+        command = [sys.executable, "-m", "bertglue.export.litert", str(model), str(path.absolute()), kind, str(length)]
+        if calibration:
+            save_rows(rows, calibration)
+            command.append(str(rows))
+        environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"{path.name} could not be converted ({one_line(Exception(done.stderr[-200:]))})")
     return path
 
 
@@ -73,10 +95,28 @@ def freeze(classifier: keras.Model, length: int):
     return convert_variables_to_constants_v2(serve)
 
 
-def calibration_rows(tokens: Tokens | None, length: int) -> Iterator[list[np.ndarray]]:
+def calibration_rows(tokens: Tokens, length: int) -> Iterator[list[np.ndarray]]:
     """Yield rows one by one, as the converter asks for them."""
-    if tokens is None or len(tokens) < MIN_CALIBRATION_ROWS:
-        raise InputError(f"calibration has {len(tokens or ())} rows; give {MIN_CALIBRATION_ROWS} or more")
     for row in range(len(tokens)):
         rows = tokens.batch(np.array([row]), length)
         yield [rows[name] for name in sorted(rows)]  # as the traced function takes them
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Convert a saved classifier; `convert_in_process` calls it where Keras runs on another backend."""
+    import bertglue.models.bert  # noqa: F401  (registers the layers that the file names)
+
+    parser = argparse.ArgumentParser(prog="python -m bertglue.export.litert", description=main.__doc__)
+    parser.add_argument("model", type=Path, help="the classifier, as Keras saves it")
+    parser.add_argument("file", type=Path, help="the LiteRT file to write")
+    parser.add_argument("kind", choices=LITERT_KINDS)
+    parser.add_argument("length", type=int, help="tokens of a row")
+    parser.add_argument("calibration", type=Path, nargs="?", help="packed rows, as `save_rows` writes them")
+    options = parser.parse_args(arguments)
+    classifier = keras.saving.load_model(options.model, safe_mode=True)
+    rows = load_rows(options.calibration) if options.calibration else None
+    return exit_status(lambda: convert_to_litert(classifier, options.file, options.kind, options.length, rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -75,7 +75,7 @@ def measure(path: Path, tokens: Tokens) -> tuple[dict, np.ndarray]:
     All rows of `tokens` are predicted. One thread computes, so that a run on another core changes little.
     """
     rows, logits = path.with_suffix(".rows.npz"), path.with_suffix(".logits.npy")
-    np.savez(rows, ids=tokens.ids, offsets=tokens.offsets, second=tokens.second, seq_length=tokens.seq_length)
+    save_rows(rows, tokens)
     command = [sys.executable, "-m", "bertglue.export.litert_runtime", str(path), str(rows), str(logits)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -87,16 +87,25 @@ def measure(path: Path, tokens: Tokens) -> tuple[dict, np.ndarray]:
         logits.unlink(missing_ok=True)
 
 
+def save_rows(path: Path, tokens: Tokens) -> None:
+    """Write packed rows for another process to read."""
+    np.savez(path, ids=tokens.ids, offsets=tokens.offsets, second=tokens.second, seq_length=tokens.seq_length)
+
+
+def load_rows(path: Path) -> Tokens:
+    with np.load(path, allow_pickle=False) as saved:
+        return Tokens(saved["ids"], saved["offsets"], saved["second"], int(saved["seq_length"]))
+
+
 def main(arguments: list[str] | None = None) -> int:
     from bertglue.environment import peak_memory_mb
 
     parser = argparse.ArgumentParser(prog="python -m bertglue.export.litert_runtime", description=measure.__doc__)
     parser.add_argument("file", type=Path, help="the LiteRT file")
-    parser.add_argument("rows", type=Path, help="packed rows, as `measure` writes them")
+    parser.add_argument("rows", type=Path, help="packed rows, as `save_rows` writes them")
     parser.add_argument("logits", type=Path, help="the file to write their logits to")
     options = parser.parse_args(arguments)
-    with np.load(options.rows, allow_pickle=False) as saved:
-        tokens = Tokens(saved["ids"], saved["offsets"], saved["second"], int(saved["seq_length"]))
+    tokens = load_rows(options.rows)
     model = LiteRTModel(options.file)
     latency = {str(batch): model.latency(tokens, batch) for batch in LATENCY_BATCH_SIZES}
     np.save(options.logits, model.predict(tokens))

@@ -108,5 +108,6 @@ def same_predictions(first: np.ndarray, second: np.ndarray, tolerance: float = 1
 
 def record_summary(path) -> HTML:
     """List what the run left, but for its notebook, which is still being written."""
+    print(f"in {path.parent}:")
     names = sorted(file.name for file in path.parent.iterdir())
     return table(pd.DataFrame({"file": names, "bytes": [f"{(path.parent / n).stat().st_size:,}" for n in names]}))

@@ -20,7 +20,7 @@ REQUIRED_RECORD_KEYS = (
     *("curve", "labels", "lengths", "model", "timing"),
 )
 REQUIRED_COMPRESSION_KEYS = ("pruning_curve", "selection", "retrained", "files", "baseline", "epochs")
-FREE_WITHIN_BOOK = {"run_dir", "cache_dir", "glue_dir", "samples", "tracking"}  # may differ within one book
+FREE_WITHIN_BOOK = {"run_dir", "cache_dir", "glue_dir", "samples", "tracking", "device"}  # may differ within one book
 
 
 def read_status(path: Path, what: str = RUNS_KEY) -> list[dict]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertglue.data.load_data import check_source
+from bertglue.environment import has_accelerator, nvidia_gpus
 from bertglue.errors import InputError, exit_status
 from bertglue.models.bundled import BUNDLED_FOLDER, PRETRAINING_RECORD
 from bertglue.parameters import Parameters
@@ -30,7 +31,9 @@ PAGES = (  # each shows the runs of the book
 )
 REFERENCE_PAGE = "pretraining_gain"  # shows the reference run alone, which is part of the repository
 COMPRESSED_BY_DEFAULT = ("sst2", "mrpc")
-GIVEN = ("glue_dir", "encoder")  # parameters that a variable of `make book` sets over the profile's
+GIVEN = ("glue_dir", "encoder", "device")  # parameters that a variable of `make book` sets over the profile's
+ACCELERATOR = 840  # `--resources accelerator=840` is all of a machine's accelerators; it divides well
+GPUS_OF_A_RUN = ("1", "all")
 RUN_NAME = "lr{learning_rate}-seed{seed}"
 
 
@@ -45,6 +48,8 @@ class Plan:
     compress: list[str]
     jobs: int
     cores: int
+    runs_at_once: int | None  # that the machine's accelerators bear; None without any
+    gpus: int  # that the runs share, each with one of its own; 0 where a run has all of them
     config: dict[str, str]  # as it was given
     partial: bool = False  # the book of what is there, after a failure
 
@@ -70,8 +75,18 @@ class Plan:
 
     @property
     def threads(self) -> int:
-        """The threads of a run: the cores, shared by the jobs."""
-        return max(1, self.cores // self.jobs)
+        """The threads of a run: the cores, shared by the runs that go on at a time."""
+        return max(1, self.cores // min(self.jobs, self.runs_at_once or self.jobs))
+
+    @property
+    def accelerator(self) -> int:
+        """The share of the machine's accelerators that a run takes, of `ACCELERATOR`."""
+        return ACCELERATOR // self.runs_at_once if self.runs_at_once else 0
+
+    @property
+    def on_its_gpu(self) -> str:
+        """What stands before a run's command to give it a GPU of its own, where there are several."""
+        return "python -m bertglue.tools.gpu_slot .snakemake/gpus" if self.gpus > 1 else ""
 
     def rates(self, task: str) -> list[float]:
         """Return the learning rates of a task: those that are asked for, or the one of its parameters."""
@@ -144,8 +159,8 @@ def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True)
     """Check the configuration of `make book` and the parameters of every task, before any run starts.
 
     Args:
-        config: Snakemake's: `profile`, `tasks`, `seeds`, `learning_rates`, `compress`, `jobs`, `glue_dir`, `encoder`
-            and `partial`, each a text; empty ones are as if they were not there.
+        config: Snakemake's: `profile`, `tasks`, `seeds`, `learning_rates`, `compress`, `jobs`, `gpus`, `cluster`,
+            `glue_dir`, `encoder`, `device` and `partial`, each a text; empty ones are as if they were not there.
         cores: that the runs share; None on a cluster.
         check_sources: whether the files of every task are read, so that a defect in one is known before any run starts.
 
@@ -156,9 +171,10 @@ def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True)
     profile, cores = given.get("profile", "toy"), cores or 1
     if not re.fullmatch(r"[\w-]+", profile):
         raise InputError(f"PROFILE is {profile!r}; give the name of a file under params/profiles")
-    jobs = (read_numbers(given, "jobs", int) or [cores])[0]
-    if jobs < 1:
-        raise InputError(f"JOBS is {jobs}; give 1 or more")
+    jobs, *more = read_numbers(given, "jobs", int) or [cores]
+    if jobs < 1 or more:
+        raise InputError(f"JOBS is {given['jobs']}; give one number, 1 or more")
+    runs_at_once, gpus = share_accelerators(given)
     over = {name: given[name] for name in GIVEN if name in given}
     tasks = given.get("tasks", " ".join(TASKS)).split()
     parameters = {task: read_parameters(profile, task, over) for task in tasks}
@@ -173,9 +189,26 @@ def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True)
         compress=select_compressed(given.get("compress", ""), profile, parameters),
         jobs=jobs,
         cores=cores,
+        runs_at_once=runs_at_once,
+        gpus=gpus,
         config=given,
         partial="partial" in given,
     )
+
+
+def share_accelerators(given: Mapping[str, str]) -> tuple[int | None, int]:
+    """Return how many runs the accelerators of this machine bear at once, and the GPUs that they share one by one.
+
+    Each run has a GPU of its own, or all of them where `gpus` is all; any other accelerator is never shared. On a
+    cluster the scheduler gives a run what it has.
+    """
+    per_run = given.get("gpus", "1")
+    if per_run not in GPUS_OF_A_RUN:
+        raise InputError(f"GPUS is {per_run}; give 1 (a run on each GPU) or all (each run on all of them)")
+    if given.get("cluster") or given.get("device") == "cpu" or not has_accelerator():
+        return None, 0
+    gpus = len(nvidia_gpus()) if per_run == "1" else 0
+    return max(1, gpus), gpus
 
 
 def read_numbers(given: Mapping[str, str], name: str, convert: Callable[[str], float]) -> list:

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from bertglue.environment import FINETUNE_NOTEBOOK, configure, processor, versions
+from bertglue.environment import FINETUNE_NOTEBOOK, configure, nvidia_gpus, processor, versions
 from bertglue.models.bundled import BUNDLED_FOLDER
 from bertglue.models.encoder_files import WEIGHTS_FILE
 from bertglue.parameters import Parameters
@@ -17,8 +17,10 @@ def describe_machine() -> dict[str, str]:
     configure(Parameters())
     from bertglue.devices import has_bfloat16, select_strategy
 
+    strategy = select_strategy()
     return {
-        "device": str(select_strategy()),
+        "device": str(strategy),
+        "NVIDIA GPUs": gpus(strategy.backend),
         "precision auto": "mixed_bfloat16" if has_bfloat16() else "float32",
         "processor": processor(),
         "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
@@ -29,6 +31,17 @@ def describe_machine() -> dict[str, str]:
         "tensorflow-datasets": here(folder("TFDS_DATA_DIR", Path.home() / "tensorflow_datasets")),
         "token cache": here(Path(Parameters().cache_dir).resolve()),
     }
+
+
+def gpus(backend: str) -> str:
+    """Say how many GPUs the machine has, how many of them the backend sees, and what to do where it sees fewer."""
+    from bertglue.devices import visible_gpus
+
+    found, seen = len(nvidia_gpus()), visible_gpus()
+    if not found:
+        return "none found by nvidia-smi"
+    remedy = "" if seen else "; make GPU=cuda installs the CUDA builds of its packages"
+    return f"{found} found by nvidia-smi, {seen} seen by {backend}{remedy}"
 
 
 def folder(variable: str, usual: Path) -> Path:

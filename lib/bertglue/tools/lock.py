@@ -12,26 +12,31 @@ from pathlib import Path
 from bertglue.errors import InputError
 
 
-def take(path: Path) -> int:
-    """Lock a file for this process and what it starts; return its descriptor.
-
-    Another process that holds the lock is an InputError that names it.
-    """
+def hold(path: Path) -> int | None:
+    """Lock a file for this process and what it starts; return its descriptor, None where another process has it."""
     import fcntl  # not on Windows, where make is not either
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        holder = os.read(file, 20).decode(errors="replace").strip() or "unknown"
         os.close(file)
-        raise InputError(
-            f"another make works in this checkout (process {holder}); wait until it ends, or stop it, and try again"
-        ) from None
+        return None
     os.ftruncate(file, 0)
     os.write(file, str(os.getpid()).encode())
     os.set_inheritable(file, True)
+    return file
+
+
+def take(path: Path) -> int:
+    """Lock a file, or raise an InputError that names the process which has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = hold(path)
+    if file is None:
+        holder = path.read_text(errors="replace").strip() or "unknown"
+        raise InputError(
+            f"another make works in this checkout (process {holder}); wait until it ends, or stop it, and try again"
+        )
     return file
 
 

@@ -26,7 +26,8 @@ from bertglue.training.running_metrics import ConfusionMatrix
 from bertglue.training.tracking import scalars, trackers
 
 CURVE_POINTS_PER_EPOCH = 10  # of the curve within an epoch
-FREE_ON_RESUME = {"run_dir", "cache_dir", "glue_dir", "samples", "profile", "tracking"}  # may differ when a run goes on
+# may differ when a run goes on
+FREE_ON_RESUME = {"run_dir", "cache_dir", "glue_dir", "samples", "profile", "tracking", "device"}
 
 
 @dataclass
