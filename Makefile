@@ -48,20 +48,29 @@ help:
 	@echo "make lock    pin requirements.lock anew;  make address  carry the repository's address around"
 	@echo "make clean   remove what the commands made (runs, the built book); what took hours stays (.venv, runs/pretraining, runs/reference*)"
 
+# A cluster's name for a GPU, which the runs of PROFILE=full ask for: gpu:1, gpu:a100:1, ...
+GRES ?= gpu:1
+# What is fetched on the submitting machine has to be seen by the nodes.
+ifneq ($(CLUSTER),)
+export TFHUB_CACHE_DIR ?= $(CURDIR)/runs/cache/tfhub
+export TFDS_DATA_DIR ?= $(CURDIR)/runs/cache/tfds
+endif
 # On a cluster each run has a node of its own; here they share the processors, and never an accelerator.
 WHERE := $(if $(CLUSTER),--profile params/clusters/$(CLUSTER) --jobs $(JOBS),--cores $(CORES) --resources accelerator=840 run=$(JOBS))
 
+# Every rule moves what it made to its place when it is whole, so nothing incomplete is there for Snakemake to look for.
 # Our own lock, since Snakemake's outlives a killed make; its caches lie here where nobody may write at home.
 CACHE := $(shell [ -w "$${HOME:-/nowhere}" ] || echo "XDG_CACHE_HOME='$(CURDIR)/.snakemake/cache'")
 SNAKEMAKE = $(CACHE) PATH="$(HERE):$$PATH" "$(HERE)"/python -m bertglue.tools.lock .snakemake/in-use \
-  "$(HERE)"/python -m snakemake $(WHERE) --nolock --quiet host progress reason --rerun-incomplete --keep-going
+  "$(HERE)"/python -m snakemake $(WHERE) --nolock --quiet host progress reason --ignore-incomplete --keep-going
 CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEARNING_RATES)" glue_dir="$(GLUE_DIR)" \
-  encoder="$(ENCODER)" compress="$(COMPRESS)" device="$(DEVICE)" gpus="$(GPUS)" cluster="$(CLUSTER)"
+  encoder="$(ENCODER)" compress="$(COMPRESS)" device="$(DEVICE)" gpus="$(GPUS)" cluster="$(CLUSTER)" gres="$(GRES)"
 
 # Where runs fail, the book is built from the others, says so, and make ends with an error that names them.
 BUILD = $(SNAKEMAKE) $@ --config profile="$(PROFILE)" $(CONFIG)
 book pdf: $(READY)
 	@if [ -n "$(CLUSTER)" ] && echo "$(HERE)" | grep -q ' '; then echo "error: $(HERE) has a space, which jobs on a cluster cannot start from; clone into a folder without" >&2; exit 1; fi
+	@[ -z "$(CLUSTER)" ] || "$(HERE)"/python -m bertglue.tools.slurm "$(CURDIR)"
 	@$(BUILD) || { [ $$? -ne 2 ] && echo "some of it failed; building from what is there" && $(BUILD) partial=1; }
 	@echo "$(MADE_$@)"
 	@"$(BIN)"/python -m bertglue.runs.status runs/$(PROFILE)/status.json

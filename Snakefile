@@ -17,6 +17,7 @@ wildcard_constraints:
 
 
 localrules:
+    fetch,
     results,
     page,
     reference_page,
@@ -72,6 +73,9 @@ rule finetune:
     resources:
         run=1,  # JOBS bounds them
         accelerator=PLAN.accelerator,  # runs share processors, never an accelerator
+        runtime=PLAN.minutes,  # of a cluster's job, as are the next two
+        mem_mb=PLAN.memory_mb,
+        gres=PLAN.gres,
     message:
         "{wildcards.task}: fine-tuning (learning rate {wildcards.learning_rate}, seed {wildcards.seed}); log in {log}"
     shell:
@@ -110,6 +114,9 @@ rule compress:
     resources:
         run=1,
         accelerator=PLAN.accelerator,
+        runtime=PLAN.minutes,
+        mem_mb=PLAN.memory_mb,
+        gres=PLAN.gres,
     message:
         "{wildcards.task}: compressing the classifier; log in {log}"
     shell:
@@ -156,8 +163,9 @@ rule page:
         "{wildcards.page}: filling the page"
     shell:
         """
-        papermill {input.notebook} {output} --no-progress-bar -p results {input.results} > {log} 2>&1 \
+        papermill {input.notebook} {output}.partial --no-progress-bar -p results {input.results} > {log} 2>&1 \
           || {{ echo "{wildcards.page}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
+        mv {output}.partial {output}
         """
 
 
@@ -174,8 +182,9 @@ rule reference_page:
         f"{REFERENCE_PAGE}: filling the page"
     shell:
         """
-        papermill {input.notebook} {output} --no-progress-bar > {log} 2>&1 \
+        papermill {input.notebook} {output}.partial --no-progress-bar > {log} 2>&1 \
           || {{ echo "reference run: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
+        mv {output}.partial {output}
         """
 
 
@@ -198,8 +207,9 @@ rule book:
         """
         {{ python -m bertglue.report.build_book {params.source} --profile {params.profile} \
                {input.notebooks} {input.compressions} {input.pages} \
-          && jupyter-book build {params.source} --config {params.source}/_config.yml --path-output book \
-               -W -n --keep-going --all
+          && jupyter-book build {params.source} --config {params.source}/_config.yml --path-output {params.source}/made \
+               -W -n --keep-going --all \
+          && mkdir -p book/_build && rm -rf book/_build/html && mv {params.source}/made/_build/html book/_build/html
         }} > {log} 2>&1 || {{ tail -n 20 {log} >&2; exit 1; }}
         """
 

@@ -1,4 +1,7 @@
-"""Train a tiny classifier and save its loss curve, logits and weights: devices_run.py RESULT.npz DEVICES MACHINES
+"""Train a tiny classifier and save its loss curve, logits and weights.
+
+devices_run.py RESULT.npz DEVICES MACHINES [RUN_DIR [KILLED_AFTER]]: with a folder, its checkpoint lies there; with a
+number, every process is killed after so many epochs.
 
 On the backend that KERAS_BACKEND names, with that many virtual CPU devices, without dropout, and with row counts that
 leave a last partial batch in training and in validation.
@@ -8,6 +11,8 @@ import os
 import sys
 
 result, devices, machines = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+run_dir = sys.argv[4] if len(sys.argv) > 4 else f"{result}.run"
+killed_after = int(sys.argv[5]) if len(sys.argv) > 5 else None
 if os.environ["KERAS_BACKEND"] == "jax":
     os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
 else:
@@ -27,6 +32,7 @@ from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.classifier import build_classifier
 from bertglue.models.logits import predict
 from bertglue.tasks import TASKS
+from bertglue.training.callbacks import EpochRecorder
 from bertglue.training.finetune import train
 
 ROWS = {"train": 37, "validation": 19}
@@ -40,8 +46,9 @@ def rows(split):
 
 
 parameters = Parameters(
-    task="mrpc", epochs=2, batch_size=8, evaluation_batch_size=6, learning_rate=1e-2, machines=machines
-)
+    task="mrpc", epochs=2, batch_size=8, evaluation_batch_size=6, learning_rate=1e-2, machines=machines,
+    run_dir=run_dir,
+)  # fmt: skip
 keras.utils.set_random_seed(0)
 strategy = select_strategy(parameters)
 print(strategy)
@@ -51,6 +58,15 @@ tokens = {split: rows(split) for split in ROWS}
 labels = {split: (packed.ids[packed.offsets[:-1]] % 2).astype("int32") for split, packed in tokens.items()}
 columns = dict.fromkeys(task.columns, [""])
 data = Data(task, "toy", {split: Split(columns, labels[split]) for split in ROWS})
+if killed_after:
+    end_of_epoch = EpochRecorder.on_epoch_end
+
+    def killed(self, epoch, logs=None):
+        end_of_epoch(self, epoch, logs)
+        if epoch + 1 == killed_after:
+            os._exit(9)
+
+    EpochRecorder.on_epoch_end = killed
 with strategy.scope():
     encoder = build_encoder(EncoderConfig(50, 8, 16, (2, 2), 4, 16, dropout=0.0))
     classifier = build_classifier(encoder, 2, dropout=0.0)

@@ -11,17 +11,18 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from fake_gpus import fake_gpus
 
 from bertglue import InputError, Parameters
 from bertglue.data.batches import batch_lengths
-from bertglue.devices import keep_tensorflow_off_the_accelerator, select_strategy
+from bertglue.devices import gpus_of_process, keep_tensorflow_off_the_accelerator, select_strategy
 from bertglue.parameters import PretrainingParameters
 
 SCRIPT = Path(__file__).with_name("devices_run.py")
 
 
-def start(result, backend, devices=1, machines=1, **environment):
-    command = [sys.executable, str(SCRIPT), str(result), str(devices), str(machines)]
+def start(result, backend, devices=1, machines=1, *more, **environment):
+    command = [sys.executable, str(SCRIPT), str(result), str(devices), str(machines), *more]
     environment = {**os.environ, "KERAS_BACKEND": backend, **environment}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -66,19 +67,51 @@ def test_tensorflow_trains_on_one_machine():
         select_strategy(Parameters(machines=2))
 
 
-def test_two_machines_are_as_one(alone, tmp_path):
+def start_machines(folder, *more):
+    """Start a process for each of two machines, each with a folder of its own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    paths = [tmp_path / f"{index}.npz" for index in range(2)]
-    finish(
-        *(
-            start(path, "jax", machines=2, JAX_COORDINATOR_ADDRESS=address, JAX_PROCESS_ID=str(index))
-            for index, path in enumerate(paths)
+    return [
+        start(
+            folder / f"{index}.npz", "jax", 1, 2, str(folder / f"run-{index}"), *more,
+            JAX_COORDINATOR_ADDRESS=address, JAX_PROCESS_ID=str(index),
         )
-    )
-    for path in paths:
-        assert_equal(np.load(path), alone("jax"))
+        for index in range(2)
+    ]  # fmt: skip
+
+
+def test_two_machines_are_as_one(alone, tmp_path):
+    finish(*start_machines(tmp_path))
+    for index in range(2):
+        assert_equal(np.load(tmp_path / f"{index}.npz"), alone("jax"))
+
+
+def test_two_machines_that_were_killed_resume(alone, tmp_path):
+    for process in start_machines(tmp_path, "1"):
+        process.communicate(timeout=300)
+        assert process.returncode == 9
+    assert (tmp_path / "run-0/resume.npz").exists()
+    assert not (tmp_path / "run-1/resume.npz").exists()  # the first machine's is all that is kept
+    said = []
+    for process in (processes := start_machines(tmp_path)):
+        said.append(process.communicate(timeout=300)[0])
+    assert [process.returncode for process in processes] == [0, 0], said
+    for index in range(2):
+        assert "resuming after epoch 1" in said[index]
+        assert_equal(np.load(tmp_path / f"{index}.npz"), alone("jax"))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "ids"), [("1(x2)", [0, 1, 2, 3]), ("1", [0, 1, 2, 3]), ("4(x2)", None), (None, None)]
+)
+def test_one_process_on_a_machine_uses_all_of_its_gpus(tmp_path, monkeypatch, tasks, ids):
+    monkeypatch.setenv("PATH", fake_gpus(tmp_path, 4))
+    monkeypatch.delenv("JAX_PROCESS_ID", raising=False)
+    monkeypatch.delenv("SLURM_STEP_TASKS_PER_NODE", raising=False)
+    if tasks:
+        monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", tasks)
+    assert gpus_of_process() == ids
 
 
 def test_a_batch_that_the_devices_cannot_share(tmp_path):

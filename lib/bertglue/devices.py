@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from bertglue.atomic_files import write_atomically
 from bertglue.environment import bfloat16_units, nvidia_gpus, silence_stderr
 from bertglue.errors import InputError, one_line
 
@@ -140,7 +143,7 @@ def join(machines: int) -> None:
     index = os.environ.get("JAX_PROCESS_ID")
     try:
         if index is None:
-            jax.distributed.initialize()
+            jax.distributed.initialize(local_device_ids=gpus_of_process())
         else:
             jax.distributed.initialize(num_processes=machines, process_id=int(index))
     except (ValueError, RuntimeError) as error:
@@ -150,6 +153,15 @@ def join(machines: int) -> None:
         ) from error
     if jax.process_count() != machines:
         raise InputError(f"machines is {machines}, and {jax.process_count()} joined; start one process on each")
+
+
+def gpus_of_process() -> list[int] | None:
+    """Return the GPUs that this process of a SLURM step uses: all of the machine's, where it is the only one there.
+
+    JAX alone would take as many as the step has processes on the machine. None leaves it to JAX.
+    """
+    alone = re.match(r"1(\(|$)", os.environ.get("SLURM_STEP_TASKS_PER_NODE", ""))
+    return list(range(len(nvidia_gpus()))) or None if alone else None
 
 
 def device_name(device) -> str:
@@ -202,6 +214,24 @@ def process() -> tuple[int, int]:
     import jax
 
     return jax.process_index(), jax.process_count()
+
+
+def share_file(path: Path) -> None:
+    """Give all machines of a run the first one's file; where that has none, none is left on the others."""
+    from jax.experimental import multihost_utils
+
+    first = process()[0] == 0
+    content = path.read_bytes() if first and path.exists() else b""
+    size = np.array(divmod(len(content), 2**24), "int32")  # JAX's integers have 32 bits
+    size = int(np.dot(multihost_utils.broadcast_one_to_all(size), [2**24, 1]))
+    if size:
+        mine = np.frombuffer(content, "uint8") if first else np.zeros(size, "uint8")
+        content = np.asarray(multihost_utils.broadcast_one_to_all(mine)).astype("uint8").tobytes()
+    if not first:
+        with write_atomically(path) as partial:
+            partial.write_bytes(content)
+        if not size:
+            path.unlink()
 
 
 def predict_together(model: keras.Model, batches) -> np.ndarray:

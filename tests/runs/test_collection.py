@@ -147,7 +147,8 @@ def cola(tmp_path_factory):
 @pytest.mark.parametrize("name", [name for name in Parameters.model_fields if name != "task"])
 def test_every_parameter_but_places_and_samples_makes_another_run(cola, name):
     place, path = cola
-    free = {"run_dir": "r", "cache_dir": "c", "glue_dir": "g", "samples": ["s"], "tracking": "wandb"}
+    free = {"run_dir": "r", "cache_dir": "c", "glue_dir": "g", "samples": ["s"], "tracking": "wandb",
+            "device": "cpu"}  # fmt: skip
     collection.collect_runs(expected(place, "cola", **{name: {**OTHER, **free}[name]}), path, place)
     assert states_of(path) == {"cola": "finished" if name in free else "mismatched"}
     assert json.loads(path.read_text()) == [] or name in free

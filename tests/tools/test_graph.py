@@ -73,7 +73,7 @@ def test_every_cluster_profile_names_its_executor(path):
     profile = yaml.safe_load(path.read_text())
     assert profile["executor"] == path.parent.name
     assert profile["set-threads"]["finetune"] > 1
-    assert {"gres", "gpu", "nvidia_gpu"} & set(profile["set-resources"]["finetune"])
+    assert profile["retries"] > 0  # a run that was stopped resumes
 
 
 def test_a_grid_has_one_run_for_each_task_rate_and_seed():

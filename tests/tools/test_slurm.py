@@ -1,11 +1,14 @@
 """`make book CLUSTER=slurm`, whole, on a real SLURM: a controller and two nodes on this machine, started for the test.
 
+Runs end by themselves, by scancel, by their memory and time limits; make is killed; two machines train one run.
+
 Debian: `apt install slurm-wlm munge`; where they are absent the test is skipped, and says so.
 """
 
 import getpass
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -44,7 +47,10 @@ MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 ReturnToService=2
-JobAcctGatherType=jobacct_gather/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=2
+JobAcctGatherParams=OverMemoryKill
+KillWait=5
 AccountingStorageType=accounting_storage/none
 NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs={cores} RealMemory=6000
 NodeName=node2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs={cores} RealMemory=6000
@@ -52,10 +58,11 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 PROFILE = """profile: glue
 source: folder
-epochs: 1
+epochs: {epochs}
 max_length: 24
 hold_out: 0.0
 """
+BOTH = ("rte", "mrpc")
 
 
 def free_ports(number: int) -> list[int]:
@@ -122,31 +129,144 @@ def slurm():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class Login:
+    """A checkout on the login node, with the cluster's profile filled in for this machine."""
+
+    def __init__(self, folder: Path, env: dict, epochs=1, rows=64, more: str = ""):
+        self.folder, self.env = copy_checkout(folder), env
+        write_glue(folder / "glue", train=rows)
+        (folder / "params/profiles/glue.yaml").write_text(PROFILE.format(epochs=epochs))
+        filled_in = (folder / "params/clusters/slurm/config.yaml").read_text()
+        for asked, here in (
+            ("  slurm_account: \"'your-account'\"\n", ""), ("your-partition", "main"), ("mem_mb: 8000", "mem_mb: 2000"),
+            ("finetune: 8", "finetune: 1"), ("latency-wait: 60", "latency-wait: 5"), ("retries: 2", "retries: 0"),
+            ("status-checks: 10", "status-checks: 3"), ("# set-resources:", SET_RESOURCES + more + "# set-resources:"),
+        ):  # fmt: skip
+            assert asked in filled_in
+            filled_in = filled_in.replace(asked, here)
+        (folder / "params/clusters/slurm/config.yaml").write_text(filled_in)
+        (folder / "venv").symlink_to(sys.prefix)  # by a path without spaces, which jobs on a cluster need
+
+    def start(self, *tasks: str) -> subprocess.Popen:
+        """Start `make book` in a session of its own."""
+        given = ["CLUSTER=slurm", "PROFILE=glue", f"TASKS={' '.join(tasks)}", "GLUE_DIR=glue", "COMPRESS=none"]
+        return subprocess.Popen(
+            ["make", "book", *given, "READY=", f"BIN={self.folder}/venv/bin"], cwd=self.folder, env=self.env,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def make(self, *tasks: str) -> tuple[int, str]:
+        process = self.start(*tasks)
+        said, _ = process.communicate(timeout=560)
+        return process.returncode, said
+
+    def call(self, *command: str) -> str:
+        return subprocess.run(command, env=self.env, capture_output=True, text=True, check=True).stdout
+
+    def jobs(self) -> list[str]:
+        return self.call("squeue", "--noheader", "--format=%i").split()
+
+    def wait_for(self, text: str, *logs: Path) -> None:
+        """Wait until a log has a text."""
+        for _ in range(480):
+            if all(log.exists() and text in log.read_text() for log in logs):
+                return
+            time.sleep(0.25)
+        raise AssertionError(f"no {text!r} in {logs}")
+
+    def log(self, task: str) -> Path:
+        return self.folder / f"runs/glue/logs/{task}-lr0.0003-seed0.log"
+
+    def record(self, task: str) -> dict:
+        return json.loads((self.folder / f"runs/glue/{task}/lr0.0003-seed0/record.json").read_text())
+
+
+SET_RESOURCES = "set-resources:\n  finetune:\n    mem_mb: 2900\n"  # which two nodes of this machine have
+
+
 def test_make_book_submits_each_run_and_builds_the_book(slurm, tmp_path):
-    copy_checkout(tmp_path)
-    write_glue(tmp_path / "glue")
-    (tmp_path / "params/profiles/glue.yaml").write_text(PROFILE)
-    filled_in = (tmp_path / "params/clusters/slurm/config.yaml").read_text()
-    for asked, here in (
-        ("  slurm_account: \"'your-account'\"\n", ""), ("your-partition", "main"), ("    gres: \"'gpu:1'\"\n", ""),
-        ("32000", "3000"), ("8000", "2000"), ("finetune: 8", "finetune: 1"), ("latency-wait: 60", "latency-wait: 5"),
-    ):  # fmt: skip
-        assert asked in filled_in
-        filled_in = filled_in.replace(asked, here)
-    (tmp_path / "params/clusters/slurm/config.yaml").write_text(filled_in)
-    given = ["CLUSTER=slurm", "PROFILE=glue", "TASKS=rte", "GLUE_DIR=glue", "COMPRESS=none"]
-    (tmp_path / "venv").symlink_to(sys.prefix)  # by a path without spaces, which jobs on a cluster need
-    done = subprocess.run(
-        ["make", "book", *given, "READY=", f"BIN={tmp_path}/venv/bin"],
-        cwd=tmp_path, env=slurm, capture_output=True, text=True, timeout=560,
-    )  # fmt: skip
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said[-3000:]
-    assert "has been submitted with SLURM jobid 1" in said
+    login = Login(tmp_path, slurm)
+    status, said = login.make("rte")
+    assert status == 0, said[-3000:]
+    assert said.count("has been submitted with SLURM jobid") == 1
     assert (tmp_path / "book/_build/html/tasks/rte.html").exists()
-    record = json.loads((tmp_path / "runs/glue/rte/lr0.0003-seed0/record.json").read_text())
-    assert record["examples"] == {"train": 64, "validation": 24}
+    assert login.record("rte")["examples"] == {"train": 64, "validation": 24}
     nbformat.read(tmp_path / "runs/glue/rte/lr0.0003-seed0/finetune.ipynb", as_version=4)
+
+
+def test_a_cancelled_run_is_a_line_and_resumes_and_no_job_of_a_killed_make_is_submitted_twice(slurm, tmp_path):
+    login = Login(tmp_path, slurm, epochs=30, rows=2000)
+    process = login.start("rte")
+    login.wait_for("epoch 2/30", login.log("rte"))
+    (job,) = login.jobs()
+    login.call("scancel", job)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    line = f"rte/lr0.0003-seed0: failed (SLURM ended job {job}: it was cancelled; the next make resumes it"
+    assert line in said.strip().splitlines()[-2]
+
+    process = login.start(*BOTH)
+    login.wait_for("epoch 4/30", *map(login.log, BOTH))
+    os.killpg(process.pid, signal.SIGKILL)
+    jobs = login.jobs()
+    assert len(jobs) == 2
+    status, said = login.make(*BOTH)
+    assert status == 0, said[-3000:]
+    assert f"waiting for 2 jobs of an earlier make, so that none is submitted twice (scancel {' '.join(jobs)}" in said
+    assert "has been submitted" not in said
+    assert "resuming after epoch" in login.log("rte").read_text()
+    for task in BOTH:
+        assert len(login.record(task)["history"]) == 30
+        assert (tmp_path / f"book/_build/html/tasks/{task}.html").exists()
+
+
+def test_limits_of_memory_and_time_are_lines(slurm, tmp_path):
+    limits = "    runtime: 1\n"
+    login = Login(tmp_path, slurm, epochs=900, rows=2000, more=limits)
+    config = tmp_path / "params/clusters/slurm/config.yaml"
+    config.write_text(
+        config.read_text().replace("mem_mb: 2900", "mem_mb: \"300 if wildcards.task == 'mrpc' else 2900\"")
+    )
+    status, said = login.make(*BOTH)
+    assert status != 0, said[-3000:]
+    (last,) = [line for line in said.splitlines() if line.startswith("the book lacks 2 of its 2")] or [said[-3000:]]
+    assert re.search(r"rte/lr0.0003-seed0: failed \(SLURM ended job \d+: it reached its time limit; ask for more", last)
+    assert re.search(r"mrpc/lr0.0003-seed0: failed \(SLURM ended job \d+: it reached its memory limit; ask for", last)
+
+
+def test_the_guides_line_trains_on_two_machines_and_resumes(slurm, tmp_path):
+    """The srun line of README, on these files; the nodes have no names here, so the first's address is given."""
+    login = Login(tmp_path, slurm, epochs=4, rows=600)
+    readme = (ROOT / "README.md").read_text()
+    line = re.search(r"(?m)^srun (?:.*\\\n)*.*$", readme)[0].replace("\\\n", " ")
+    for asked, here in (
+        (" --gres gpu:4", " --mem 2500"), ("profiles/full.yaml", "profiles/glue.yaml"),
+        ("-p backend jax", "--log-output -p glue_dir glue -p backend jax"),
+    ):  # fmt: skip
+        assert asked in line
+        line = line.replace(asked, here)
+    env = {**slurm, "PATH": f"{tmp_path}/venv/bin{os.pathsep}{slurm['PATH']}"}
+    env["JAX_COORDINATOR_ADDRESS"] = f"127.0.0.1:{free_ports(1)[0]}"
+
+    def start() -> subprocess.Popen:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(["bash", "-c", line], cwd=tmp_path, env=env, **pipes)
+
+    process = start()
+    for said in process.stdout:
+        if "epoch 2/4" in said:
+            break
+    login.call("scancel", *login.jobs())
+    process.communicate(timeout=120)
+    assert process.returncode != 0
+    process = start()
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said[-3000:]
+    assert said.count("resuming after epoch") == 2
+    first, second = (json.loads((tmp_path / f"runs/rte-{index}/record.json").read_text()) for index in range(2))
+    assert first["environment"]["devices"] == 2
+    assert first["metrics"] == second["metrics"]
+    assert len(first["history"]) == 4
 
 
 def test_a_checkout_in_a_folder_with_a_space_is_refused_before_any_job():

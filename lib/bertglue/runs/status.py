@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bertglue.errors import InputError, exit_status, one_line
 from bertglue.runs.record import COMPRESSION_FILE, RECORD_FILE, read_json, read_record
+from bertglue.runs.slurm_reason import slurm_reason
 
 FINISHED, FAILED, MISMATCHED, NOT_RUN = "finished", "failed", "mismatched", "not run"
 STATUS_FILE = "status.json"  # beside results.json
@@ -37,8 +38,7 @@ def read_status(path: Path, what: str = RUNS_KEY) -> list[dict]:
 def inspect_run(folder: Path, parameters: dict, logs: Path) -> tuple[str, str, dict | None]:
     """Return the state of a run's folder, the reason where it is not finished, and its record where it is."""
     if not (folder / RECORD_FILE).exists():
-        log = logs / f"{folder.parent.name}-{folder.name}.log"
-        return (FAILED, last_line(log), None) if log.exists() else (NOT_RUN, "", None)
+        return *unfinished(logs / f"{folder.parent.name}-{folder.name}.log"), None
     try:
         record = read_record(folder / RECORD_FILE)
     except InputError as error:
@@ -55,8 +55,7 @@ def inspect_run(folder: Path, parameters: dict, logs: Path) -> tuple[str, str, d
 def inspect_compression(folder: Path, logs: Path) -> tuple[str, str]:
     """Return the state of a compression's folder, and the reason where it is not finished."""
     if not (folder / COMPRESSION_FILE).exists():
-        log = logs / f"compress-{folder.parent.name}-{folder.name}.log"
-        return (FAILED, last_line(log)) if log.exists() else (NOT_RUN, "")
+        return unfinished(logs / f"compress-{folder.parent.name}-{folder.name}.log")
     try:
         record = read_json(folder / COMPRESSION_FILE, "compression")
     except InputError as error:
@@ -64,6 +63,13 @@ def inspect_compression(folder: Path, logs: Path) -> tuple[str, str]:
     if lacking := [key for key in REQUIRED_COMPRESSION_KEYS if key not in record]:
         return MISMATCHED, f"an older version made it, without {lacking[0]}; remove {folder}"
     return FINISHED, ""
+
+
+def unfinished(log: Path) -> tuple[str, str]:
+    """Return the state and the reason of a job that left no record: what SLURM says of it, or how its log ends."""
+    if reason := slurm_reason(log):
+        return FAILED, reason
+    return (FAILED, last_line(log)) if log.exists() else (NOT_RUN, "")
 
 
 def last_line(log: Path) -> str:

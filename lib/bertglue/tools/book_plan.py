@@ -23,6 +23,7 @@ from bertglue.report.measured_files import MEASURED
 from bertglue.runs.collection import collect_runs
 from bertglue.runs.record import COMPRESSION_FILE, RECORD_FILE
 from bertglue.tasks import TASKS
+from bertglue.tools import slurm
 from bertglue.tools.fetch import is_local
 
 PAGES = (  # each shows the runs of the book
@@ -87,6 +88,18 @@ class Plan:
     def on_its_gpu(self) -> str:
         """What stands before a run's command to give it a GPU of its own, where there are several."""
         return "python -m bertglue.tools.gpu_slot .snakemake/gpus" if self.gpus > 1 else ""
+
+    def minutes(self, wildcards, attempt: int) -> int:
+        """Return the minutes that a run asks a cluster for, more at each attempt."""
+        return slurm.minutes(self.parameters[wildcards.task], attempt)
+
+    def memory_mb(self, wildcards, attempt: int) -> int:
+        """Return the megabytes that a run asks a cluster for."""
+        return slurm.memory_mb(self.parameters[wildcards.task], attempt)
+
+    def gres(self, wildcards) -> str:
+        """Return the GPU that a run asks a cluster for, if any."""
+        return slurm.gres(self.parameters[wildcards.task], self.config.get("gres", "gpu:1"))
 
     def rates(self, task: str) -> list[float]:
         """Return the learning rates of a task: those that are asked for, or the one of its parameters."""
@@ -160,7 +173,7 @@ def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True)
 
     Args:
         config: Snakemake's: `profile`, `tasks`, `seeds`, `learning_rates`, `compress`, `jobs`, `gpus`, `cluster`,
-            `glue_dir`, `encoder`, `device` and `partial`, each a text; empty ones are as if they were not there.
+            `gres`, `glue_dir`, `encoder`, `device` and `partial`, each a text; an empty one is as if it were not there.
         cores: that the runs share; None on a cluster.
         check_sources: whether the files of every task are read, so that a defect in one is known before any run starts.
 

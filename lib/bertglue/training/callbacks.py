@@ -14,7 +14,7 @@ from keras import ops
 
 from bertglue.data.dataset import HELD_OUT, Data
 from bertglue.data.token_ids import Tokens
-from bertglue.devices import process
+from bertglue.devices import process, share_file
 from bertglue.environment import commit
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
@@ -71,8 +71,7 @@ class EpochRecorder(keras.callbacks.Callback):
         self.training = TrainingResult()
         self.best: list[np.ndarray] = []  # the weights of the kept epoch, where that is the best one
         self.trackers = trackers(parameters) if process()[0] == 0 else []
-        # several machines would have to agree on how far they were
-        self.path = Path(parameters.run_dir) / RESUME_FILE if parameters.machines == 1 else None
+        self.path = Path(parameters.run_dir) / RESUME_FILE
 
     def on_epoch_begin(self, epoch, logs=None):
         self.done = epoch * self.steps
@@ -105,7 +104,7 @@ class EpochRecorder(keras.callbacks.Callback):
             training.kept, training.logits = epoch + 1, logits
             self.best = [ops.convert_to_numpy(v) for v in self.kept_variables()]
         self.model.stop_training = self.finished
-        if self.path:
+        if process()[0] == 0:  # of several machines, all of which have the same state
             self.save()
 
     @property
@@ -155,7 +154,9 @@ class EpochRecorder(keras.callbacks.Callback):
 
     def resume(self) -> int:
         """Go on from where the same run was killed; return the epochs that are done."""
-        if not self.path or not self.path.exists():
+        if process()[1] > 1:
+            share_file(self.path)
+        if not self.path.exists():
             return 0
         try:
             about, groups = load_checkpoint(self.path, "state", "best")
