@@ -19,13 +19,15 @@ GPUS ?= 1
 ifeq ($(filter cuda none,$(GPU)),)
 $(error GPU is $(GPU); give cuda, for the packages of an NVIDIA GPU, or none)
 endif
-BIN := .venv/bin
+# the folder of the environment: another for another Python (make book PYTHON=python3.13 ENV=.venv-3.13)
+ENV ?= .venv
+BIN := $(ENV)/bin
 # the same from the root; a folder may have a space in its name, which make's own functions split at
 HERE = $(if $(filter /%,$(BIN)),$(BIN),$(CURDIR)/$(BIN))
 LOCKS := requirements.lock $(if $(filter cuda,$(GPU)),requirements-cuda.lock)
-READY := .venv/ready$(if $(filter cuda,$(GPU)),-cuda)
+READY := $(ENV)/ready$(if $(filter cuda,$(GPU)),-cuda)
 
-.PHONY: help environment book pdf reproduce reference bench mutants test test-whole test-colab colab-lists lint format lock address tpu-check clean
+.PHONY: help environment book pdf reproduce reference bench mutants test test-whole test-colab colab-lists newest-python lint format lock address tpu-check clean
 .DEFAULT_GOAL := $(if $(filter command,$(firstword $(origin GPU))),environment,help)
 
 help:
@@ -134,6 +136,9 @@ bench:
 # The notebooks in the packages of Colab's three images (tests/tools/colab_packages) and their Python.
 PYTHONS_313 = python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python)
 COLAB_PYTHON ?= $(shell for one in $(PYTHONS_313); do $$one -c "" 2> /dev/null && echo $$one && break; done)
+newest-python:
+	@echo "$(COLAB_PYTHON)"
+
 test-colab: $(READY) .colab/cpu/ready .colab/gpu/ready .colab/tpu/ready
 	"$(BIN)"/python -m pytest -n $(TEST_JOBS) --dist loadgroup tests/tools/test_colab_whole.py
 
@@ -188,11 +193,11 @@ environment: $(READY)
 
 # Two packages have no wheel (promise, connection-pool); they are built with the lock's own setuptools.
 PIP = "$(BIN)"/python -m pip install --quiet --disable-pip-version-check --no-deps
-BUILD_TOOLS = .venv/build-tools.txt
+BUILD_TOOLS = $(ENV)/build-tools.txt
 $(READY): $(LOCKS) pyproject.toml
 	@$(PYTHON) lib/bertglue/tools/check_python.py
-	@echo "making .venv from $(LOCKS) (once; some minutes, 4 GB$(if $(filter cuda,$(GPU)), and 6 GB of CUDA))"
-	$(PYTHON) -m venv .venv
+	@echo "making $(ENV) from $(LOCKS) (once; some minutes, 4 GB$(if $(filter cuda,$(GPU)), and 6 GB of CUDA))"
+	$(PYTHON) -m venv "$(ENV)"
 	awk '/^[a-z]/ {keep = /^(setuptools|wheel)==/} keep' requirements.lock > $(BUILD_TOOLS)
 	$(PIP) --require-hashes -r $(BUILD_TOOLS)
 	$(PIP) --require-hashes --no-build-isolation $(addprefix -r ,$(LOCKS))

@@ -126,7 +126,7 @@ def make(*words, path=None):
 
 
 def test_make_takes_the_cuda_packages_where_there_is_a_gpu_or_they_are_asked_for(tmp_path):
-    cuda = r"making \.venv from requirements\.lock requirements-cuda\.lock"
+    cuda = r"making \S+ from requirements\.lock requirements-cuda\.lock"
     with_gpu = fake_gpus(tmp_path, 1)
     fresh = ["BIN=nowhere", "READY=nowhere/ready"]
     assert re.search(cuda, make("book", *fresh, path=with_gpu))

@@ -74,7 +74,7 @@ def leave_accelerators_alone() -> None:
 
 
 def check_unused_gpus(backend: str, must_be_used: bool) -> None:
-    """Say in one line that the backend cannot use a GPU of this machine; an InputError where it must be used."""
+    """Print one line where the backend cannot use a GPU of this machine; an InputError where it must be used."""
     gpus = len(nvidia_gpus())
     if not gpus:
         return
@@ -217,7 +217,7 @@ def process() -> tuple[int, int]:
 
 
 def share_file(path: Path) -> None:
-    """Give all machines of a run the first one's file; where that has none, none is left on the others."""
+    """Copy the first machine's file to all machines of a run; where that has none, none is left on the others."""
     from jax.experimental import multihost_utils
 
     first = process()[0] == 0

@@ -46,7 +46,7 @@ def configure(parameters: Parameters) -> None:
 
 
 def choose_backend(backend: str | None = None) -> None:
-    """Tell Keras which backend to load: the one that is given, or else JAX where a TPU's library is installed."""
+    """Choose the backend that Keras loads: the one that is given, or else JAX where a TPU's library is installed."""
     if backend:
         os.environ["KERAS_BACKEND"] = backend
     elif importlib.util.find_spec("libtpu"):

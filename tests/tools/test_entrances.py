@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from checkout import copy_checkout
 from paths import ROOT
 from small_glue import write_glue
 
@@ -53,6 +54,20 @@ def runs(tmp_path_factory):
         COLAB_RELEASE_TAG="release-colab",
     )
     return {name: place / name for name in ("command", "papermill", "colab")}
+
+
+def test_from_the_folder_of_notebooks_runs_lie_in_the_checkout(tmp_path):
+    """As an editor starts a kernel, in the folder of the notebook that is open."""
+    folder = copy_checkout(tmp_path / "my clone")
+    write_glue(folder / "glue")
+    given = {"task": "rte", "source": "folder", "glue_dir": folder / "glue", "epochs": 1, "max_length": 24}
+    words = [word for name, value in given.items() for word in ("-p", name, value)]
+    call(folder / "notebooks", "papermill", "finetune.ipynb", tmp_path / "made.ipynb", *words)
+    assert (folder / "runs/notebook/record.json").exists()
+    assert not (folder / "notebooks/runs").exists()
+    said = [output.get("text", "") for cell in nbformat.read(tmp_path / "made.ipynb", 4).cells
+            for output in cell.get("outputs", [])]  # fmt: skip
+    assert f"in {folder}/runs/notebook:\n" in said
 
 
 def test_every_entrance_trains_the_same(runs):

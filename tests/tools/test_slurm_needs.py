@@ -128,7 +128,7 @@ def squeue(folder, monkeypatch, *outputs):
     (folder / "squeue").write_text(f'#!/bin/sh\n{script}cat "{folder}/$n.txt"\n')
     (folder / "squeue").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(slurm, "WAIT", 0)
+    monkeypatch.setattr(slurm, "QUEUE_WAIT", 0)
 
 
 def test_jobs_of_an_earlier_make_are_waited_for(tmp_path, monkeypatch, capsys):

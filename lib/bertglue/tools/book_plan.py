@@ -287,7 +287,7 @@ def page_sources() -> list[str]:
 def book_sources() -> list[str]:
     """Return the files that the book's pages are assembled from and styled by."""
     book = Path("book")
-    texts = [path for path in book.iterdir() if path.suffix in (".md", ".bib", ".yml")]
+    texts = [path for path in (*book.iterdir(), *(book / "guides").iterdir()) if path.suffix in (".md", ".bib", ".yml")]
     code = [Path("lib/bertglue/report", name) for name in ("build_book.py", "sphinx_theme.py")]
     return sorted(str(path) for path in ("_config.yml", *texts, *(book / "_static").iterdir(), *code))
 

@@ -34,7 +34,7 @@ def describe_machine() -> dict[str, str]:
 
 
 def gpus(backend: str) -> str:
-    """Say how many GPUs the machine has, how many of them the backend sees, and what to do where it sees fewer."""
+    """Count the GPUs of the machine and those that the backend sees, with what to do where it sees none."""
     from bertglue.devices import visible_gpus
 
     found, seen = len(nvidia_gpus()), visible_gpus()

@@ -13,7 +13,7 @@ from pathlib import Path
 from bertglue.environment import nvidia_gpus
 from bertglue.tools.lock import hold
 
-WAIT = 1.0  # seconds from one look at the GPUs to the next
+GPU_WAIT = 1.0  # seconds from one look at the GPUs to the next
 
 
 def take_gpu(folder: Path, gpus: list[str]) -> str:
@@ -23,7 +23,7 @@ def take_gpu(folder: Path, gpus: list[str]) -> str:
         for gpu in gpus:
             if hold(folder / f"gpu-{gpu}") is not None:
                 return gpu
-        time.sleep(WAIT)
+        time.sleep(GPU_WAIT)
 
 
 def main(arguments: list[str]) -> int:

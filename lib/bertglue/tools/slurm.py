@@ -19,7 +19,7 @@ from bertglue.tasks import get_task
 BUNDLED_RATE, BUNDLED_MEMORY = 100, 8_000  # [MB]
 OTHER_RATE, OTHER_MEMORY = 60, 32_000
 START_MINUTES = 30  # to load, tokenize, evaluate and write
-WAIT = 15  # seconds from one look at the queue to the next
+QUEUE_WAIT = 15  # seconds from one look at the queue to the next
 
 
 def minutes(parameters: Parameters, attempt: int = 1) -> int:
@@ -64,7 +64,7 @@ def wait_for_earlier_jobs(checkout: Path) -> None:
                 flush=True,
             )
             said = True
-        time.sleep(WAIT)
+        time.sleep(QUEUE_WAIT)
 
 
 def main(arguments: list[str] | None = None) -> int:
