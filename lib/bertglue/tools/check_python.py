@@ -1,4 +1,4 @@
-"""Check whether the environment can be made here, in one line if not; run as a file, by any Python, before it exists."""
+"""Check whether the environment can be made here, in one line if not; run as a file, before it exists."""
 
 import platform
 import sys
