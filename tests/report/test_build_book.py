@@ -2,11 +2,14 @@
 
 import nbformat
 import yaml
+from paths import ROOT
 
 from bertglue.report import build_book
 
 
-def write_notebook(path, text="# A title\n\n[![Open in Colab](https://x/assets/colab-badge.svg)](https://x)\n\ntext"):
+def write_notebook(path):
+    """Write a notebook with the first cell of ours of that name: a title, a badge of Colab, a text."""
+    text = nbformat.read(ROOT / "notebooks" / path.name, as_version=4).cells[0].source
     path.parent.mkdir(parents=True)
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), path)
     return path
@@ -22,7 +25,9 @@ def test_the_book_holds_what_was_run(tmp_path):
     chapters = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
     assert chapters == ["pages/data", "guides/tested", "tasks/rte", "compressed/rte", "references"]
     assert (source / "intro.ipynb").exists()
-    assert nbformat.read(source / "tasks/rte.ipynb", as_version=4).cells[0].source == "# RTE\n\ntext"
+    title, text = nbformat.read(source / "tasks/rte.ipynb", as_version=4).cells[0].source.split("\n\n")
+    assert title == "# RTE"
+    assert text.startswith("This notebook takes one task")
     assert (
         nbformat.read(source / "compressed/rte.ipynb", as_version=4).cells[0].source.startswith("# RTE, compressed\n")
     )

@@ -10,9 +10,11 @@ from pathlib import Path
 import nbformat
 import yaml
 
+from bertglue.errors import InputError, exit_status, one_line
+from bertglue.report.clean_notebook import clean_notebook
 from bertglue.tasks import TASKS
 
-BOOK_SOURCES = Path("book")
+BOOK_SOURCES, NOTEBOOKS = Path("book"), Path("notebooks")
 FRONT_PAGE = "intro"  # the page that the book opens with
 TOY_ANNOUNCEMENT = (
     "The runs of this book used toy data, sentences about a small made-up world in the format of GLUE's tasks. "
@@ -27,20 +29,32 @@ def assemble_book(source: Path, profile: str, notebooks: list[Path]) -> None:
     for notebook in notebooks:
         if notebook.parent.name == "pages":
             target = source / ("" if notebook.stem == FRONT_PAGE else "pages") / notebook.name
-            page = tag_parameters(nbformat.read(notebook, as_version=4), "remove-cell")
+            page = tag_parameters(read_clean(notebook), "remove-cell")
         elif notebook.stem == "compress":  # runs/<profile>/compressed/<task>/<run>/compress.ipynb
             task = notebook.parent.parent.name
             target = source / "compressed" / f"{task}.ipynb"
-            page = tag_parameters(nbformat.read(notebook, as_version=4), "hide-input")
+            page = tag_parameters(read_clean(notebook), "hide-input")
             page.cells[0].source = f"# {TASKS[task].title}, compressed\n" + page.cells[0].source.partition("\n")[2]
         else:  # runs/<profile>/<task>/<run>/finetune.ipynb
             task = notebook.parent.parent.name
             target = source / "tasks" / f"{task}.ipynb"
-            page = task_page(tag_parameters(nbformat.read(notebook, as_version=4), "hide-input"), task)
+            page = task_page(tag_parameters(read_clean(notebook), "hide-input"), task)
         target.parent.mkdir(exist_ok=True)
         nbformat.write(page, target)
     write_toc(source)
     write_config(source, profile)
+
+
+def read_clean(path: Path):
+    """Read an executed notebook as data: see `clean_notebook`."""
+    try:
+        executed = nbformat.read(path, as_version=4)
+        template = nbformat.read(NOTEBOOKS / path.name, as_version=4)
+        if not executed.cells:
+            raise ValueError("it has no cells")
+        return clean_notebook(executed, template)
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is no executed notebook ({one_line(error)}); remove its folder and run it") from None
 
 
 def task_page(notebook, task: str):
@@ -84,8 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("notebooks", type=Path, nargs="+", help="executed notebooks")
     parser.add_argument("--profile", default="toy")
     options = parser.parse_args(arguments)
-    assemble_book(options.source, options.profile, options.notebooks)
-    return 0
+    return exit_status(lambda: assemble_book(options.source, options.profile, options.notebooks))
 
 
 if __name__ == "__main__":

@@ -14,12 +14,14 @@ from bertglue.runs.statistics import parameter_counts
 from bertglue.tasks import Task
 
 LINE_BREAK = "\u2028"  # breaks a line in a cell; pandas would show a line feed as a backslash and an n
+NO_MATHEMATICS = "tex2jax_ignore mathjax_ignore"  # what MathJax leaves alone: $ in a sentence is a dollar
 
 
 def table(frame: pd.DataFrame, classes: str = "") -> HTML:
-    """Show a frame whole, every text in it as text; `classes` are the book's style sheet's."""
+    """Show a frame whole, every text in it as text, also between dollar signs; `classes` are the style sheet's."""
+    classes = f"{classes} {NO_MATHEMATICS}".strip()
     with pd.option_context("display.max_colwidth", None):
-        shown = frame.to_html(index=False, escape=True, border=0, justify="left", na_rep="", classes=classes or None)
+        shown = frame.to_html(index=False, escape=True, border=0, justify="left", na_rep="", classes=classes)
     return HTML(shown.replace(LINE_BREAK, "<br>"))
 
 

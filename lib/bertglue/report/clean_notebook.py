@@ -1,0 +1,114 @@
+"""Make a page of the book from an executed notebook: what it shows, and nothing that could run or read anything.
+
+A run's notebook is data, whoever made it. Sphinx, MyST and a browser would take its metadata, its Markdown and its
+outputs for instructions; here all of that is dropped, escaped, or held to what this project's own notebooks show.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import string
+
+import bleach
+import nbformat
+from bleach.css_sanitizer import CSSSanitizer
+
+TAGS = {"hide-input", "hide-output", "remove-cell", "remove-input", "parameters", "injected-parameters"}
+HTML_TAGS = {
+    *("table", "thead", "tbody", "tr", "th", "td", "caption", "div", "p", "span", "br", "hr", "ul", "ol", "li"),
+    *("strong", "em", "b", "i", "code", "pre", "sup", "sub", "a", "details", "summary"),
+}
+SPANS = ["colspan", "rowspan"]
+HTML_ATTRIBUTES = {"*": ["class", "style"], "a": ["href"], "td": SPANS, "th": SPANS}
+CSS = CSSSanitizer(allowed_css_properties=["text-align", "width"])
+PNG = b"\x89PNG\r\n\x1a\n"
+PUNCTUATION = re.compile(f"([{re.escape(string.punctuation)}])")
+
+
+def clean_notebook(executed, template):
+    """Return a notebook with the cells of an executed one, cleaned.
+
+    Args:
+        executed: the notebook as it was found.
+        template: this project's own notebook that it is a run of; what stands there is trusted, and its metadata is
+            taken.
+
+    Returns:
+        A new notebook: Markdown of the template as it is and any other as plain text, code as code, and of outputs
+        their text, their PNG figures, and HTML without scripts, styles, forms, frames or handlers.
+    """
+    trusted = {cell.source.strip() for cell in template.cells if cell.cell_type == "markdown"}
+    cells = [clean_cell(cell, trusted) for cell in executed.cells]
+    for number, cell in enumerate(cells):
+        cell.id = f"cell-{number}"
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    for name in ("kernelspec", "language_info"):
+        if name in template.metadata:
+            notebook.metadata[name] = template.metadata[name]
+    return notebook
+
+
+def clean_cell(cell, trusted: set[str]):
+    """Return a new cell that shows what a cell shows."""
+    source = str(cell.source)
+    tags = [tag for tag in cell.metadata.get("tags", []) if tag in TAGS]
+    metadata = {"tags": tags} if tags else {}
+    if cell.cell_type == "code":
+        count = cell.get("execution_count")
+        outputs = [clean_output(output) for output in cell.get("outputs", [])]
+        return nbformat.v4.new_code_cell(
+            source, metadata=metadata, execution_count=count if type(count) is int else None,
+            outputs=[output for output in outputs if output],
+        )  # fmt: skip
+    if cell.cell_type == "markdown" and source.strip() in trusted:
+        return nbformat.v4.new_markdown_cell(source, metadata=metadata)
+    return nbformat.v4.new_markdown_cell(as_text(source), metadata=metadata)
+
+
+def as_text(source: str) -> str:
+    """Escape Markdown, so that all of it is shown as text; headings stay headings.
+
+    Every punctuation mark may be escaped in Markdown; none is left that could begin a directive, a role, a
+    substitution, a link, an attribute, a comment or HTML.
+    """
+    lines = []
+    for line in source.splitlines():
+        heading = re.match(r"(#{1,6} )(.*)", line)
+        marks, text = heading.groups() if heading else ("", line)
+        lines.append(marks + PUNCTUATION.sub(r"\\\1", text.strip()))
+    return "\n".join(lines)
+
+
+def clean_output(output):
+    """Return what an output shows, or None for one that shows nothing that is let through."""
+    if output.output_type == "stream":
+        shown = output.name == "stdout"
+        return nbformat.v4.new_output("stream", name="stdout", text=str(output.text)) if shown else None
+    if output.output_type == "error":
+        found = {key: str(output.get(key, "")) for key in ("ename", "evalue")}
+        return nbformat.v4.new_output("error", **found, traceback=[str(line) for line in output.get("traceback", [])])
+    data = {kind: clean(str(output.data[kind])) for kind, clean in KINDS.items() if kind in output.get("data", {})}
+    data = {kind: value for kind, value in data.items() if value is not None}
+    return nbformat.v4.new_output("display_data", data=data) if data else None
+
+
+def clean_html(text: str) -> str:
+    """Return HTML with the tags and attributes of tables and boxes; of what else it has, the text."""
+    return bleach.clean(
+        text, tags=HTML_TAGS, attributes=HTML_ATTRIBUTES, css_sanitizer=CSS, protocols={"http", "https"}, strip=True,
+        strip_comments=True,
+    )  # fmt: skip
+
+
+def clean_png(text: str) -> str | None:
+    """Return the base64 of a PNG file, None of anything else."""
+    try:
+        content = base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return base64.b64encode(content).decode() if content.startswith(PNG) else None
+
+
+KINDS = {"text/html": clean_html, "image/png": clean_png, "text/plain": str}
