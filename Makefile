@@ -61,10 +61,11 @@ endif
 WHERE := $(if $(CLUSTER),--profile params/clusters/$(CLUSTER) --jobs $(JOBS),--cores $(CORES) --resources accelerator=840 run=$(JOBS))
 
 # Every rule moves what it made to its place when it is whole, so nothing incomplete is there for Snakemake to look for.
+# A run is made again where its parameters changed, never for a file's time or a changed rule (see the Snakefile).
 # Our own lock, since Snakemake's outlives a killed make; its caches lie here where nobody may write at home.
 CACHE := $(shell [ -w "$${HOME:-/nowhere}" ] || echo "XDG_CACHE_HOME='$(CURDIR)/.snakemake/cache'")
-SNAKEMAKE = $(CACHE) PATH="$(HERE):$$PATH" "$(HERE)"/python -m bertglue.tools.lock .snakemake/in-use \
-  "$(HERE)"/python -m snakemake $(WHERE) --nolock --quiet host progress reason --ignore-incomplete --keep-going
+SNAKEMAKE = $(CACHE) PATH="$(HERE):$$PATH" "$(HERE)"/python -m bertglue.tools.lock .snakemake \
+  "$(HERE)"/python -m snakemake $(WHERE) --nolock --quiet host progress reason --ignore-incomplete --rerun-triggers mtime params --keep-going
 CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEARNING_RATES)" glue_dir="$(GLUE_DIR)" \
   encoder="$(ENCODER)" compress="$(COMPRESS)" device="$(DEVICE)" gpus="$(GPUS)" cluster="$(CLUSTER)" gres="$(GRES)"
 

@@ -3,9 +3,12 @@
 # tested, in lib/bertglue/tools/book_plan.py: here stand the rules alone.
 import json
 
+from bertglue.runs.status import is_compression_of
 from bertglue.tools.book_plan import PAGES, REFERENCE_PAGE, book_sources, page_sources, parameter_files, plan_or_exit
 
 PLAN = plan_or_exit(config, workflow.resource_settings.cores)  # none on a cluster, where `workflow.cores` is an error
+# Before each long job: it holds a lock, also where the make that started it was killed, and the next make waits for it.
+HOLD = "exec 9>> .snakemake/jobs && python -m bertglue.tools.lock --job 9"
 BOOK, PDF = "book/_build/html/index.html", "book/_build/pdf/bertglue.pdf"
 
 
@@ -53,10 +56,11 @@ rule fetch:
 # Everything is written beside the run's folder first, which gets its name when all of it is there; a killed run leaves
 # the checkpoint to resume from in the partial folder.
 rule finetune:
+    # ancient: a finished run is not made again because a file is newer, but where its identity changed (below)
     input:
-        lambda wildcards: PLAN.downloads(wildcards.task),
-        notebook="notebooks/finetune.ipynb",
-        files=parameter_files(PLAN.profile, "{task}"),
+        lambda wildcards: [ancient(path) for path in PLAN.downloads(wildcards.task)],
+        notebook=ancient("notebooks/finetune.ipynb"),
+        files=[ancient(path) for path in parameter_files(PLAN.profile, "{task}")],
     output:
         notebook=f"{PLAN.run_pattern}/finetune.ipynb",
         html=f"{PLAN.run_pattern}/finetune.html",
@@ -64,11 +68,7 @@ rule finetune:
     log:
         f"{PLAN.folder}/logs/{{task}}-lr{{learning_rate}}-seed{{seed}}.log",
     params:
-        folder=PLAN.run_pattern,
-        parameters=lambda wildcards: PLAN.parameters[wildcards.task].model_dump_json(),
-        files=lambda wildcards, input: " ".join(f"-f {name}" for name in input.files),
-        given=PLAN.papermill_options("glue_dir", "encoder", "device"),
-        on_its_gpu=PLAN.on_its_gpu,
+        identity=lambda wildcards: PLAN.identity(wildcards.task),
     threads: PLAN.threads
     resources:
         run=1,  # JOBS bounds them
@@ -80,35 +80,38 @@ rule finetune:
         "{wildcards.task}: fine-tuning (learning rate {wildcards.learning_rate}, seed {wildcards.seed}); log in {log}"
     shell:
         """
-        rm -rf {params.folder} && mkdir -p {params.folder}.partial
+        {HOLD}
+        folder=$(dirname {output.record})
+        mkdir -p $folder.partial
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=3
-        {{ {params.on_its_gpu} papermill {input.notebook} {params.folder}.partial/finetune.ipynb --no-progress-bar --log-output \
-            {params.files} {params.given} \
-            -p learning_rate {wildcards.learning_rate} -p seed {wildcards.seed} \
-            -r run_dir {params.folder}.partial \
-          && jupyter nbconvert --to html --embed-images --log-level ERROR {params.folder}.partial/finetune.ipynb
+        {{ {PLAN.on_its_gpu} papermill {input.notebook} $folder.partial/finetune.ipynb --no-progress-bar --log-output \
+            $(printf -- "-f %s " {input.files}) {PLAN.finetune_options} \
+            -p learning_rate {wildcards.learning_rate} -p seed {wildcards.seed} -r run_dir $folder.partial \
+          && jupyter nbconvert --to html --embed-images --log-level ERROR $folder.partial/finetune.ipynb
         }} > {log} 2>&1 || {{ echo "{wildcards.task}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
-        mv {params.folder}.partial {params.folder}
+        rm -rf $folder && mv $folder.partial $folder
         """
+
+
+def compressed_record(wildcards):
+    """The record of the run that a compression is of; its time counts only where it is another run's than before."""
+    record, compression = (pattern.format(**wildcards) for pattern in PLAN.compressed_patterns)
+    return ancient(record) if is_compression_of(compression, record) else record
 
 
 # Runs after fine-tuning on its classifier; the files that it writes, and measures, lie beside its record.
 rule compress:
     input:
-        notebook="notebooks/compress.ipynb",
-        record=f"{PLAN.run_pattern}/record.json",
-        parameters=PLAN.compression_files(),
+        notebook=ancient("notebooks/compress.ipynb"),
+        record=compressed_record,
+        parameters=[ancient(path) for path in PLAN.compression_files()],
     output:
         notebook=f"{PLAN.compression_pattern}/compress.ipynb",
         record=f"{PLAN.compression_pattern}/compression.json",
     log:
         f"{PLAN.folder}/logs/compress-{{task}}-lr{{learning_rate}}-seed{{seed}}.log",
     params:
-        folder=PLAN.compression_pattern,
-        run=PLAN.run_pattern,
-        given=PLAN.papermill_options("glue_dir"),
-        on_its_gpu=PLAN.on_its_gpu,
-        files=lambda wildcards, input: " ".join(f"-f {name}" for name in input.parameters),
+        identity=lambda wildcards: PLAN.compression_identity(wildcards.task),
     priority: 1  # the longest of all: as soon as its run is there
     threads: PLAN.threads
     resources:
@@ -121,12 +124,14 @@ rule compress:
         "{wildcards.task}: compressing the classifier; log in {log}"
     shell:
         """
-        rm -rf {params.folder} {params.folder}.partial && mkdir -p {params.folder}.partial
+        {HOLD}
+        folder=$(dirname {output.record})
+        rm -rf $folder.partial && mkdir -p $folder.partial
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=3
-        {params.on_its_gpu} papermill {input.notebook} {params.folder}.partial/compress.ipynb --no-progress-bar --log-output \
-            {params.files} {params.given} -r run_dir {params.run} -r output_dir {params.folder}.partial > {log} 2>&1 \
+        {PLAN.on_its_gpu} papermill {input.notebook} $folder.partial/compress.ipynb --no-progress-bar --log-output \
+            {PLAN.compress_options} -r run_dir $(dirname {input.record}) -r output_dir $folder.partial > {log} 2>&1 \
           || {{ echo "{wildcards.task}, compressed: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
-        mv {params.folder}.partial {params.folder}
+        rm -rf $folder && mv $folder.partial $folder
         """
 
 

@@ -163,7 +163,7 @@ def test_a_run_that_is_killed_at_every_stage_ends_like_one_that_is_not(tmp_path)
 
 def test_two_makes_in_one_checkout(tmp_path):
     """The second says who works there; when the first is killed the lock goes with it."""
-    command = [sys.executable, "-m", "bertglue.tools.lock", str(tmp_path / "in-use")]
+    command = [sys.executable, "-m", "bertglue.tools.lock", str(tmp_path)]
     first = subprocess.Popen([*command, "sleep", "60"])
     deadline = time.monotonic() + 30
     while not (tmp_path / "in-use").exists() or not (tmp_path / "in-use").read_text():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -25,9 +27,10 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
     A full disk, or a folder that cannot be written to, is an InputError.
     """
-    partial = path.with_name("partial." + path.name)
+    partial = path.with_name(f"partial.{platform.node()}-{os.getpid()}.{path.name}")  # this process's own
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(path)
         yield partial
         os.replace(partial, path)
     except OSError as error:
@@ -35,6 +38,26 @@ def write_atomically(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove what killed processes of this machine left of their attempts to write a file."""
+    here = re.compile(rf"partial\.{re.escape(platform.node())}-(\d+)\.{re.escape(path.name)}")
+    for file in path.parent.iterdir():
+        found = here.fullmatch(file.name)
+        if found and int(found[1]) != os.getpid() and not is_alive(int(found[1])):
+            file.unlink(missing_ok=True)
+
+
+def is_alive(process: int) -> bool:
+    """Return whether a process of this machine is running."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_error(path: Path, error: OSError) -> InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import types
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
@@ -13,9 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from bertglue.errors import InputError
 from bertglue.tasks import SAMPLES, get_task
 
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, le=2**20)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy takes
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 PLACES = ("run_dir", "output_dir", "cache_dir", "folder")  # parameters that name a folder to write
+READ_FROM = ("glue_dir", "encoder")  # those that may name one to read
 Precision = Literal["auto", "float32", "mixed_bfloat16"]  # auto: bfloat16 where the device multiplies in it
 
 
@@ -29,7 +32,9 @@ class Checked(BaseModel):
     def as_people_write(cls, values: Any) -> Any:
         """Read values as YAML, papermill and a command line hand them over, such as the text `2e-5` for a number."""
         kinds = {name: types_of(field.annotation) for name, field in cls.model_fields.items()}
-        return {name: as_written(value, kinds[name]) if name in kinds else value for name, value in values.items()}
+        read = {name: as_written(value, kinds[name]) if name in kinds else value for name, value in values.items()}
+        at_home = (name for name in (*PLACES, *READ_FROM) if str(read.get(name)).startswith("~"))
+        return read | {name: os.path.expanduser(read[name]) for name in at_home}
 
     @classmethod
     def check(cls, values: dict) -> Self:
@@ -144,9 +149,9 @@ class Parameters(Checked):
     evaluation_batch_size: Positive = 128
     epochs: Positive = 4
     max_length: Positive = 48
-    learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 3e-4
     warmup_fraction: Fraction = 0.1
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.01
     bias_correction: bool = True
     bucketing: bool = True
     bucket_lengths: Annotated[list[Positive], Field(min_length=1)] | None = None
@@ -156,7 +161,7 @@ class Parameters(Checked):
     dropout: Fraction = 0.1
     encoder_dropout: Fraction = 0.0
     steps_per_execution: Positive = 1
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     machines: Positive = 1
     tracking: Literal["wandb", "mlflow"] | None = None
     run_dir: str = "runs/notebook"
@@ -167,6 +172,18 @@ class Parameters(Checked):
     @classmethod
     def known(cls, task: str) -> str:
         return get_task(task).name
+
+    @model_validator(mode="after")
+    def consistent(self) -> Parameters:
+        task = get_task(self.task)
+        shortest = 1 + 2 * len(task.columns)  # [CLS], and of each segment a token and [SEP]
+        if self.max_length < shortest:
+            raise ValueError(f"max_length is {self.max_length}, and {task.title} needs {shortest} tokens or more")
+        if self.bucket_lengths and not self.bucketing:
+            raise ValueError("bucket_lengths is given, and bucketing is False; leave one of them out")
+        if self.machines > 1 and self.backend == "tensorflow":
+            raise ValueError(f"machines is {self.machines}, and TensorFlow trains on one; set backend to jax")
+        return self
 
     @field_validator("samples")
     @classmethod
@@ -203,11 +220,11 @@ class PretrainingParameters(Checked):
     stages: Lengths = Field(default=[[64, 9000], [128, 1000]])
     batch_size: Positive = 256
     accumulate: Positive = 1
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
     warmup_fraction: Fraction = 0.05
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     whole_words: bool = True
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     save_every: Positive = 250
     evaluate_batches: Positive = 8
 
@@ -249,6 +266,12 @@ class CompressionParameters(Checked):
     trial_epochs: Positive = 1
     retrain_epochs: Positive = 1
     keras_kinds: list[Literal["float16", "bfloat16", "int8"]] = []
+
+    @model_validator(mode="after")
+    def apart(self) -> CompressionParameters:
+        if Path(self.output_dir).resolve() == Path(self.run_dir).resolve():
+            raise ValueError(f"output_dir is {self.output_dir}, the folder of the run itself; give another one")
+        return self
 
 
 def types_of(annotation) -> set[type]:

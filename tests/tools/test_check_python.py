@@ -36,10 +36,8 @@ def test_what_has_none_is_told_what_to_do(version, system, machine, said):
 
 def test_make_ends_with_that_line_and_makes_nothing(tmp_path):
     old = tmp_path / "python"
-    code = "import platform, sys, runpy; sys.version_info = (3, 14); sys.argv = sys.argv[1:]"
-    old.write_text(
-        f"#!/bin/sh\nexec {sys.executable} -c '{code}; runpy.run_path(sys.argv[0], run_name=\"__main__\")' $@\n"
-    )
+    code = 'import runpy, sys; sys.version_info = (3, 14); runpy.run_path(sys.argv[1], run_name="__main__")'
+    old.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c \'{code}\' "$@"\n')
     old.chmod(0o755)
     given = [f"PYTHON={old}", f"READY={tmp_path}/ready", "BIN=nowhere"]
     done = subprocess.run(["make", "book", *given], cwd=ROOT, capture_output=True, text=True)

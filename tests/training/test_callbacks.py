@@ -178,7 +178,8 @@ OTHER = {
 @pytest.mark.parametrize("name", Parameters.model_fields)
 def test_a_run_resumes_under_the_same_parameters_alone(tiny_config, tmp_path, name):
     values = OTHER | {
-        "run_dir": "r", "cache_dir": "c", "glue_dir": "g", "samples": ["s"], "profile": "p", "tracking": "wandb"
+        "run_dir": "r", "cache_dir": "c", "glue_dir": "g", "samples": ["s"], "profile": "p", "tracking": "wandb",
+        "device": "cpu",
     }  # fmt: skip
     run = Run(tmp_path, tiny_config)
     first = recorder_of(run)
@@ -227,9 +228,9 @@ def test_the_mean_since_a_point_leaves_the_rows_before_out():
     assert now.since(callbacks.EpochProgress(), "loss") == 1.25
 
 
-def test_no_checkpoint_is_written_where_machines_would_have_to_agree(tiny_config, tmp_path):
-    run = Run(tmp_path, tiny_config)
-    assert recorder_of(run).path == tmp_path / RESUME_FILE
-    run.parameters = run.parameters.model_copy(update={"machines": 2})
-    assert recorder_of(run).path is None
+def test_of_several_machines_the_first_writes_the_checkpoint_and_shares_it(tiny_config, tmp_path, monkeypatch):
+    run, shared = Run(tmp_path, tiny_config), []
+    monkeypatch.setattr(callbacks, "share_file", shared.append)
+    monkeypatch.setattr(callbacks, "process", lambda: (1, 2))
     assert recorder_of(run).resume() == 0
+    assert shared == [tmp_path / RESUME_FILE]

@@ -75,4 +75,4 @@ def test_a_run_is_followed_elsewhere_if_asked(tiny_config, tmp_path, monkeypatch
 def test_what_is_not_installed_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(InputError, match="tracking is 'wandb', which is not installed; pip install wandb"):
-        tracking.trackers(Parameters(tracking="wandb", run_dir=str(tmp_path)))
+        tracking.trackers(Parameters(tracking="wandb", run_dir=str(tmp_path)), fresh=True)

@@ -180,6 +180,7 @@ def write_compression(
     keys = ("task", "source", "encoder", "seed", "learning_rate", "examples", "baseline")
     found = {
         **{key: run.record[key] for key in keys},
+        "run_finished": run.record["finished"],  # by which another run in its place is known
         "epochs": run.recipe.epochs,
         "heads": count_heads(run.classifier),
         "pruning_curve": [{**asdict(point), "heads": point.heads} for point in points],

@@ -14,6 +14,7 @@ from bertglue.atomic_files import READ_ERRORS, write_atomically, write_json
 from bertglue.data.dataset import Data
 from bertglue.errors import InputError, one_line
 from bertglue.evaluation.evaluate import Scores
+from bertglue.locks import claim_folder
 from bertglue.parameters import Parameters
 from bertglue.runs import statistics
 from bertglue.tasks import TASKS
@@ -72,6 +73,13 @@ def write_record(run_dir: str | Path, record: dict, data: Data, logits: dict[str
     path = write_json(folder / RECORD_FILE, record)
     (folder / RESUME_FILE).unlink(missing_ok=True)  # there is nothing left to go on with
     return path
+
+
+def begin_run(run_dir: str | Path) -> None:
+    """Claim a run's folder, and take away the record of an earlier run there, whose model this one replaces."""
+    folder = Path(run_dir)
+    claim_folder(folder)
+    (folder / RECORD_FILE).unlink(missing_ok=True)
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

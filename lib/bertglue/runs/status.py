@@ -65,6 +65,16 @@ def inspect_compression(folder: Path, logs: Path) -> tuple[str, str]:
     return FINISHED, ""
 
 
+def is_compression_of(compression: str | Path, record: str | Path) -> bool:
+    """Return whether a compression is there and is of the run that the record is of."""
+    try:
+        found = json.loads(Path(compression).read_text(encoding="utf-8"))
+        run = json.loads(Path(record).read_text(encoding="utf-8"))
+        return found.get("run_finished", run["finished"]) == run["finished"]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return False
+
+
 def unfinished(log: Path) -> tuple[str, str]:
     """Return the state and the reason of a job that left no record: what SLURM says of it, or how its log ends."""
     if reason := slurm_reason(log):

@@ -22,6 +22,7 @@ from bertglue.parameters import Parameters
 from bertglue.report.measured_files import MEASURED
 from bertglue.runs.collection import collect_runs
 from bertglue.runs.record import COMPRESSION_FILE, RECORD_FILE
+from bertglue.runs.status import FREE_WITHIN_BOOK
 from bertglue.tasks import TASKS
 from bertglue.tools import slurm
 from bertglue.tools.fetch import is_local
@@ -73,6 +74,30 @@ class Plan:
     def compression_pattern(self) -> str:
         """The same of a compression."""
         return f"{self.folder}/compressed/{{task}}/{RUN_NAME}"
+
+    @property
+    def compressed_patterns(self) -> tuple[str, str]:
+        """The record of a run and that of its compression, with the same wildcards."""
+        return f"{self.run_pattern}/{RECORD_FILE}", f"{self.compression_pattern}/{COMPRESSION_FILE}"
+
+    def identity(self, task: str) -> str:
+        """Return what makes a finished run another one: the parameters that are not the library's defaults."""
+        return self.parameters[task].model_dump_json(exclude=FREE_WITHIN_BOOK, exclude_defaults=True)
+
+    def compression_identity(self, task: str) -> str:
+        """Return the same of a compression: its run's, and what its file of parameters says."""
+        files = [Path(path).read_text(encoding="utf-8") for path in self.compression_files()]
+        return "\n".join([self.identity(task), *files])
+
+    @property
+    def finetune_options(self) -> str:
+        """The options of papermill for what was given on the command line."""
+        return self.papermill_options(*GIVEN)
+
+    @property
+    def compress_options(self) -> str:
+        """The same of a compression, with its file of parameters."""
+        return " ".join([*(f"-f {path}" for path in self.compression_files()), self.papermill_options("glue_dir")])
 
     @property
     def threads(self) -> int:
@@ -191,6 +216,8 @@ def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True)
     over = {name: given[name] for name in GIVEN if name in given}
     tasks = given.get("tasks", " ".join(TASKS)).split()
     parameters = {task: read_parameters(profile, task, over) for task in tasks}
+    if "glue_dir" in given and all(checked.source != "folder" for checked in parameters.values()):
+        raise InputError(f"GLUE_DIR is given, and PROFILE={profile} reads no files of yours; give PROFILE=glue with it")
     if check_sources:
         for checked in parameters.values():
             check_source(checked)

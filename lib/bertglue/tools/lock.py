@@ -1,6 +1,7 @@
-"""Run one command at a time in a checkout: `python -m bertglue.tools.lock FILE COMMAND...`.
+"""Keep to one make at a time in a checkout, also after one that was killed while its jobs went on.
 
-The system holds the lock for the command's processes and drops it with the last of them, however they end.
+`python -m bertglue.tools.lock FOLDER COMMAND...` becomes the command and holds the lock of a make;
+`python -m bertglue.tools.lock --job 9` locks descriptor 9 for the shell that has opened it, on the file of jobs.
 """
 
 from __future__ import annotations
@@ -10,16 +11,15 @@ import sys
 from pathlib import Path
 
 from bertglue.errors import InputError
+from bertglue.locks import lock
+
+MAKE_FILE, JOBS_FILE = "in-use", "jobs"  # in the folder
 
 
 def hold(path: Path) -> int | None:
-    """Lock a file for this process and what it starts; return its descriptor, None where another process has it."""
-    import fcntl  # not on Windows, where make is not either
-
+    """Lock a file for this process and what it becomes; return its descriptor, None where another process has it."""
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    if not lock(file):
         os.close(file)
         return None
     os.ftruncate(file, 0)
@@ -28,22 +28,34 @@ def hold(path: Path) -> int | None:
     return file
 
 
-def take(path: Path) -> int:
-    """Lock a file, or raise an InputError that names the process which has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = hold(path)
+def take(folder: Path) -> int:
+    """Hold the lock of a make, once no job of an earlier one is left; return its descriptor.
+
+    Raises:
+        InputError: another make has it, which is named.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = hold(folder / MAKE_FILE)
     if file is None:
-        holder = path.read_text(errors="replace").strip() or "unknown"
+        holder = (folder / MAKE_FILE).read_text(errors="replace").strip() or "unknown"
         raise InputError(
             f"another make works in this checkout (process {holder}); wait until it ends, or stop it, and try again"
         )
+    jobs = os.open(folder / JOBS_FILE, os.O_RDWR | os.O_CREAT, 0o666)
+    if not lock(jobs):
+        print("waiting for the jobs of an earlier make, which was killed, so that none runs twice", flush=True)
+        lock(jobs, wait=True)
+    os.close(jobs)
     return file
 
 
 def main(arguments: list[str]) -> int:
-    path, *command = arguments
+    if arguments[0] == "--job":
+        lock(int(arguments[1]), shared=True, wait=True)
+        return 0
+    folder, *command = arguments
     try:
-        take(Path(path))
+        take(Path(folder))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2  # as for other input: nothing was begun

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from bertglue.parameters import Parameters
 from bertglue.runs.record import RESUME_FILE
 from bertglue.training.checkpoint import assign, load_checkpoint, save_checkpoint
 from bertglue.training.running_metrics import ConfusionMatrix
-from bertglue.training.tracking import scalars, trackers
+from bertglue.training.tracking import Tracker, scalars, trackers
 
 CURVE_POINTS_PER_EPOCH = 10  # of the curve within an epoch
 # may differ when a run goes on
@@ -70,16 +71,23 @@ class EpochRecorder(keras.callbacks.Callback):
         self.steps = -(-len(tokens["train"]) // parameters.batch_size)  # of an epoch
         self.training = TrainingResult()
         self.best: list[np.ndarray] = []  # the weights of the kept epoch, where that is the best one
-        self.trackers = trackers(parameters) if process()[0] == 0 else []
+        self.trackers: list[Tracker] = []
         self.path = Path(parameters.run_dir) / RESUME_FILE
 
+    def on_train_begin(self, logs=None):
+        if process()[0] == 0:
+            self.trackers = trackers(self.parameters, fresh=not self.training.history)
+
     def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch + 1
         self.done = epoch * self.steps
         self.seen = EpochProgress()
         self.started = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
         """Keep the loss and the accuracy of the rows since the last point; ten points an epoch."""
+        if not math.isfinite(float(logs["running_loss"])):
+            self.fail(f"the loss is {float(logs['running_loss'])} at step {batch + 1} of {self.steps}", self.epoch)
         if batch + 1 >= self.seen.steps + self.steps / CURVE_POINTS_PER_EPOCH or batch + 1 == self.steps:
             rows = min((batch + 1) * self.parameters.batch_size, len(self.tokens["train"]))
             seen = EpochProgress(batch + 1, rows, float(logs["running_loss"]), float(logs.get("confusion", 0.0)))
@@ -96,6 +104,9 @@ class EpochRecorder(keras.callbacks.Callback):
         started = time.perf_counter()
         logits = self.predict()
         training.evaluate_seconds = time.perf_counter() - started
+        for split, values in logits.items():
+            if not np.isfinite(values).all():
+                self.fail(f"the logits of {split} are not all numbers", epoch + 1)
         training.history.append(row | {split: self.scores(split, logits[split]) for split in self.splits})
         print(epoch_line(training.history[-1], self.parameters.epochs, training.seconds[-1]), flush=True)
         for tracker in self.trackers:
@@ -106,6 +117,12 @@ class EpochRecorder(keras.callbacks.Callback):
         self.model.stop_training = self.finished
         if process()[0] == 0:  # of several machines, all of which have the same state
             self.save()
+
+    def fail(self, what: str, epoch: int) -> None:
+        """End the run in one line: nothing after this step would mean anything."""
+        rate = float(self.model.optimizer.learning_rate)
+        remedy = "lower learning_rate" if self.parameters.precision == "float32" else "set precision to float32 first"
+        raise InputError(f"{what}, epoch {epoch}, at a learning rate of {rate:.3g}; {remedy}")
 
     @property
     def finished(self) -> bool:
@@ -182,10 +199,11 @@ class EpochRecorder(keras.callbacks.Callback):
 
     def identity(self) -> dict:
         """Describe the run that a state belongs to: what it was asked, on what rows, by which version of the code."""
-        train = self.tokens["train"]
         digest = hashlib.sha256()
-        for part in (train.ids, train.offsets, self.data["train"].labels):
-            digest.update(np.ascontiguousarray(part))
+        for split in ("train", *self.splits):  # the history holds scores of all of them
+            rows = self.tokens[split]
+            for part in (rows.ids, rows.offsets, rows.second, self.data[split].labels):
+                digest.update(np.ascontiguousarray(part))
         return {
             "parameters": self.parameters.model_dump(exclude=FREE_ON_RESUME),
             "rows": digest.hexdigest(),

@@ -9,6 +9,7 @@ from bertglue.data.dataset import Data
 from bertglue.data.token_ids import Tokens
 from bertglue.devices import jit_compile, process
 from bertglue.parameters import Parameters
+from bertglue.runs.record import begin_run
 from bertglue.tasks import Task
 from bertglue.training.callbacks import EpochRecorder, TrainingResult
 from bertglue.training.optimizer import build_optimizer
@@ -95,6 +96,7 @@ def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parame
         >>> sorted(training.history[0])
         ['epoch', 'held_out', 'train', 'validation']
     """
+    begin_run(parameters.run_dir)
     batches = Batches(
         tokens["train"], data["train"].labels, batch_size=parameters.batch_size, seed=parameters.seed, part=process(),
         lengths=batch_lengths(parameters),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Protocol
 
@@ -78,8 +79,13 @@ def imported(package: str):
         raise InputError(f"tracking is {package!r}, which is not installed; pip install {package}") from None
 
 
-def trackers(parameters: Parameters) -> list[Tracker]:
-    """Open what a run is followed with; without `tracking` nothing leaves this machine."""
+def trackers(parameters: Parameters, fresh: bool) -> list[Tracker]:
+    """Open what a run is followed with; without `tracking` nothing leaves this machine.
+
+    A fresh run takes the files of an earlier one in its folder away; one that resumes goes on with its own.
+    """
+    if fresh:
+        shutil.rmtree(Path(parameters.run_dir) / TENSORBOARD_FOLDER, ignore_errors=True)
     name = f"{parameters.task} lr{parameters.learning_rate:g} seed{parameters.seed}"
     settings = parameters.model_dump(exclude={"run_dir", "cache_dir", "glue_dir", "samples"})
     found: list[Tracker] = [TensorBoard(Path(parameters.run_dir))]

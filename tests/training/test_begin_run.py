@@ -1,0 +1,120 @@
+"""A run that starts owns its folder, and what it ends with is its own: nothing of an earlier run stands beside it."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from small_run import Run
+
+from bertglue import InputError, locks
+from bertglue.atomic_files import write_json, write_text
+from bertglue.runs.record import begin_run
+from bertglue.training import callbacks
+from bertglue.training.tracking import TENSORBOARD_FOLDER
+
+ANOTHER = """
+import sys, time
+from bertglue.locks import claim_folder
+from pathlib import Path
+claim_folder(Path(sys.argv[1]))
+print("claimed", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def another(tmp_path):
+    """Claim the folder in another process, until the test ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", ANOTHER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "claimed\n"
+    yield process
+    process.communicate("")
+
+
+def test_the_second_writer_of_a_folder_is_told(another, tmp_path, tiny_config):
+    write_json(tmp_path / "record.json", {})
+    with pytest.raises(InputError, match=f"another process writes to {tmp_path}; wait until it ends, or give another"):
+        Run(tmp_path, tiny_config).train()
+    assert (tmp_path / "record.json").exists()
+
+
+def test_a_process_that_ended_holds_nothing(another, tmp_path):
+    another.communicate("")
+    begin_run(tmp_path)
+    begin_run(tmp_path)  # the same process may begin again, as a notebook does
+
+
+def test_where_there_are_no_locks_a_line_says_so(tmp_path, monkeypatch, capsys):
+    def refuse(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    locks.claim_folder(tmp_path)
+    assert capsys.readouterr().out == "this file system has no locks: take care that no other process writes here\n"
+
+
+def test_the_record_of_an_earlier_run_is_gone_when_training_begins(tmp_path, tiny_config, monkeypatch):
+    write_json(tmp_path / "record.json", {"task": "of before"})
+    monkeypatch.setattr(callbacks.EpochRecorder, "predict", lambda self: {"validation": np.full((30, 2), np.nan)})
+    with pytest.raises(InputError, match="the logits of validation are not all numbers, epoch 1, at a learning"):
+        Run(tmp_path, tiny_config).train()
+    assert not (tmp_path / "record.json").exists()
+
+
+def test_a_loss_that_is_no_number_ends_the_run_at_its_step(tmp_path, tiny_config):
+    run = Run(tmp_path, tiny_config)
+    run.classifier.trainable_variables[-1].assign([np.nan, 0.0])  # the bias of the head
+    with pytest.raises(InputError, match=r"^the loss is nan at step 1 of 5, epoch 1, at a learning rate of .*; lower"):
+        run.train()
+    assert not (tmp_path / "resume.npz").exists()
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize("what", ["labels", "ids", "second"])
+def test_a_checkpoint_belongs_to_the_rows_of_every_split(tmp_path, tiny_config, split, what):
+    def identity(change):
+        run = Run(tmp_path, tiny_config)
+        array = run.data[split].labels if what == "labels" else getattr(run.tokens[split], what)
+        array[1] += change
+        return callbacks.EpochRecorder(run.data, run.tokens, run.parameters, [], run.classifier, None).identity()
+
+    assert identity(0) == identity(0)
+    assert identity(1) != identity(0)
+
+
+def test_tensorboard_files_of_another_run_are_taken_away_and_ones_own_kept(tmp_path, tiny_config, monkeypatch):
+    old = tmp_path / TENSORBOARD_FOLDER / "events.out.tfevents.old"
+    write_text(old, "of another run")
+    save = callbacks.EpochRecorder.save
+
+    def save_and_die(self):
+        save(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(callbacks.EpochRecorder, "save", save_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        Run(tmp_path, tiny_config).train()
+    first = {path.name for path in old.parent.iterdir()}
+    assert old.name not in first
+    monkeypatch.undo()
+    Run(tmp_path, tiny_config).train()
+    assert first < {path.name for path in old.parent.iterdir()}
+
+
+def test_two_processes_that_write_a_file_have_names_of_their_own(tmp_path):
+    mine = f"partial.{os.uname().nodename}-{os.getpid()}.a.json"
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    abandoned = tmp_path / f"partial.{os.uname().nodename}-{dead.pid}.a.json"
+    alive = tmp_path / f"partial.{os.uname().nodename}-{os.getppid()}.a.json"
+    other = tmp_path / f"partial.{os.uname().nodename}-{dead.pid}.b.json"
+    for path in (abandoned, alive, other):
+        path.touch()
+    write_text(tmp_path / "a.json", "{}")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.json", alive.name, other.name}
+    assert mine not in {path.name for path in tmp_path.iterdir()}
