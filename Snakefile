@@ -7,7 +7,7 @@ from bertglue.runs.status import is_compression_of
 from bertglue.tools.book_plan import PAGES, REFERENCE_PAGE, book_sources, page_sources, parameter_files, plan_or_exit
 
 PLAN = plan_or_exit(config, workflow.resource_settings.cores)  # none on a cluster, where `workflow.cores` is an error
-# Before each long job: it holds a lock, also where the make that started it was killed, and the next make waits for it.
+# Before each job: it holds a lock, also where the make that started it was killed, and the next make waits for it.
 HOLD = "exec 9>> .snakemake/jobs && python -m bertglue.tools.lock --job 9"
 BOOK, PDF = "book/_build/html/index.html", "book/_build/pdf/bertglue.pdf"
 
@@ -47,6 +47,7 @@ rule fetch:
         "{wildcards.task}: fetching its data and encoder"
     shell:
         """
+        {HOLD}
         python -m bertglue.tools.fetch {input} {params.encoder} \
           > {output}.partial 2> {log} || {{ tail -n 1 {log} >&2; exit 1; }}
         mv {output}.partial {output}
@@ -151,7 +152,10 @@ rule results:
     message:
         "gathering {output.results}"
     shell:
-        "python -m bertglue.tools.book_plan {params.config:q} > {log} 2>&1 || {{ tail -n 1 {log} >&2; exit 1; }}"
+        """
+        {HOLD}
+        python -m bertglue.tools.book_plan {params.config:q} > {log} 2>&1 || {{ tail -n 1 {log} >&2; exit 1; }}
+        """
 
 
 rule page:
@@ -168,6 +172,7 @@ rule page:
         "{wildcards.page}: filling the page"
     shell:
         """
+        {HOLD}
         papermill {input.notebook} {output}.partial --no-progress-bar -p results {input.results} > {log} 2>&1 \
           || {{ echo "{wildcards.page}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
         mv {output}.partial {output}
@@ -187,6 +192,7 @@ rule reference_page:
         f"{REFERENCE_PAGE}: filling the page"
     shell:
         """
+        {HOLD}
         papermill {input.notebook} {output}.partial --no-progress-bar > {log} 2>&1 \
           || {{ echo "reference run: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
         mv {output}.partial {output}
@@ -210,6 +216,7 @@ rule book:
         "building the book; log in {log}"
     shell:
         """
+        {HOLD}
         {{ python -m bertglue.report.build_book {params.source} --profile {params.profile} \
                {input.notebooks} {input.compressions} {input.pages} \
           && jupyter-book build {params.source} --config {params.source}/_config.yml --path-output {params.source}/made \
@@ -234,4 +241,7 @@ rule pdf:
     message:
         "printing {output}"
     shell:
-        "python -m bertglue.report.build_pdf {params.source} {output} > {log} 2>&1 || {{ tail -n 1 {log} >&2; exit 1; }}"
+        """
+        {HOLD}
+        python -m bertglue.report.build_pdf {params.source} {output} > {log} 2>&1 || {{ tail -n 1 {log} >&2; exit 1; }}
+        """

@@ -43,7 +43,7 @@ def test_it_stops_where_a_gpu_would_be_left_unused(place):
     folder, make = place
     done = make("TASKS=rte")
     assert done.returncode != 0
-    last = done.stderr.strip().splitlines()[-2]
+    (last,) = [line for line in done.stderr.splitlines() if line.startswith("the book lacks")]
     assert "rte/lr2e-05-seed0: failed (InputError: this machine has 1 NVIDIA GPU, and tensorflow sees none" in last
     assert not (folder / "runs/full/rte/lr2e-05-seed0").exists()
 
@@ -52,7 +52,7 @@ def test_on_the_processor_it_goes_to_its_end(place):
     folder, make = place
     done = make("DEVICE=cpu")
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    assert done.stdout.splitlines()[-1] == "the book: book/_build/html/index.html"
+    assert "the book: book/_build/html/index.html" in done.stdout.splitlines()
     for task in ("rte", "cola"):
         assert (folder / f"book/_build/html/tasks/{task}.html").exists()
     records = json.loads((folder / "runs/full/results.json").read_text())
