@@ -6,9 +6,11 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from bertglue.data.text_lines import read_lines
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
 from bertglue.models.logits import predict_texts
@@ -51,10 +53,10 @@ class Predictor:
             yield Prediction(self.task.labels[label], tuple(probabilities.tolist()))
 
 
-def split_rows(lines: Iterable[str], task: Task, where: str) -> Iterator[tuple[str, ...]]:
-    """Split lines at tabs into the texts of each row; a row with another number of texts is an InputError."""
-    for number, line in enumerate(lines, 1):
-        texts = tuple(line.rstrip("\r\n").split("\t"))
+def read_rows(file: BinaryIO, task: Task, where: str) -> Iterator[tuple[str, ...]]:
+    """Read the texts of each row, with tabs between them; a row with another number of texts is an InputError."""
+    for number, _, line in read_lines(file, where):
+        texts = tuple(line.decode().split("\t"))
         if len(texts) != len(task.columns):
             wanted = " and ".join(task.columns)
             raise InputError(
