@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bertglue.data.dataset import UNLABELLED, Split, make_split
+from bertglue.data.glue_folder import find_files
 from bertglue.data.text_columns import TextColumn
 from bertglue.data.text_lines import read_lines
 from bertglue.errors import InputError
@@ -56,26 +57,9 @@ def load(task: Task, folder: str | None) -> dict[str, Split]:
     """Read train, validation and, where its file is there, test; MNLI with the diagnostic set."""
     splits = {
         name: read_split(task, LAYOUTS[task.name], path, test=name.startswith("test"))
-        for name, path in find_files(task, folder).items()
+        for name, path in find_files(task, LAYOUTS[task.name].folder, folder).items()
     }
     return {**splits, **read_ax(Path(folder).expanduser())} if task.name == "mnli" else splits
-
-
-def find_files(task: Task, folder: str | None) -> dict[str, Path]:
-    """Find the file of each split; a missing train or validation file is an InputError that names it."""
-    if not folder:
-        raise InputError("glue_dir is not given; name the folder that holds CoLA/, MRPC/, ... (GLUE_DIR=...)")
-    root = Path(folder).expanduser()
-    if not root.is_dir():
-        raise InputError(f"glue_dir is {folder}, and there is no such folder")
-    files = {}
-    for name in task.splits:
-        path = root / LAYOUTS[task.name].folder / (name.replace("validation", "dev") + ".tsv")
-        if path.exists():
-            files[name] = path
-        elif not name.startswith("test"):
-            raise InputError(f"{path} is missing; the archive of {task.title} from the GLUE benchmark has it")
-    return files
 
 
 def read_ax(root: Path) -> dict[str, Split]:
