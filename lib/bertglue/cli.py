@@ -131,8 +131,13 @@ def predict(
     predictor = Predictor(run)
     labels = [f"p({label})" for label in predictor.task.labels]
     print("prediction", *labels, sep="\t")
+    cut = rows = 0
     for prediction in predictor(read_rows(file, predictor.task, getattr(file, "name", "<stdin>"))):
         print(prediction.label, *(f"{p:.4f}" for p in prediction.probabilities), sep="\t", flush=True)
+        cut, rows = cut + prediction.cut, rows + 1
+    if cut:
+        length = f"{predictor.preprocessor.seq_length} tokens, the length of the model in {printable(run)}"
+        print(f"cut to {length}: {cut:,} of {rows:,} rows", file=sys.stderr)
 
 
 @app.command()

@@ -23,10 +23,11 @@ PREDICTION_CHUNK_ROWS = 128  # rows in memory at a time
 
 @dataclass(frozen=True)
 class Prediction:
-    """The label, or score, of a row, and the probability of each label (none for a score)."""
+    """The label, or score, of a row, the probability of each label (none for a score), and whether it was cut."""
 
     label: str
     probabilities: tuple[float, ...]
+    cut: bool  # to the length of the model
 
 
 class Predictor:
@@ -42,15 +43,16 @@ class Predictor:
         rows = iter(rows)
         while chunk := list(itertools.islice(rows, PREDICTION_CHUNK_ROWS)):
             logits = predict_texts(self.classifier, self.preprocessor, chunk)
-            yield from self.read(logits)
+            yield from self.read(logits, self.preprocessor.is_cut(list(zip(*chunk, strict=True))))
 
-    def read(self, logits: np.ndarray) -> Iterator[Prediction]:
+    def read(self, logits: np.ndarray, cut: np.ndarray) -> Iterator[Prediction]:
         answers = metrics.predictions_of(self.task, logits)
         if self.task.regression:
-            yield from (Prediction(f"{score:.3f}", ()) for score in answers)
+            rows = zip(answers, cut.tolist(), strict=True)
+            yield from (Prediction(f"{score:.3f}", (), was_cut) for score, was_cut in rows)
             return
-        for label, probabilities in zip(answers, metrics.probabilities(logits), strict=True):
-            yield Prediction(self.task.labels[label], tuple(probabilities.tolist()))
+        for label, probabilities, was_cut in zip(answers, metrics.probabilities(logits), cut.tolist(), strict=True):
+            yield Prediction(self.task.labels[label], tuple(probabilities.tolist()), was_cut)
 
 
 def read_rows(file: BinaryIO, task: Task, where: str) -> Iterator[tuple[str, ...]]:
