@@ -107,6 +107,28 @@ def test_a_row_of_too_few_texts_is_named(tiny_config, tmp_path):
         CliRunner().invoke(cli.app, ["predict", str(folder), str(tmp_path / "rows.tsv")], catch_exceptions=False)
 
 
+def test_rows_to_predict_are_utf8_whatever_the_locale_and_numbered_as_in_an_editor(tiny_config, tmp_path):
+    folder = write_run(tmp_path / "run", tiny_config, "sst2")
+    ascii_locale = CliRunner(charset="ascii")
+    shown = ascii_locale.invoke(cli.app, ["predict", str(folder)], input="\ufeffw1 é\rw2\r\nw3\n".encode())
+    assert shown.output.splitlines() == invoke("predict", folder, text="w1 é\nw2\nw3\n").output.splitlines()
+    assert len(shown.output.splitlines()) == 1 + 3
+    with pytest.raises(InputError, match="<stdin>, row 2: not UTF-8 at byte 2 of the row"):
+        ascii_locale.invoke(cli.app, ["predict", str(folder)], input=b"w1\rw\xe9\n", catch_exceptions=False)
+
+
+@pytest.mark.parametrize(("task", "fits"), [("sst2", 14), ("rte", 13)])
+def test_predict_says_how_many_rows_were_cut(tiny_config, tmp_path, task, fits):
+    folder = write_run(tmp_path / "run", tiny_config, task)
+    rows = ["w1 " * (fits - 1) + "w2", "w1 " * fits + "w2", "w1 " * 60, *["w3"] * PREDICTION_CHUNK_ROWS, "w1 " * 15]
+    if task == "rte":  # one token of each row is its second segment's
+        rows = [row.removeprefix("w1 ").strip() + "\tw4" for row in rows]
+    shown = invoke("predict", folder, text="\n".join(rows) + "\n")
+    assert shown.stderr == f"cut to 16 tokens, the length of the model in {folder}: 3 of {len(rows)} rows\n"
+    assert len(shown.stdout.splitlines()) == 1 + len(rows)
+    assert invoke("predict", folder, text=rows[0] + "\n").stderr == ""
+
+
 def test_results_shows_scores_and_no_codes_for_the_terminal(tmp_path):
     (tmp_path / "a").mkdir()
     write_json(tmp_path / "a" / "record.json", RECORD)

@@ -121,17 +121,23 @@ def reproduce(
 def predict(
     run: Annotated[Path, typer.Argument(help="the folder of a finished run")],
     file: Annotated[
-        typer.FileText, typer.Argument(help="a sentence a line, or two with a tab between them; - reads standard input")
+        typer.FileBinaryRead,
+        typer.Argument(help="a sentence a line, or two with a tab between them; - reads standard input"),
     ] = "-",
 ) -> None:
     """Print the label of each row and the probability of every label, with tabs between them."""
-    from bertglue.runs.predict import Predictor, split_rows
+    from bertglue.runs.predict import Predictor, read_rows
 
     predictor = Predictor(run)
     labels = [f"p({label})" for label in predictor.task.labels]
     print("prediction", *labels, sep="\t")
-    for prediction in predictor(split_rows(file, predictor.task, file.name)):
+    cut = rows = 0
+    for prediction in predictor(read_rows(file, predictor.task, getattr(file, "name", "<stdin>"))):
         print(prediction.label, *(f"{p:.4f}" for p in prediction.probabilities), sep="\t", flush=True)
+        cut, rows = cut + prediction.cut, rows + 1
+    if cut:
+        length = f"{predictor.preprocessor.seq_length} tokens, the length of the model in {printable(run)}"
+        print(f"cut to {length}: {cut:,} of {rows:,} rows", file=sys.stderr)
 
 
 @app.command()

@@ -87,6 +87,66 @@ def test_broken_rows_of_qqp_are_dropped_as_tfds_drops_them(tmp_path):
     assert load(tmp_path, "qqp").examples == {"train": 1, "validation": 1}
 
 
+def write_qqp(tmp_path, **last):
+    """Write a QQP folder of good rows, with one more at the end of the files that are named."""
+    (tmp_path / "QQP").mkdir()
+    header, row = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n", "0\t1\t2\tWhy?\tHow?\t0\n"
+    for name in ("train", "dev"):
+        (tmp_path / "QQP" / f"{name}.tsv").write_text(header + row + last.get(name, ""))
+    (tmp_path / "QQP" / "test.tsv").write_text("id\tquestion1\tquestion2\n0\tWhy?\tHow?\n" + last.get("test", ""))
+
+
+def test_a_row_of_qqp_cut_by_a_line_end_is_dropped_whole(tmp_path):
+    write_qqp(tmp_path, train='1\t3\t4\tDid he? "\n"\tDid she?\t0\n', dev='1\t3\t4\tDid he? "\r"\tDid she?\t0\n')
+    assert load(tmp_path, "qqp").examples == {"train": 1, "validation": 1, "test": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "found", "needed"),
+    [("train", "1\t3\t4\tDid\the?\tWho?\t0\n", 7, 6), ("test", "1\tWho?\n", 2, 3), ("test", "1\ta\tb\tc\n", 4, 3)],
+    ids=["long", "short in test", "long in test"],
+)
+def test_nothing_else_is_let_through_in_qqp(tmp_path, name, row, found, needed):
+    write_qqp(tmp_path, **{name: row})
+    with pytest.raises(InputError, match=f"{name}.tsv, row 3: {found} fields, {needed} needed"):
+        load(tmp_path, "qqp")
+
+
+@pytest.mark.parametrize("name", ["train", "dev_matched", "test_mismatched"])
+@pytest.mark.parametrize("task", ["cola", "sst2", "mrpc", "stsb", "mnli", "qnli", "rte", "wnli"])
+def test_a_row_of_a_field_too_many_or_too_few_is_refused(tmp_path, task, name):
+    folder, text, _, _, unlabelled = READ[task]
+    (tmp_path / folder).mkdir()
+    name = name if task == "mnli" else name.partition("_")[0]
+    for split in ("train", *TASKS[task].validation, *TASKS[task].test):
+        split = split.replace("validation", "dev")
+        (tmp_path / folder / f"{split}.tsv").write_text(unlabelled if split.startswith("test") else text)
+    path = tmp_path / folder / f"{name}.tsv"
+    good = path.read_text()
+    rows, width = good.count("\n"), good.splitlines()[0].count("\t") + 1
+    last = good.splitlines()[-1]
+    for broken, count in ((last + "\tmore", width + 1), (last.rpartition("\t")[0], width - 1)):
+        path.write_text(good + broken)
+        with pytest.raises(InputError) as raised:
+            load(tmp_path, task)
+        cause = "a tab inside a text makes one more" if count > width else "a line end inside a text makes one row two"
+        assert str(raised.value) == (
+            f"{path}, row {rows + 1}: {count} fields, {width} needed; {cause}; mend or remove the row"
+        )
+
+
+def test_a_pair_with_a_tab_in_a_sentence_is_no_other_pair(tmp_path, mrpc):
+    mrpc("train", MRPC_HEADER + "1\t7\t8\tHe said\tno.\tHe did not.\n")
+    with pytest.raises(InputError, match="train.tsv, row 2: 6 fields, 5 needed; a tab inside a text makes one more"):
+        load(tmp_path)
+
+
+def test_a_lone_carriage_return_ends_a_row_and_is_counted(tmp_path, mrpc):
+    mrpc("train", MRPC_HEADER + "1\t7\t8\tHe said\rno.\tHe did not.\n")
+    with pytest.raises(InputError, match="train.tsv, row 2: 4 fields, 5 needed; a line end inside a text"):
+        load(tmp_path)
+
+
 def test_score_outside_the_scale(tmp_path):
     (tmp_path / "STS-B").mkdir()
     for name in ("train", "dev"):
@@ -199,7 +259,7 @@ MEANINGS = {  # what the labels above mean, in the words of the task
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "byte-order mark"])
-@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
 @pytest.mark.parametrize("name", READ)
 def test_columns_and_labels_of_every_task(tmp_path, name, end, mark):
     folder, text, columns, labels, unlabelled = READ[name]

@@ -1,5 +1,6 @@
 """Pre-training: the text is cleaned, the examples are BERT's, and a killed run resumes as if it had not been killed."""
 
+import gzip
 import lzma
 import os
 import subprocess
@@ -98,10 +99,21 @@ def test_documents_are_read_and_packed(tmp_path):
     assert held_out.ids[0] == 7
 
 
-def test_a_text_that_cannot_be_read(tmp_path):
-    (tmp_path / "text.xz").write_bytes(b"no archive")
-    with pytest.raises(InputError, match=r"text.xz cannot be read .*give text, plain, .xz or .gz"):
-        list(read_documents([tmp_path / "text.xz"]))
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("text.xz", b"no archive"),
+        ("text.gz", b"no archive"),
+        ("text.xz", lzma.compress(PROSE.encode() * 50)[:-20]),
+        ("text.gz", gzip.compress(PROSE.encode() * 50)[:-20]),
+        ("text.gz", gzip.compress(b"")[:10] + b"\xff" * 40),
+    ],
+    ids=["no xz", "no gz", "cut xz", "cut gz", "damaged gz"],
+)
+def test_a_text_that_cannot_be_read(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name} cannot be read .*give text, plain, .xz or .gz"):
+        list(read_documents([tmp_path / name]))
 
 
 def test_pairs_cover_the_text_and_half_of_them_follow():

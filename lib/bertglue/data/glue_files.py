@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import mmap
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from bertglue.data.dataset import UNLABELLED, Split, make_split
+from bertglue.data.glue_folder import find_files
 from bertglue.data.text_columns import TextColumn
+from bertglue.data.text_lines import read_lines
 from bertglue.errors import InputError
 from bertglue.tasks import AX, Task
 
 # Labels are read by number or by text, whichever the official files have.
 BINARY_LABELS = ("0", "1")
-BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -26,19 +27,21 @@ class Layout:
     segments: tuple[str, ...]
     label: str
     labels: tuple[str, ...] = ()  # label texts in label order; none: a score
-    header: bool = True  # whether train and dev have one; test always has
+    bare_width: int = 0  # fields of a row in train and dev, where they have no header; test always has one
     test_segments: tuple[str, ...] = ()  # where test's header differs
-    drop_short: bool = False  # official QQP has broken rows; they are dropped, as tensorflow-datasets does
+    # whether official train and dev files have rows that a line end inside a text cut into pieces: the pieces, which
+    # have fewer fields than the header, are left out, as tensorflow-datasets leaves them out; test files have none
+    cut_rows: bool = False
 
 
 PAIR_COLUMNS = ("sentence1", "sentence2")
 NLI_LABELS = ("entailment", "neutral", "contradiction")
 LAYOUTS = {
-    "cola": Layout("CoLA", ("3",), "1", BINARY_LABELS, header=False, test_segments=("sentence",)),
+    "cola": Layout("CoLA", ("3",), "1", BINARY_LABELS, bare_width=4, test_segments=("sentence",)),
     "sst2": Layout("SST-2", ("sentence",), "label", BINARY_LABELS),
     "mrpc": Layout("MRPC", ("#1 String", "#2 String"), "Quality", BINARY_LABELS),
     "stsb": Layout("STS-B", PAIR_COLUMNS, "score"),
-    "qqp": Layout("QQP", ("question1", "question2"), "is_duplicate", BINARY_LABELS, drop_short=True),
+    "qqp": Layout("QQP", ("question1", "question2"), "is_duplicate", BINARY_LABELS, cut_rows=True),
     "mnli": Layout("MNLI", PAIR_COLUMNS, "gold_label", NLI_LABELS),
     "qnli": Layout("QNLI", ("question", "sentence"), "label", ("entailment", "not_entailment")),
     "rte": Layout("RTE", PAIR_COLUMNS, "label", ("entailment", "not_entailment")),
@@ -54,26 +57,9 @@ def load(task: Task, folder: str | None) -> dict[str, Split]:
     """Read train, validation and, where its file is there, test; MNLI with the diagnostic set."""
     splits = {
         name: read_split(task, LAYOUTS[task.name], path, test=name.startswith("test"))
-        for name, path in find_files(task, folder).items()
+        for name, path in find_files(task, LAYOUTS[task.name].folder, folder).items()
     }
     return {**splits, **read_ax(Path(folder).expanduser())} if task.name == "mnli" else splits
-
-
-def find_files(task: Task, folder: str | None) -> dict[str, Path]:
-    """Find the file of each split; a missing train or validation file is an InputError that names it."""
-    if not folder:
-        raise InputError("glue_dir is not given; name the folder that holds CoLA/, MRPC/, ... (GLUE_DIR=...)")
-    root = Path(folder).expanduser()
-    if not root.is_dir():
-        raise InputError(f"glue_dir is {folder}, and there is no such folder")
-    files = {}
-    for name in task.splits:
-        path = root / LAYOUTS[task.name].folder / (name.replace("validation", "dev") + ".tsv")
-        if path.exists():
-            files[name] = path
-        elif not name.startswith("test"):
-            raise InputError(f"{path} is missing; the archive of {task.title} from the GLUE benchmark has it")
-    return files
 
 
 def read_ax(root: Path) -> dict[str, Split]:
@@ -85,53 +71,42 @@ def read_ax(root: Path) -> dict[str, Split]:
 
 def read_split(task: Task, layout: Layout, path: Path, test: bool) -> Split:
     """Read one file into a split whose texts stay in the file; a test split has labels of -1."""
-    names = (layout.test_segments or layout.segments) if test else layout.segments
-    has_header = layout.header or test
-    buffer = map_file(path)
-    lines = read_lines(path, buffer)
-    header = next(lines, (1, 0, []))[2] if has_header else None
-    wanted = [find_column(path, header, name) for name in names]
-    label_at = None if test else find_column(path, header, layout.label)
-    width = max([*wanted, label_at or 0]) + 1
-    starts, ends = [[array("q") for _ in wanted] for _ in "se"]
-    labels = array("d")
-    for number, offset, fields in lines:
-        if len(fields) < width:
-            if layout.drop_short:
-                continue
-            raise InputError(f"{path}, row {number}: {len(fields)} fields, {width} needed; mend or remove it")
-        for at, start, end in zip(wanted, starts, ends, strict=True):
-            start.append(offset + sum(map(len, fields[:at])) + at)
-            end.append(start[-1] + len(fields[at]))
-        labels.append(UNLABELLED if test else read_label(layout, fields[label_at].decode(), path, number))
+    try:
+        with path.open("rb") as file:
+            buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""
+            starts, ends, labels = read_rows(layout, path, file, test)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
     segments = [TextColumn(buffer, start, end) for start, end in zip(starts, ends, strict=True)]
     return make_split(task, segments, labels, str(path))
 
 
-def map_file(path: Path) -> mmap.mmap | bytes:
-    try:
-        with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+def read_rows(layout: Layout, path: Path, file: BinaryIO, test: bool) -> tuple[list[array], list[array], array]:
+    """Read where each text begins and ends in the file, column by column, and the labels [rows]."""
+    # quotes are text in GLUE's files, not quoting; blank lines are passed over
+    rows = ((number, start, text.split(b"\t")) for number, start, text in read_lines(file, path) if text)
+    header = next(rows, (1, 0, []))[2] if test or not layout.bare_width else None
+    width = layout.bare_width if header is None else len(header)
+    wanted = [find_column(path, header, name) for name in (test and layout.test_segments) or layout.segments]
+    label_at = None if test else find_column(path, header, layout.label)
+    starts, ends = [[array("q") for _ in wanted] for _ in "se"]
+    labels = array("d")
+    for number, offset, fields in rows:
+        if len(fields) != width:
+            if layout.cut_rows and not test and len(fields) < width:
+                continue
+            raise InputError(wrong_width(path, number, len(fields), width))
+        for at, start, end in zip(wanted, starts, ends, strict=True):
+            begins = offset + sum(map(len, fields[:at])) + at
+            start.append(begins)
+            end.append(begins + len(fields[at]))
+        labels.append(UNLABELLED if test else read_label(layout, fields[label_at].decode(), path, number))
+    return starts, ends, labels
 
 
-def read_lines(path: Path, buffer: mmap.mmap | bytes) -> Iterator[tuple[int, int, list[bytes]]]:
-    """Yield (row number, offset in the file, fields) of each line; quotes are text in GLUE's files, not quoting."""
-    end = 0
-    number = 0
-    while end < len(buffer):
-        number, start = number + 1, end
-        end = buffer.find(b"\n", start) + 1 or len(buffer)
-        line = buffer[start:end].rstrip(b"\r\n")
-        if number == 1 and line.startswith(BOM):  # MRPC's files begin with it
-            start, line = start + len(BOM), line[len(BOM) :]
-        try:
-            line.decode()
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}, row {number}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
-        if line:
-            yield number, start, line.split(b"\t")
+def wrong_width(path: Path, number: int, found: int, width: int) -> str:
+    cause = "a tab inside a text makes one more" if found > width else "a line end inside a text makes one row two"
+    return f"{path}, row {number}: {found} fields, {width} needed; {cause}; mend or remove the row"
 
 
 def find_column(path: Path, header: list[bytes] | None, name: str) -> int:

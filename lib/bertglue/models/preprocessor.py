@@ -59,11 +59,18 @@ class Preprocessor:
 
     def pack(self, segments) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
         """Tokenize, trim and combine one or two segments: ids and segment types, [batch, (length)]."""
-        room = self.seq_length - 1 - len(segments)
         # keeps tokens in turn, which leaves what longest-first trimming leaves; ShrinkLongestTrimmer,
         # which removes them, does not trace for a single segment in tensorflow-text 2.21
-        trimmed = text.RoundRobinTrimmer(room).trim([self.tokenize(segment) for segment in segments])
+        trimmed = text.RoundRobinTrimmer(self.room(segments)).trim([self.tokenize(segment) for segment in segments])
         return text.combine_segments(trimmed, self.start, self.end)
+
+    def room(self, segments) -> int:
+        """Return how many tokens of a row's own fit in beside `[CLS]` and a `[SEP]` after each segment."""
+        return self.seq_length - 1 - len(segments)
+
+    def is_cut(self, segments) -> np.ndarray:
+        """Return whether each row has more tokens than `seq_length` takes, bool [batch]."""
+        return sum(self.tokenize(segment).row_lengths().numpy() for segment in segments) > self.room(segments)
 
     @functools.cached_property
     def pack_rows(self):

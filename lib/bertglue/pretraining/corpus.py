@@ -13,6 +13,7 @@ import lzma
 import re
 import shutil
 import unicodedata
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bertglue.data.text_lines import read_lines
 from bertglue.errors import InputError, one_line
 
 DOCUMENTS_PER_HELD_OUT = 100  # one document in so many is kept for evaluation
@@ -39,14 +41,14 @@ def read_documents(paths: Iterable[str | Path]) -> Iterator[list[str]]:
     for path in map(Path, paths):
         document: list[str] = []
         try:
-            with OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8", newline="\n") as lines:
-                for line in lines:
-                    if line.strip():
-                        document.append(line.strip())
+            with OPENERS.get(path.suffix, open)(path, "rb") as file:
+                for _, _, line in read_lines(file, path):
+                    if paragraph := line.decode().strip():
+                        document.append(paragraph)
                     elif document:
                         yield document
                         document = []
-        except (OSError, EOFError, UnicodeDecodeError, lzma.LZMAError) as error:
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise InputError(f"{path} cannot be read ({one_line(error)}); give text, plain, .xz or .gz") from None
         if document:
             yield document

@@ -6,9 +6,11 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from bertglue.data.text_lines import read_lines
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
 from bertglue.models.logits import predict_texts
@@ -21,10 +23,11 @@ PREDICTION_CHUNK_ROWS = 128  # rows in memory at a time
 
 @dataclass(frozen=True)
 class Prediction:
-    """The label, or score, of a row, and the probability of each label (none for a score)."""
+    """The label, or score, of a row, the probability of each label (none for a score), and whether it was cut."""
 
     label: str
     probabilities: tuple[float, ...]
+    cut: bool  # to the length of the model
 
 
 class Predictor:
@@ -40,21 +43,22 @@ class Predictor:
         rows = iter(rows)
         while chunk := list(itertools.islice(rows, PREDICTION_CHUNK_ROWS)):
             logits = predict_texts(self.classifier, self.preprocessor, chunk)
-            yield from self.read(logits)
+            yield from self.read(logits, self.preprocessor.is_cut(list(zip(*chunk, strict=True))))
 
-    def read(self, logits: np.ndarray) -> Iterator[Prediction]:
+    def read(self, logits: np.ndarray, cut: np.ndarray) -> Iterator[Prediction]:
         answers = metrics.predictions_of(self.task, logits)
         if self.task.regression:
-            yield from (Prediction(f"{score:.3f}", ()) for score in answers)
+            rows = zip(answers, cut.tolist(), strict=True)
+            yield from (Prediction(f"{score:.3f}", (), was_cut) for score, was_cut in rows)
             return
-        for label, probabilities in zip(answers, metrics.probabilities(logits), strict=True):
-            yield Prediction(self.task.labels[label], tuple(probabilities.tolist()))
+        for label, probabilities, was_cut in zip(answers, metrics.probabilities(logits), cut.tolist(), strict=True):
+            yield Prediction(self.task.labels[label], tuple(probabilities.tolist()), was_cut)
 
 
-def split_rows(lines: Iterable[str], task: Task, where: str) -> Iterator[tuple[str, ...]]:
-    """Split lines at tabs into the texts of each row; a row with another number of texts is an InputError."""
-    for number, line in enumerate(lines, 1):
-        texts = tuple(line.rstrip("\r\n").split("\t"))
+def read_rows(file: BinaryIO, task: Task, where: str) -> Iterator[tuple[str, ...]]:
+    """Read the texts of each row, with tabs between them; a row with another number of texts is an InputError."""
+    for number, _, line in read_lines(file, where):
+        texts = tuple(line.decode().split("\t"))
         if len(texts) != len(task.columns):
             wanted = " and ".join(task.columns)
             raise InputError(
