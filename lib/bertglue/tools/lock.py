@@ -29,7 +29,7 @@ def hold(path: Path) -> int | None:
 
 
 def take(folder: Path) -> int:
-    """Hold the lock of a make, once no job of an earlier one is left; return its descriptor.
+    """Lock a checkout for a make, once no job of an earlier one is left; return the descriptor.
 
     Raises:
         InputError: another make has it, which is named.
