@@ -48,8 +48,9 @@ def test_a_defect_in_a_file_is_one_line_too(tmp_path):
         (tmp_path / "CoLA" / f"{name}.tsv").write_text("gj04\t1\t\tFine.\ngj04\t1\n")
     result = snakemake("profile=glue", f"glue_dir={tmp_path}", "tasks=cola")
     assert result.returncode != 0
-    message = f"error: {tmp_path}/CoLA/train.tsv, row 2: 2 fields, 4 needed; mend or remove it"
-    assert result.stderr.strip() == message
+    message = f"error: {tmp_path}/CoLA/train.tsv, row 2: 2 fields, 4 needed; "
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith(message)
 
 
 def test_downloads_are_made_once_before_the_runs():
