@@ -3,10 +3,17 @@
 import importlib
 import os
 
+from bertglue import quiet_tensorflow
+from bertglue.backend import ignore_other_backends
+
 __version__ = "0.1.0"
 
 # TensorFlow's faster kernels for CPUs, its default on AVX-512 processors only; read when it is loaded.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# What it calls errors: that there is no GPU, or that a kernel is another one.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+quiet_tensorflow.install()
+ignore_other_backends()
 
 # Public names and the modules that hold them, imported when first asked for: a page that shows finished runs
 # must not wait for TensorFlow, and a machine that has only JAX must not miss it.

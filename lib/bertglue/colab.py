@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from bertglue.environment import choose_backend
+from bertglue.backend import choose_backend
 from bertglue.errors import InputError
 
 METADATA = "tensorflow-metadata"

@@ -14,8 +14,9 @@ import keras
 import numpy as np
 
 from bertglue.atomic_files import write_atomically
-from bertglue.environment import bfloat16_units, nvidia_gpus, silence_stderr
+from bertglue.environment import bfloat16_units, nvidia_gpus
 from bertglue.errors import InputError, one_line
+from bertglue.quiet_tensorflow import silence_stderr
 
 
 @dataclass(frozen=True)

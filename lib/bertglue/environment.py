@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import re
@@ -15,8 +14,10 @@ import sys
 import time
 from pathlib import Path
 
+from bertglue.backend import choose_backend
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
+from bertglue.quiet_tensorflow import silence_stderr
 
 PROCESS_STARTED = time.perf_counter()
 FINETUNE_NOTEBOOK = Path("notebooks/finetune.ipynb")  # the master, in a checkout
@@ -28,7 +29,6 @@ RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-text", "tensorflow-hub",
 
 def configure(parameters: Parameters) -> None:
     """Choose the backend, the precision and the seeds of this process; call it before Keras is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow calls an error there is none of ours
     keep_freed_memory()
     choose_backend(parameters.backend)
     with silence_stderr():
@@ -45,14 +45,6 @@ def configure(parameters: Parameters) -> None:
     keras.utils.set_random_seed(parameters.seed)
 
 
-def choose_backend(backend: str | None = None) -> None:
-    """Choose the backend that Keras loads: the one that is given, or else JAX where a TPU's library is installed."""
-    if backend:
-        os.environ["KERAS_BACKEND"] = backend
-    elif importlib.util.find_spec("libtpu"):
-        os.environ.setdefault("KERAS_BACKEND", "jax")
-
-
 def load_tensorflow() -> None:
     """Load TensorFlow and ask for its devices, which is when C++ writes about drivers that are not there."""
     with contextlib.suppress(ImportError):  # a machine may train with JAX alone
@@ -67,20 +59,6 @@ def keep_freed_memory() -> None:
         allocator = ctypes.CDLL(None).mallopt
         for setting, value in MALLOPT_SETTINGS.items():
             allocator(setting, value)
-
-
-@contextlib.contextmanager
-def silence_stderr():
-    """Drop what C++ writes to standard error: TensorFlow greets every process with lines about its build."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def describe_environment(device: str, devices: int = 1) -> dict:

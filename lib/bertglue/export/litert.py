@@ -17,10 +17,10 @@ import numpy as np
 
 from bertglue.atomic_files import write_atomically
 from bertglue.data.token_ids import ENCODER_INPUTS, Tokens
-from bertglue.environment import silence_stderr
 from bertglue.errors import InputError, exit_status, one_line
 from bertglue.export.litert_runtime import load_rows, save_rows
 from bertglue.models.attention import PADDING_SCORE, PADDING_SCORE_8_BIT, MultiHeadAttention
+from bertglue.quiet_tensorflow import silence_stderr
 
 LITERT_KINDS = ("float32", "float16", "int8 dynamic", "int8 static")
 MIN_CALIBRATION_ROWS = 32  # rows that the ranges of static activations are at least taken from
