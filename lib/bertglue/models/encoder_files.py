@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 
+from bertglue.atomic_files import write_error
 from bertglue.data.token_ids import read_vocabulary
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.bundled import BUNDLED_FOLDER, BUNDLED_NAMES, PRETRAINING_RECORD, incomplete_encoder
@@ -26,7 +27,22 @@ def save_encoder(
     folder = Path(folder)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    try:
+        partial.mkdir(parents=True)
+        halved(encoder, config).save_weights(partial / WEIGHTS_FILE)
+        (partial / CONFIG_FILE).write_text(json.dumps(asdict(config), indent=1) + "\n")
+        (partial / PRETRAINING_RECORD).write_text(json.dumps(story, indent=1) + "\n")
+        (partial / VOCABULARY_FILE).write_text("\n".join(entries) + "\n", encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        return partial.rename(folder)
+    except OSError as error:
+        raise write_error(folder, error) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def halved(encoder: keras.Model, config: EncoderConfig) -> keras.Model:
+    """Return the same encoder in half precision."""
     policy = keras.config.dtype_policy()
     try:
         keras.config.set_dtype_policy("float16")
@@ -34,12 +50,7 @@ def save_encoder(
     finally:
         keras.config.set_dtype_policy(policy)
     half.set_weights([weight.astype("float16") for weight in encoder.get_weights()])
-    half.save_weights(partial / WEIGHTS_FILE)
-    (partial / CONFIG_FILE).write_text(json.dumps(asdict(config), indent=1) + "\n")
-    (partial / PRETRAINING_RECORD).write_text(json.dumps(story, indent=1) + "\n")
-    (partial / VOCABULARY_FILE).write_text("\n".join(entries) + "\n", encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    return partial.rename(folder)
+    return half
 
 
 def find_saved_encoder(source: str) -> Path | None:
