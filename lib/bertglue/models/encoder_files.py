@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.bundled import BUNDLED_FOLDER, BUNDLED_NAMES, PRETRAINING_RECORD, incomplete_encoder
 
 CONFIG_FILE, WEIGHTS_FILE, VOCABULARY_FILE = "encoder.json", "encoder.weights.h5", "vocab.txt"
+HDF5_OVERHEAD = 2**20  # bytes, beside the weights
+BLOCK = 2**20  # bytes written at a time
 
 
 def save_encoder(
@@ -29,6 +32,7 @@ def save_encoder(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
+        check_space(partial, 2 * encoder.count_params() + HDF5_OVERHEAD)
         halved(encoder, config).save_weights(partial / WEIGHTS_FILE)
         (partial / CONFIG_FILE).write_text(json.dumps(asdict(config), indent=1) + "\n")
         (partial / PRETRAINING_RECORD).write_text(json.dumps(story, indent=1) + "\n")
@@ -39,6 +43,13 @@ def save_encoder(
         raise write_error(folder, error) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_space(folder: Path, size: int) -> None:
+    """Check that so many bytes fit into a folder; on a full disk HDF5 would print at length, or end the process."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for start in range(0, size, BLOCK):
+            file.write(bytes(min(BLOCK, size - start)))
 
 
 def halved(encoder: keras.Model, config: EncoderConfig) -> keras.Model:
