@@ -81,7 +81,12 @@ def test_batches_are_as_wide_as_the_longest_row(tmp_path):
 
 @pytest.mark.parametrize(
     ("vocabulary", "length", "message"),
-    [(["[PAD]", "a"], 8, r"lacks \[CLS\], \[SEP\], \[UNK\]"), (VOCABULARY, 4, "max_length is 4")],
+    [
+        (["[PAD]", "a"], 8, r"lacks \[CLS\], \[SEP\], \[UNK\]"),
+        (VOCABULARY, 4, "max_length is 4"),
+        ([*VOCABULARY, "a"], 8, r"is no BERT vocabulary \(Tokens in the vocabulary must be unique.\); fetch it again"),
+        (VOCABULARY[:4], 8, r"is no BERT vocabulary \(No valid vocab tokens.*\); fetch it again"),
+    ],
 )
 def test_bad_input(vocabulary, length, message):
     with pytest.raises(InputError, match=message):

@@ -14,7 +14,7 @@ import tensorflow_text as text
 
 from bertglue.data.dataset import Data, Split
 from bertglue.data.token_ids import Tokens, keep_tokens, read_vocabulary
-from bertglue.errors import InputError
+from bertglue.errors import InputError, one_line
 from bertglue.models.encoder_files import find_saved_encoder, read_saved_vocabulary
 
 SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[UNK]", "[PAD]")
@@ -40,9 +40,12 @@ class Preprocessor:
         self.lower_case = lower_case
         self.start, self.end = vocabulary.index("[CLS]"), vocabulary.index("[SEP]")
         # eight times as fast as BertTokenizer, with the same ids but on 16 characters (a test names them)
-        self.tokenizer = text.FastBertTokenizer(
-            vocabulary, token_out_type=tf.int32, lower_case_nfd_strip_accents=lower_case
-        )
+        try:
+            self.tokenizer = text.FastBertTokenizer(
+                vocabulary, token_out_type=tf.int32, lower_case_nfd_strip_accents=lower_case
+            )
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f"the vocabulary is no BERT vocabulary ({one_line(error)}); fetch it again") from None
 
     def __call__(self, segments) -> dict[str, tf.Tensor]:
         segments = list(segments.values()) if isinstance(segments, dict) else list(segments)
