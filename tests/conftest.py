@@ -1,6 +1,7 @@
 """What the tests share: the real GLUE files where they are at hand, and a tiny encoder."""
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,15 @@ def hub_dir() -> Path:
     if not folder.is_dir():
         pytest.skip("no SavedModel of TF Hub beside the checkout")
     return folder
+
+
+@pytest.fixture
+def full_disk():
+    """Let no file grow beyond a few bytes, as on a disk that has run full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture

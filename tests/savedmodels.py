@@ -86,15 +86,18 @@ def forward(w, layers):
 
 
 def write_vocabulary(folder, vocabulary) -> str:
+    folder.parent.mkdir(parents=True, exist_ok=True)
     path = folder.parent / "vocab.txt"
     path.write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
     return str(path)
 
 
-def export_variables(folder, named_shapes, *, layers=0, vocabulary=VOCABULARY, lower_case=True, seed=0, weights=None):
+def export_variables(
+    folder, named_shapes, *, layers=0, vocabulary=VOCABULARY, lower_case=True, seed=0, weights=None, writes=None
+):
     """Write variables of the given names as a SavedModel, with a forward pass if there are `layers`.
 
-    Their values are `weights`, by name, or drawn.
+    Their values are `weights`, by name, or drawn. With `writes` it can preprocess too, and writes that file as it does.
     """
     rng = np.random.default_rng(seed)
     model = AutoTrackable()
@@ -109,6 +112,8 @@ def export_variables(folder, named_shapes, *, layers=0, vocabulary=VOCABULARY, l
     model.mlm.variables = [tf.Variable(tf.zeros(3), name="bert/cls/predictions/output_bias/bias")]
     model.do_lower_case = tf.Variable(lower_case, trainable=False)
     model.vocab_file = tf.saved_model.Asset(write_vocabulary(folder, vocabulary))
+    if writes:
+        add_preprocessing(model, write_vocabulary(folder, vocabulary), vocabulary, before=writer(writes))
     tf.saved_model.save(model, str(folder))
     return folder
 
@@ -119,11 +124,30 @@ def export_encoder(folder, *, hidden=8, layers=2, heads=2, inner=16, positions=3
     return export_variables(folder, named, layers=layers, **options)
 
 
-def export_preprocessor(folder, vocabulary=VOCABULARY):
-    """Write a preprocessing model with `tokenize` and `bert_pack_inputs`, on tensorflow-text's reference tokenizer."""
+def writer(path):
+    """Return what passes texts on in a graph, and writes a file as it does."""
+
+    def write(texts):
+        tf.io.write_file(str(path), "by the graph")
+        return texts
+
+    return write
+
+
+def export_preprocessor(folder, vocabulary=VOCABULARY, **options):
+    """Write a preprocessing model."""
     model = AutoTrackable()
-    model.tokenizer = text.BertTokenizer(write_vocabulary(folder, vocabulary), token_out_type=tf.int32, lower_case=True)
-    model.tokenize = tf.function(model.tokenizer.tokenize, input_signature=[tf.TensorSpec([None], tf.string)])
+    add_preprocessing(model, write_vocabulary(folder, vocabulary), vocabulary, **options)
+    tf.saved_model.save(model, str(folder))
+    return folder
+
+
+def add_preprocessing(model, path, vocabulary, *, lower_case=True, before=lambda texts: texts):
+    """Give a model `tokenize` and `bert_pack_inputs`, on tensorflow-text's reference tokenizer."""
+    model.tokenizer = text.BertTokenizer(path, token_out_type=tf.int32, lower_case=lower_case)
+    model.tokenize = tf.function(
+        lambda texts: model.tokenizer.tokenize(before(texts)), input_signature=[tf.TensorSpec([None], tf.string)]
+    )
     start, end = vocabulary.index("[CLS]"), vocabulary.index("[SEP]")
 
     @tf.function
@@ -142,5 +166,3 @@ def export_preprocessor(folder, vocabulary=VOCABULARY):
     for count in (1, 2):
         bert_pack_inputs.get_concrete_function([tokens] * count, tf.TensorSpec([], tf.int32))
     model.bert_pack_inputs = bert_pack_inputs
-    tf.saved_model.save(model, str(folder))
-    return folder

@@ -1,5 +1,6 @@
 """The command: each of its parts on small finished runs, its help, and one line for what is wrong."""
 
+import os
 import subprocess
 import sys
 
@@ -170,7 +171,9 @@ def test_run_outside_a_checkout(tmp_path, monkeypatch):
 
 
 def test_doctor_names_the_device_and_the_versions():
-    done = subprocess.run([sys.executable, "-m", "bertglue.cli", "doctor"], capture_output=True, text=True)
+    environment = {**os.environ, "COLUMNS": "300", "TFHUB_CACHE_DIR": "", "XDG_CACHE_HOME": "/caches"}
+    command = [sys.executable, "-m", "bertglue.cli", "doctor"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    for word in ("device", "backend", "keras", "cores"):
+    for word in ("device", "backend", "keras", "cores", "bertglue/tfhub (not there yet)"):
         assert word in done.stdout

@@ -27,6 +27,7 @@ from bertglue.data.dataset import Split
 from bertglue.errors import InputError
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.classifier import build_classifier
+from bertglue.models.encoder_files import save_encoder
 from bertglue.models.preprocessor import Preprocessor, tokenize
 from bertglue.models.saved_classifier import load_classifier, save_classifier
 from bertglue.runs import leaderboard
@@ -40,15 +41,6 @@ SPLIT = Split({"sentence": [f"w{i % 45} w{i % 7} w{i % 3}" for i in range(3000)]
 @pytest.fixture(scope="module")
 def classifier():
     return build_classifier(build_encoder(EncoderConfig(50, 8, 16, (2, 2), 4, 16)), 2)
-
-
-@pytest.fixture
-def full_disk():
-    """Let no file grow beyond a few bytes, as on a disk that has run full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 WRITERS = {
@@ -70,13 +62,23 @@ def test_a_full_disk_leaves_what_was_there_and_says_which_file(tmp_path, classif
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(name, b"before")]
 
 
+@pytest.mark.parametrize("room", [64, 5000, 10**6])  # where HDF5 fails in ways of its own
+def test_a_full_disk_leaves_the_encoder_that_was_there(tmp_path, tiny_config, full_disk, capfd, room):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    (tmp_path / "encoder").mkdir()
+    with pytest.raises(InputError, match=r"encoder cannot be written \(.*\); free space there, or name another folder"):
+        save_encoder(build_encoder(tiny_config), tiny_config, VOCABULARY, tmp_path / "encoder", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder"]
+    assert not capfd.readouterr().err
+
+
 def test_a_full_disk_leaves_no_tokens(tmp_path, full_disk):
-    with pytest.raises(InputError, match="cannot be written .*; free space there, or name another folder"):
+    with pytest.raises(InputError, match="cannot be written .*; free space there, or set cache_dir to a folder"):
         tokenize(SPLIT, Preprocessor(VOCABULARY, 16), tmp_path)
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
-@pytest.mark.parametrize("file", ["ids.bin", "rows.npz", "tokens.json"])
+@pytest.mark.parametrize("file", ["ids.bin", "rows.npz", "tokens.json", "whole.json"])
 @pytest.mark.parametrize("damage", ["cut short", "edited", "gone"])
 def test_damaged_tokens_are_made_anew(tmp_path, capsys, file, damage):
     preprocessor = Preprocessor(VOCABULARY, 16)
@@ -91,7 +93,7 @@ def test_damaged_tokens_are_made_anew(tmp_path, capsys, file, damage):
     again = tokenize(SPLIT, preprocessor, tmp_path)
     np.testing.assert_array_equal(again.ids, expected[0])
     np.testing.assert_array_equal(again.offsets, expected[1])
-    assert "was damaged; its tokens are made anew" in capsys.readouterr().out
+    assert "was damaged; it is made anew" in capsys.readouterr().out
     tokenize(SPLIT, preprocessor, tmp_path)
     assert not capsys.readouterr().out
 

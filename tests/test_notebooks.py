@@ -77,9 +77,9 @@ def test_the_fine_tuning_notebook_hands_each_parameter_to_what_it_is_for():
     for line in (
         "load_encoder(parameters.encoder, dropout=parameters.encoder_dropout, seed=parameters.seed)",
         "build_classifier(encoder_model, data.task.outputs, parameters.dropout)",
-        "load_preprocessor(parameters.encoder, parameters.max_length)",
+        "load_preprocessor(parameters.encoder, parameters.max_length, preprocessor=parameters.preprocessor)",
         "parameters.source, glue_dir=parameters.glue_dir, hold_out=parameters.hold_out",
-        "tokenize_data(data, preprocessor, parameters.cache_dir)",
-        "predict_texts(classifier, preprocessor, parameters.samples)",
+        "tokenize_data(data, preprocess, parameters.cache_dir)",
+        "predict_texts(classifier, preprocess, parameters.samples)",
     ):
         assert line in code

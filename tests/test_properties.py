@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bertglue.atomic_files import write_json, write_text
 from bertglue.data.load_data import load_data
-from bertglue.data.token_ids import Tokens, load_tokens, read_vocabulary, save_tokens
+from bertglue.data.token_ids import Tokens, keep_tokens, read_vocabulary
 from bertglue.errors import InputError
 from bertglue.runs import leaderboard
 from bertglue.runs import record as run_record
@@ -40,8 +40,7 @@ def test_packed_rows_come_back_whole(rows, chunk):
     parts = [slice(start, start + chunk) for start in range(0, len(rows), chunk)]
     chunks = [(np.concatenate(ids[p]), np.array([len(row) for row in ids[p]]), np.array(second[p])) for p in parts]
     with tempfile.TemporaryDirectory() as folder:
-        save_tokens(Path(folder) / "tokens", chunks, 48)
-        tokens = load_tokens(Path(folder) / "tokens")
+        tokens = keep_tokens(Path(folder) / "tokens", chunks, 48)
         assert isinstance(tokens, Tokens)
         order = np.arange(len(rows))[::-1]
         taken = tokens.take(order)

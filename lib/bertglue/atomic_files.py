@@ -60,9 +60,9 @@ def is_alive(process: int) -> bool:
     return True
 
 
-def write_error(path: Path, error: OSError) -> InputError:
+def write_error(path: Path, error: OSError, remedy: str = "name another folder") -> InputError:
     said = error.strerror or one_line(error)
-    return InputError(f"{path} cannot be written ({said}); free space there, or name another folder")
+    return InputError(f"{path} cannot be written ({said}); free space there, or {remedy}")
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -100,13 +100,16 @@ def reproduce(
     output: Annotated[
         Path | None, typer.Option(help="the folder to write (default: runs/reproduced/ and the run's name)")
     ] = None,
+    preprocessor: Annotated[
+        str | None, typer.Option(help="the run's preprocessing SavedModel, to say that its graph is trusted and run")
+    ] = None,
 ) -> None:
     """Repeat a finished run from its record, and compare; ends with an error where a score differs."""
     from bertglue.runs import reproduction
 
     check_checkout()
     output = output or Path("runs/reproduced", *run.resolve().parts[-2:])
-    parameters = reproduction.recipe(run, output)
+    parameters = reproduction.recipe(run, output, preprocessor)
     if count := reproduction.recorded_threads(run):
         os.environ[THREADS_VARIABLE] = str(count)
     execute(parameters)

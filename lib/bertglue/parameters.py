@@ -94,7 +94,9 @@ class Parameters(Checked):
         task: `cola`, `sst2`, `mrpc`, `stsb`, `qqp`, `mnli`, `qnli`, `rte` or `wnli`.
         source: `toy`, `folder` (official GLUE files) or `tfds` (tensorflow-datasets).
         glue_dir: the folder that holds `CoLA/`, `MRPC/`, ..., where `source` is `folder`.
-        encoder: as for `load_encoder`.
+        encoder: as for `load_encoder`; none of its code is run.
+        preprocessor: a preprocessing SavedModel of TF Hub, whose graph is trusted and run to tokenize and pack; None
+            takes the encoder's vocabulary.
         backend: of Keras, `tensorflow` or `jax`; None takes `KERAS_BACKEND`, or JAX where a TPU's library is.
         device: `auto` takes the best that is there; `gpu` also stops where the machine has a GPU that the backend
             cannot use; `cpu` trains on the processor.
@@ -142,6 +144,7 @@ class Parameters(Checked):
     source: Literal["toy", "folder", "tfds"] = "toy"
     glue_dir: str | None = None
     encoder: str = "bundled"
+    preprocessor: str | None = None
     backend: Literal["tensorflow", "jax"] | None = None  # None: what KERAS_BACKEND says
     device: Literal["auto", "gpu", "cpu"] = "auto"
     precision: Precision = "float32"

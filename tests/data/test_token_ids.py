@@ -14,7 +14,8 @@ from bertglue.data.dataset import Split
 from bertglue.data.glue_files import LAYOUTS
 from bertglue.data.load_data import load_data
 from bertglue.data.token_ids import read_vocabulary
-from bertglue.models.preprocessor import Preprocessor, SavedModelPreprocessor, load_preprocessor, tokenize
+from bertglue.models.preprocessor import Preprocessor, load_preprocessor, tokenize
+from bertglue.models.trusted_preprocessor import SavedModelPreprocessor, load_trusted_preprocessor
 from bertglue.tasks import TASKS
 
 # Where FastBertTokenizer gives other ids than TF Hub's `tokenize`: two kinds of white space that TF Hub's graph does
@@ -35,7 +36,7 @@ def fast(preprocess_dir):
 
 @pytest.fixture(scope="module")
 def published(preprocess_dir):
-    return load_preprocessor(str(preprocess_dir), 128)
+    return load_trusted_preprocessor(str(preprocess_dir), 128)
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +123,8 @@ def packers(request, tmp_path_factory):
         folder = export_preprocessor(tmp_path_factory.mktemp("hub") / "preprocess")
     else:
         folder = request.getfixturevalue("preprocess_dir")
-    paths = (str(folder), str(folder / "assets" / "vocab.txt"))
-    return [load_preprocessor(path, 16) for path in paths]
+    trusted = load_preprocessor("bundled", 16, preprocessor=str(folder))
+    return trusted, load_preprocessor(str(folder / "assets" / "vocab.txt"), 16)
 
 
 @pytest.mark.parametrize("segments", [PAIRS[:1], PAIRS], ids=["one segment", "two segments"])

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from bertglue.data.dataset import Split
-from bertglue.data.token_ids import load_tokens, save_tokens
+from bertglue.data.token_ids import keep_tokens
 from bertglue.errors import InputError
 from bertglue.models.preprocessor import Preprocessor, load_preprocessor, tokenize
 
@@ -69,20 +69,24 @@ def test_a_failed_write_leaves_nothing(tmp_path):
         yield np.array([2, 3]), np.array([2]), np.array([2])
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"):
-        save_tokens(tmp_path / "tokens", chunks(), 8)
+    with pytest.raises(InputError, match="disk full"):
+        keep_tokens(tmp_path / "tokens", chunks(), 8)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_batches_are_as_wide_as_the_longest_row(tmp_path):
-    save_tokens(tmp_path / "t", [(np.arange(13), np.array([3, 10]), np.array([3, 4]))], 64)
-    tokens = load_tokens(tmp_path / "t")
+    tokens = keep_tokens(tmp_path / "t", [(np.arange(13), np.array([3, 10]), np.array([3, 4]))], 64)
     assert tokens.batch(np.array([0]))["input_word_ids"].shape == (1, 16)
 
 
 @pytest.mark.parametrize(
     ("vocabulary", "length", "message"),
-    [(["[PAD]", "a"], 8, r"lacks \[CLS\], \[SEP\], \[UNK\]"), (VOCABULARY, 4, "max_length is 4")],
+    [
+        (["[PAD]", "a"], 8, r"lacks \[CLS\], \[SEP\], \[UNK\]"),
+        (VOCABULARY, 4, "max_length is 4"),
+        ([*VOCABULARY, "a"], 8, r"is no BERT vocabulary \(Tokens in the vocabulary must be unique.\); fetch it again"),
+        (VOCABULARY[:4], 8, r"is no BERT vocabulary \(No valid vocab tokens.*\); fetch it again"),
+    ],
 )
 def test_bad_input(vocabulary, length, message):
     with pytest.raises(InputError, match=message):

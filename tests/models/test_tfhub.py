@@ -5,9 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import numpy as np
 import pytest
@@ -19,7 +16,7 @@ from savedmodels import VOCABULARY, export_encoder, export_preprocessor, export_
 
 from bertglue import InputError, load_encoder, load_preprocessor
 from bertglue.models.bert import check_fit
-from bertglue.models.tfhub import WEIGHT_RENAMES, rename, resolve
+from bertglue.models.tfhub import WEIGHT_RENAMES, rename
 
 SENTENCES = ["a b c.", "a", "bb cc, d? " * 6, ""]
 
@@ -85,85 +82,6 @@ def test_every_rename_is_used():
     names = [name for name, _ in shapes(9, 8, 1, 2, 16, 8)]
     assert all(any(re.search(pattern, name) for name in names) for pattern, _ in WEIGHT_RENAMES)
     assert len({rename(name) for name in names}) == len(names)
-
-
-def archive(folder, path, inside="."):
-    with tarfile.open(path, "w:gz") as file:
-        file.add(folder, arcname=inside)
-    return path
-
-
-@pytest.mark.parametrize("inside", [".", "bert"])
-def test_a_tar_is_unpacked_once(small, tmp_path, monkeypatch, inside):
-    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
-    path = archive(small, tmp_path / "bert.tar.gz", inside)
-    expected = load_encoder(str(small)).get_weights()
-    for _ in range(2):
-        for left, right in zip(load_encoder(str(path)).get_weights(), expected, strict=True):
-            np.testing.assert_array_equal(left, right)
-    assert len(list((tmp_path / "cache").iterdir())) == 1
-
-
-def test_a_tar_cannot_write_outside_its_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
-    (tmp_path / "evil").write_text("")
-    path = archive(tmp_path / "evil", tmp_path / "evil.tar", "../../escaped")
-    with pytest.raises(InputError, match=r"evil.tar could not be unpacked .*outside"):
-        load_encoder(str(path))
-    assert not (tmp_path / "escaped").exists()
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-@pytest.mark.parametrize("damage", [b"", b"no tar at all"])
-def test_a_damaged_tar(tmp_path, damage):
-    path = tmp_path / "bert.tar.gz"
-    path.write_bytes(damage)
-    with pytest.raises(InputError, match=r"bert.tar.gz could not be unpacked .*fetch it again"):
-        resolve(str(path))
-
-
-@pytest.fixture
-def site(small, tmp_path, monkeypatch):
-    """A server on the loopback that gives out the archive as TF Hub and Kaggle do."""
-    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
-    archive(small, tmp_path / "bert.tar.gz")
-    asked = []
-
-    class Handler(SimpleHTTPRequestHandler):
-        def do_GET(self):
-            asked.append(self.path)
-            self.path = "/bert.tar.gz"
-            super().do_GET()
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), lambda *args: Handler(*args, directory=str(tmp_path)))
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/tensorflow/bert/1", asked
-    server.shutdown()
-    server.server_close()
-
-
-def test_an_address_is_fetched_once_through_tf_hubs_resolver(site):
-    address, asked = site
-    for _ in range(2):
-        load_encoder(address)
-    assert asked == ["/tensorflow/bert/1?tf-hub-format=compressed"]
-
-
-@pytest.mark.parametrize("handle", ["tfhub.dev/tensorflow/x/4", "kaggle.com/models/tensorflow/bert/x/1"])
-def test_an_address_without_its_scheme(handle, monkeypatch, small):
-    asked = []
-    monkeypatch.setattr(hub, "resolve", lambda address: asked.append(address) or str(small))
-    assert resolve(handle) == small
-    assert asked == [f"https://{handle}"]
-
-
-def test_no_network(monkeypatch, tmp_path):
-    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
-    with pytest.raises(InputError, match=r"could not be fetched \(URLError.*go online once, or fetch its tar.gz"):
-        load_encoder("http://127.0.0.1:9/tensorflow/bert/1")
 
 
 NARROW = [("embedding_projection/kernel", (4, 8)), ("word_embeddings/embeddings", (9, 4))]

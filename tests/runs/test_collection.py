@@ -134,7 +134,7 @@ OTHER = {  # another value of each parameter
     "evaluation_batch_size": 4, "epochs": 9, "max_length": 32, "learning_rate": 0.5, "warmup_fraction": 0.5,
     "weight_decay": 0.5, "bias_correction": False, "bucketing": False, "bucket_lengths": [8], "hold_out": 0.5,
     "keep": "best", "patience": 3, "dropout": 0.5, "encoder_dropout": 0.5, "steps_per_execution": 2, "seed": 7,
-    "machines": 2, "profile": "other",
+    "machines": 2, "profile": "other", "preprocessor": "other",
 }  # fmt: skip
 
 

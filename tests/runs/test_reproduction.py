@@ -31,6 +31,21 @@ def test_the_recipe_is_that_of_the_record_but_for_the_folder(run, tmp_path):
     assert reproduction.recorded_threads(run) == (int(os.environ.get(THREADS_VARIABLE, 0)) or os.cpu_count())
 
 
+def test_a_preprocessor_that_a_record_names_is_run_only_where_it_is_asked_for(tmp_path):
+    """The record may come from elsewhere, and the graph can read and write files."""
+    run, parameters = tmp_path / "run", PARAMETERS.model_copy(update={"preprocessor": "/models/preprocess"})
+    write_run(run, parameters)
+    with pytest.raises(InputError) as error:
+        reproduction.recipe(run, tmp_path / "again")
+    assert str(error.value) == (
+        f"{run} was made with preprocessor /models/preprocess, and --preprocessor is None; give the same if you trust "
+        "its graph, which would be run"
+    )
+    with pytest.raises(InputError, match="give the same"):
+        reproduction.recipe(run, tmp_path / "again", "/models/another")
+    assert reproduction.recipe(run, tmp_path / "again", "/models/preprocess").preprocessor == "/models/preprocess"
+
+
 def test_the_same_answers_are_the_same_to_the_bit(run, tmp_path):
     write_run(tmp_path / "again", PARAMETERS)
     found = reproduction.compare(run, tmp_path / "again")

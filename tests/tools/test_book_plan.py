@@ -3,11 +3,12 @@
 import itertools
 import json
 import shlex
+from dataclasses import replace
 
 import pytest
 from paths import ROOT
 
-from bertglue import InputError
+from bertglue import InputError, Parameters
 from bertglue.tools import book_plan
 from bertglue.tools.book_plan import Plan, read_plan
 
@@ -88,6 +89,8 @@ def test_downloads_come_first_where_something_is_elsewhere(tmp_path):
     assert plan().downloads("rte") == []
     assert plan(encoder=str(tmp_path)).downloads("rte") == []
     assert plan(encoder="https://example.org/bert").downloads("rte") == ["runs/toy/fetched/rte.txt"]
+    parameters = plan().parameters | {"rte": Parameters(task="rte", preprocessor="https://example.org/preprocess")}
+    assert replace(plan(), parameters=parameters).downloads("rte") == ["runs/toy/fetched/rte.txt"]
     assert plan(profile="full").downloads("cola") == ["runs/full/fetched/cola.txt"]
 
 

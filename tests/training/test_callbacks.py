@@ -171,7 +171,7 @@ OTHER = {
     "keep": "best", "patience": 3, "precision": "auto", "bias_correction": False, "bucketing": False,
     "bucket_lengths": [4],
     "source": "folder", "task": "cola", "steps_per_execution": 2, "evaluation_batch_size": 4, "machines": 2,
-    "backend": "jax",
+    "backend": "jax", "preprocessor": "other",
 }  # fmt: skip
 
 

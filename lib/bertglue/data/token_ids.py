@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from bertglue.atomic_files import READ_ERRORS
+from bertglue.cache_entries import cached
 from bertglue.errors import InputError, one_line
 
 IDS_DTYPE = np.dtype("<i4")
@@ -65,53 +64,37 @@ class Tokens:
         }
 
 
-def save_tokens(folder: Path, chunks: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], seq_length: int):
-    """Write chunks of (ids, lengths, second) as they come; the folder appears only when all is written."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=folder.name, suffix=".partial", dir=folder.parent))
+Chunk = tuple[np.ndarray, np.ndarray, np.ndarray]  # ids, lengths of rows, tokens before the second segments
+
+
+def keep_tokens(folder: Path, chunks: Iterable[Chunk], seq_length: int) -> Tokens:
+    """Read the tokens of a cache's folder; where it is not there, or not whole, `chunks` are written to it first."""
+    make = functools.partial(write_tokens, chunks=chunks, seq_length=seq_length)
+    return map_tokens(cached(folder, make, "set cache_dir to a folder of your own"))
+
+
+def write_tokens(folder: Path, chunks: Iterable[Chunk], seq_length: int) -> None:
+    """Write chunks as they come."""
     lengths, second = [], []
+    with (folder / "ids.bin").open("wb") as file:
+        for ids, chunk_lengths, chunk_second in chunks:
+            ids.astype(IDS_DTYPE).tofile(file)
+            lengths.append(chunk_lengths)
+            second.append(chunk_second)
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype="int64")])
+    np.savez(folder / "rows.npz", offsets=offsets, second=np.concatenate(second))
+    (folder / "tokens.json").write_text(json.dumps({"seq_length": seq_length}), encoding="utf-8")
+
+
+def map_tokens(folder: Path) -> Tokens:
+    """Map what `write_tokens` wrote; the ids stay on disk until a batch asks for them."""
     try:
-        with (partial / "ids.bin").open("wb") as file:
-            for ids, chunk_lengths, chunk_second in chunks:
-                ids.astype(IDS_DTYPE).tofile(file)
-                lengths.append(chunk_lengths)
-                second.append(chunk_second)
-        offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype="int64")])
-        np.savez(partial / "rows.npz", offsets=offsets, second=np.concatenate(second))
-        (partial / "tokens.json").write_text(json.dumps({"seq_length": seq_length, "digests": digests(partial)}))
-        try:
-            partial.rename(folder)
-        except OSError:
-            if not folder.exists():  # another run was faster
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """Compute a digest of each file that holds tokens."""
-    found = {}
-    for name in ("ids.bin", "rows.npz"):
-        with (folder / name).open("rb") as file:
-            found[name] = hashlib.file_digest(file, "blake2b").hexdigest()
-    return found
-
-
-def load_tokens(folder: Path) -> Tokens:
-    """Map a folder of `save_tokens`; the ids stay on disk until a batch asks for them.
-
-    A folder that was cut short or changed is an InputError.
-    """
-    try:
-        about = json.loads((folder / "tokens.json").read_text())
-        seq_length = int(about["seq_length"])
-        if about["digests"] != digests(folder):
-            raise ValueError("its content changed")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        seq_length = int(json.loads((folder / "tokens.json").read_text(encoding="utf-8"))["seq_length"])
+        with np.load(folder / "rows.npz", allow_pickle=False) as rows:
+            offsets, second = rows["offsets"], rows["second"]
+        ids = np.memmap(folder / "ids.bin", IDS_DTYPE, mode="r", shape=(int(offsets[-1]),))
+    except READ_ERRORS as error:
         raise InputError(f"{folder} holds no tokens ({one_line(error)}); remove it, and they are made anew") from None
-    with np.load(folder / "rows.npz", allow_pickle=False) as rows:
-        offsets, second = rows["offsets"], rows["second"]
-    ids = np.memmap(folder / "ids.bin", IDS_DTYPE, mode="r", shape=(int(offsets[-1]),))
     return Tokens(ids, offsets, second, seq_length)
 
 

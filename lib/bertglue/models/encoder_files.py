@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import keras
 
+from bertglue.atomic_files import write_error
 from bertglue.data.token_ids import read_vocabulary
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.bundled import BUNDLED_FOLDER, BUNDLED_NAMES, PRETRAINING_RECORD, incomplete_encoder
 
 CONFIG_FILE, WEIGHTS_FILE, VOCABULARY_FILE = "encoder.json", "encoder.weights.h5", "vocab.txt"
+HDF5_OVERHEAD = 2**20  # bytes, beside the weights
+BLOCK = 2**20  # bytes written at a time
 
 
 def save_encoder(
@@ -26,7 +30,30 @@ def save_encoder(
     folder = Path(folder)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    try:
+        partial.mkdir(parents=True)
+        check_space(partial, 2 * encoder.count_params() + HDF5_OVERHEAD)
+        halved(encoder, config).save_weights(partial / WEIGHTS_FILE)
+        (partial / CONFIG_FILE).write_text(json.dumps(asdict(config), indent=1) + "\n")
+        (partial / PRETRAINING_RECORD).write_text(json.dumps(story, indent=1) + "\n")
+        (partial / VOCABULARY_FILE).write_text("\n".join(entries) + "\n", encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        return partial.rename(folder)
+    except OSError as error:
+        raise write_error(folder, error) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_space(folder: Path, size: int) -> None:
+    """Check that so many bytes fit into a folder; on a full disk HDF5 would print at length, or end the process."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for start in range(0, size, BLOCK):
+            file.write(bytes(min(BLOCK, size - start)))
+
+
+def halved(encoder: keras.Model, config: EncoderConfig) -> keras.Model:
+    """Return the same encoder in half precision."""
     policy = keras.config.dtype_policy()
     try:
         keras.config.set_dtype_policy("float16")
@@ -34,12 +61,7 @@ def save_encoder(
     finally:
         keras.config.set_dtype_policy(policy)
     half.set_weights([weight.astype("float16") for weight in encoder.get_weights()])
-    half.save_weights(partial / WEIGHTS_FILE)
-    (partial / CONFIG_FILE).write_text(json.dumps(asdict(config), indent=1) + "\n")
-    (partial / PRETRAINING_RECORD).write_text(json.dumps(story, indent=1) + "\n")
-    (partial / VOCABULARY_FILE).write_text("\n".join(entries) + "\n", encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    return partial.rename(folder)
+    return half
 
 
 def find_saved_encoder(source: str) -> Path | None:

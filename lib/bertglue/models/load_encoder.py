@@ -15,7 +15,7 @@ def load_encoder(source: str, *, dropout: float = 0.1, seed: int = 0) -> keras.M
     Args:
         source: `bundled`, the small encoder that the library brings along; `bundled-random`, the same one randomly
             initialized from `seed`; the folder of an encoder from `notebooks/pretrain.ipynb`; or a SavedModel of TF Hub
-            (folder, `.tar.gz` or address).
+            (folder, `.tar.gz` or address), whose weights are read and whose graph is never run.
         dropout: the rate inside the encoder, 0 or more and below 1.
         seed: of the random initialization; encoders that were pre-trained do not depend on it.
 

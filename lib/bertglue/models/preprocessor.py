@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +12,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as text
 
-from bertglue.atomic_files import write_error
 from bertglue.data.dataset import Data, Split
-from bertglue.data.token_ids import Tokens, load_tokens, read_vocabulary, save_tokens
-from bertglue.errors import InputError
+from bertglue.data.token_ids import Tokens, keep_tokens, read_vocabulary
+from bertglue.errors import InputError, one_line
 from bertglue.models.encoder_files import find_saved_encoder, read_saved_vocabulary
 
 SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[UNK]", "[PAD]")
@@ -42,9 +40,12 @@ class Preprocessor:
         self.lower_case = lower_case
         self.start, self.end = vocabulary.index("[CLS]"), vocabulary.index("[SEP]")
         # eight times as fast as BertTokenizer, with the same ids but on 16 characters (a test names them)
-        self.tokenizer = text.FastBertTokenizer(
-            vocabulary, token_out_type=tf.int32, lower_case_nfd_strip_accents=lower_case
-        )
+        try:
+            self.tokenizer = text.FastBertTokenizer(
+                vocabulary, token_out_type=tf.int32, lower_case_nfd_strip_accents=lower_case
+            )
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f"the vocabulary is no BERT vocabulary ({one_line(error)}); fetch it again") from None
 
     def __call__(self, segments) -> dict[str, tf.Tensor]:
         segments = list(segments.values()) if isinstance(segments, dict) else list(segments)
@@ -94,38 +95,25 @@ class Preprocessor:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-class SavedModelPreprocessor(Preprocessor):
-    """Preprocess with the published functions of a SavedModel: its `tokenize` and its `bert_pack_inputs`."""
-
-    def __init__(self, model, vocabulary: list[str], seq_length: int = DEFAULT_LENGTH):
-        self.model = model
-        upper, lower = model.tokenize(tf.constant(["A", "a"])).merge_dims(1, -1).to_list()
-        super().__init__(vocabulary, seq_length, lower_case=upper == lower)
-
-    def tokenize(self, texts) -> tf.RaggedTensor:
-        return self.model.tokenize(tf.convert_to_tensor(texts)).merge_dims(1, -1)
-
-    def pack(self, segments) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-        tokens = [self.model.tokenize(tf.convert_to_tensor(segment)) for segment in segments]
-        inputs = self.model.bert_pack_inputs(tokens, tf.constant(self.seq_length))
-        lengths = tf.reduce_sum(inputs["input_mask"], axis=1)
-        return tuple(tf.RaggedTensor.from_tensor(inputs[key], lengths) for key in ("input_word_ids", "input_type_ids"))
-
-
-def load_preprocessor(source: str, seq_length: int = DEFAULT_LENGTH) -> Preprocessor:
+def load_preprocessor(
+    source: str, seq_length: int = DEFAULT_LENGTH, *, preprocessor: str | None = None
+) -> Preprocessor:
     """Load the preprocessing that belongs to an encoder.
 
     Args:
-        source: as for `load_encoder`, whose encoders bring their vocabulary along; a preprocessing SavedModel of
-            TF Hub, whose own functions are called; or the `vocab.txt` of an uncased model.
+        source: as for `load_encoder`, whose encoders bring their vocabulary along; or the `vocab.txt` of an uncased
+            model. Of a SavedModel vocabulary and casing are read as data; its graph is never run.
         seq_length: tokens of a row, `[CLS]` and `[SEP]` included; longer rows are trimmed, shorter ones padded.
+        preprocessor: a preprocessing SavedModel of TF Hub (folder, `.tar.gz` or address) to use instead, whose own
+            `tokenize` and `bert_pack_inputs` are run. Its graph can read and write files: give one that you trust.
 
     Returns:
         A function of one or two string tensors [batch] (a list or a dict) that returns a dict of int32
         `input_word_ids`, `input_mask` and `input_type_ids` [batch, seq_length].
 
     Raises:
-        InputError: `source` cannot be read, its vocabulary lacks BERT's special tokens, or `seq_length` is below 5.
+        InputError: `source` cannot be read, its vocabulary lacks BERT's special tokens, `seq_length` is below 5, or
+            `preprocessor` is no preprocessing SavedModel.
 
     Source:
         Devlin et al., 2019, arXiv:1810.04805, section 3; tensorflow-text's `FastBertTokenizer`.
@@ -137,17 +125,19 @@ def load_preprocessor(source: str, seq_length: int = DEFAULT_LENGTH) -> Preproce
         >>> ids["input_mask"].numpy().tolist(), ids["input_type_ids"].numpy().tolist()
         ([[1, 1, 1, 1, 1, 1, 1, 1]], [[0, 0, 0, 0, 0, 1, 1, 1]])
     """
+    if preprocessor:
+        from bertglue.models.trusted_preprocessor import load_trusted_preprocessor
+
+        return load_trusted_preprocessor(preprocessor, seq_length)
     if source.endswith(".txt"):
         return Preprocessor(read_vocabulary(Path(source).expanduser()), seq_length)
     if folder := find_saved_encoder(source):
         return Preprocessor(read_saved_vocabulary(folder), seq_length)
-    from bertglue.models.tfhub import Checkpoint, load_model, resolve
+    from bertglue.models.encoder_cache import resolve
+    from bertglue.models.tfhub import Checkpoint
 
     checkpoint = Checkpoint(resolve(source))
-    vocabulary = read_vocabulary(checkpoint.vocabulary)
-    if checkpoint.preprocessing:
-        return SavedModelPreprocessor(load_model(checkpoint.folder), vocabulary, seq_length)
-    return Preprocessor(vocabulary, seq_length, lower_case=checkpoint.lower_case)
+    return Preprocessor(read_vocabulary(checkpoint.vocabulary), seq_length, lower_case=checkpoint.lower_case)
 
 
 def tokenize(split: Split, preprocessor: Preprocessor, cache_dir: str | Path) -> Tokens:
@@ -155,19 +145,9 @@ def tokenize(split: Split, preprocessor: Preprocessor, cache_dir: str | Path) ->
 
     What was cut short or changed there is made anew.
     """
-    key = hashlib.sha256(f"3 {split.fingerprint()} {preprocessor.fingerprint}".encode()).hexdigest()
+    key = hashlib.sha256(f"4 {split.fingerprint()} {preprocessor.fingerprint}".encode()).hexdigest()
     folder = Path(cache_dir).expanduser() / "tokens" / key[:32]
-    if folder.exists():
-        try:
-            return load_tokens(folder)
-        except InputError:
-            print(f"{folder} was damaged; its tokens are made anew", flush=True)
-            shutil.rmtree(folder, ignore_errors=True)
-    try:
-        save_tokens(folder, packed(split, preprocessor), preprocessor.seq_length)
-    except OSError as error:
-        raise write_error(folder, error) from None
-    return load_tokens(folder)
+    return keep_tokens(folder, packed(split, preprocessor), preprocessor.seq_length)
 
 
 class TokenizedData(dict):

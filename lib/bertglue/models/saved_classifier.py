@@ -19,7 +19,10 @@ MODEL_FILE, PREPROCESSING_FILE = "model.keras", "preprocessing.json"
 
 
 def save_classifier(classifier: keras.Model, preprocessor: Preprocessor, run_dir: str | Path) -> Path:
-    """Write `model.keras` with the vocabulary and the length that belong to it; the model appears last."""
+    """Write `model.keras` with the vocabulary and the length that belong to it; the model appears last.
+
+    Of a preprocessing SavedModel too only vocabulary and casing are kept: no graph is run when the run is read back.
+    """
     folder = Path(run_dir)
     config = {"seq_length": preprocessor.seq_length, "lower_case": preprocessor.lower_case}
     write_text(folder / VOCABULARY_FILE, "\n".join(preprocessor.vocabulary) + "\n")

@@ -1,34 +1,22 @@
-"""Published BERT SavedModels of TF Hub: found, unpacked, and their weights copied by name into the native encoder.
+"""Published BERT SavedModels of TF Hub: their weights copied by name into the native encoder.
 
 The weights are read from the SavedModel's checkpoint, tensor by tensor; its graph is not loaded and nothing in it runs.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-import shutil
-import tarfile
-import tempfile
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import trackable_object_graph_pb2
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # tensorflow-hub 0.16 still asks setuptools for a version, which warns
-    import tensorflow_hub as hub
-    from tensorflow_hub import resolver
+from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 
 from bertglue.errors import InputError, one_line
 from bertglue.models.bert import EncoderConfig, build_encoder
-
-HUB_SITES = ("tfhub.dev/", "kaggle.com/models/", "www.kaggle.com/models/")
-ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+from bertglue.models.encoder_cache import SAVEDMODEL_FILE, resolve
 
 # names in TF Hub's BERT SavedModels -> names of the native encoder's weights
 WEIGHT_RENAMES = (
@@ -38,52 +26,6 @@ WEIGHT_RENAMES = (
 SUPPORTED_ENCODERS = (
     "BERT-base, BERT-large, the small BERTs and the BERT experts of TF Hub (version 3 or later) are supported"
 )
-
-
-def resolve(handle: str) -> Path:
-    """Find the folder of a SavedModel: a folder as it is, a tar unpacked, an address through TF Hub's resolver.
-
-    What is unpacked or downloaded is kept under `TFHUB_CACHE_DIR`.
-    """
-    path = Path(handle).expanduser()
-    if path.is_dir():
-        return path
-    if path.is_file() and path.name.endswith(ARCHIVE_SUFFIXES):
-        return unpack(path)
-    if handle.startswith(HUB_SITES):
-        handle = f"https://{handle}"
-    if "://" not in handle:
-        raise InputError(
-            f"{handle!r} is no SavedModel folder, no .tar.gz of one, and no address; give one of these, or `bundled`"
-        )
-    try:
-        return Path(hub.resolve(handle))
-    except Exception as error:  # whatever the network raised
-        raise InputError(
-            f"{handle} could not be fetched ({type(error).__name__}: {one_line(error)}); "
-            "go online once, or fetch its tar.gz elsewhere and give that file"
-        ) from error
-
-
-def unpack(path: Path) -> Path:
-    """Unpack a tar into TF Hub's cache, once; the folder appears whole or not at all."""
-    state = path.stat()
-    key = hashlib.sha1(f"{path.resolve()} {state.st_size} {state.st_mtime_ns}".encode()).hexdigest()
-    folder = Path(resolver.tfhub_cache_dir(use_temp=True)) / key
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=key, suffix=".partial", dir=folder.parent))
-        try:
-            with tarfile.open(path) as archive:
-                archive.extractall(partial, filter="data")  # nothing lands outside, no links out, no devices
-            partial.rename(folder)
-        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-            if not folder.exists():  # another run may have been faster
-                raise InputError(f"{path} could not be unpacked ({one_line(error)}); fetch it again") from None
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    inside = [found.parent for found in folder.glob("*/saved_model.pb")]
-    return inside[0] if len(inside) == 1 else folder  # some archives hold the folder itself
 
 
 def load_savedmodel_encoder(handle: str, dropout: float = 0.1) -> keras.Model:
@@ -106,22 +48,27 @@ def load_savedmodel_encoder(handle: str, dropout: float = 0.1) -> keras.Model:
 
 
 class Checkpoint:
-    """The variables of a SavedModel and the names of what hangs on its root, read without loading its graph."""
+    """What a SavedModel says of itself: variables, names of what hangs on its root, and operations; nothing is run."""
 
     def __init__(self, folder: Path):
         self.folder = folder
-        if not (folder / "saved_model.pb").is_file():
-            raise InputError(f"{folder} is no SavedModel: it holds no saved_model.pb; give the folder that does")
+        if not (folder / SAVEDMODEL_FILE).is_file():
+            raise InputError(f"{folder} is no SavedModel: it holds no {SAVEDMODEL_FILE}; give the folder that does")
         try:
             self.reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
             self.shapes = self.reader.get_variable_to_shape_map()
             graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
                 self.reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH")
             )
+            self.children = {child.local_name for child in graph.nodes[0].children}
         except Exception as error:  # TensorFlow and protobuf raise many kinds for a broken file
-            raise self.broken(error) from None
-        self.children = {child.local_name for child in graph.nodes[0].children}
-        self.attributes = [attribute for node in graph.nodes for attribute in node.attributes]
+            raise self.broken("variables", error) from None
+        self.attributes = [
+            attribute
+            for node in graph.nodes
+            for attribute in node.attributes
+            if attribute.checkpoint_key in self.shapes
+        ]
 
     @property
     def preprocessing(self) -> bool:
@@ -134,18 +81,32 @@ class Checkpoint:
 
     @property
     def lower_case(self) -> bool:
-        """Whether the encoder reads lower-cased text, as its SavedModel states."""
-        key = next((key for key in self.shapes if key.startswith("do_lower_case/")), None)
-        return bool(self.read(key)) if key else True
+        """Whether text is lower-cased: an encoder states it, of a preprocessing model the operations tell."""
+        if key := next((key for key in self.shapes if key.startswith("do_lower_case/")), None):
+            return bool(np.all(self.read(key)))
+        return not self.preprocessing or "CaseFoldUTF8" in self.operations()
+
+    def operations(self) -> set[str]:
+        """Return the operations that its graph and its functions are made of, read as data."""
+        try:
+            model = saved_model_pb2.SavedModel.FromString((self.folder / SAVEDMODEL_FILE).read_bytes())
+            if not model.meta_graphs:
+                raise ValueError("it holds no graph")
+        except Exception as error:  # protobuf's own kinds, or the disk's
+            raise self.broken(SAVEDMODEL_FILE, error) from None
+        graphs = [graph.graph_def for graph in model.meta_graphs]
+        functions = [function for graph in graphs for function in graph.library.function]
+        parts = [*(graph.node for graph in graphs), *(function.node_def for function in functions)]
+        return {node.op for nodes in parts for node in nodes}
 
     def read(self, key: str) -> np.ndarray:
         try:
             return self.reader.get_tensor(key)
         except Exception as error:
-            raise self.broken(error) from None
+            raise self.broken("variables", error) from None
 
-    def broken(self, error: Exception) -> InputError:
-        return InputError(f"{self.folder}/variables is cut short or damaged ({one_line(error)}); fetch it again")
+    def broken(self, part: str, error: Exception) -> InputError:
+        return InputError(f"{self.folder}/{part} is cut short or damaged ({one_line(error)}); fetch it again")
 
 
 class Weights:
@@ -231,12 +192,3 @@ def difference(names: Iterable[str], missing: str) -> str:
 
 def some(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)[:3])
-
-
-def load_model(folder: Path):
-    """Load a SavedModel with its functions, on the host."""
-    with tf.device("/CPU:0"):
-        try:
-            return hub.load(str(folder))
-        except Exception as error:
-            raise InputError(f"{folder} cannot be loaded ({one_line(error)}); fetch it again") from None

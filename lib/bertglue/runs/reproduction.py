@@ -14,11 +14,20 @@ from bertglue.runs.record import LOGITS_FILE, RECORD_FILE, read_arrays, read_rec
 COMPARED_ENVIRONMENT = ("machine", "device", "devices", "precision", "threads", "commit")  # of the environment
 
 
-def recipe(run: Path, output: Path) -> Parameters:
-    """Read the parameters of a finished run, to repeat it in another folder."""
+def recipe(run: Path, output: Path, preprocessor: str | None = None) -> Parameters:
+    """Read the parameters of a finished run, to repeat it in another folder.
+
+    A record may come from elsewhere: the preprocessing SavedModel that it names is run only where it is given here too.
+    """
     if output.exists():
         raise InputError(f"{output} is there already; remove it, or name another folder with --output")
-    return Parameters.check({**read_record(run / RECORD_FILE)["parameters"], "run_dir": str(output)})
+    parameters = Parameters.check({**read_record(run / RECORD_FILE)["parameters"], "run_dir": str(output)})
+    if parameters.preprocessor != preprocessor:
+        raise InputError(
+            f"{run} was made with preprocessor {parameters.preprocessor}, and --preprocessor is {preprocessor}; "
+            "give the same if you trust its graph, which would be run"
+        )
+    return parameters
 
 
 def recorded_threads(run: Path) -> int | None:

@@ -171,7 +171,8 @@ class Plan:
     def downloads(self, task: str) -> list[str]:
         """Return the file that records a task's downloads, if it needs any before it starts."""
         parameters = self.parameters[task]
-        elsewhere = parameters.source == "tfds" or not is_local(parameters.encoder)
+        local = is_local(parameters.encoder) and is_local(parameters.preprocessor)
+        elsewhere = parameters.source == "tfds" or not local
         return [f"{self.folder}/fetched/{task}.txt"] if elsewhere else []
 
     def collect(self) -> Path:

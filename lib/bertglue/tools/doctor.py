@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from bertglue.environment import FINETUNE_NOTEBOOK, configure, nvidia_gpus, processor, versions
 from bertglue.models.bundled import BUNDLED_FOLDER
+from bertglue.models.encoder_cache import hub_cache_dir
 from bertglue.models.encoder_files import WEIGHTS_FILE
 from bertglue.parameters import Parameters
 
@@ -27,8 +27,8 @@ def describe_machine() -> dict[str, str]:
         "bundled encoder": here(BUNDLED_FOLDER / WEIGHTS_FILE),
         "checkout": here(FINETUNE_NOTEBOOK.resolve()),
         "GLUE folder (GLUE_DIR)": here(Path(os.environ["GLUE_DIR"])) if "GLUE_DIR" in os.environ else "not set",
-        "TF Hub's downloads": here(folder("TFHUB_CACHE_DIR", Path(tempfile.gettempdir()) / "tfhub_modules")),
-        "tensorflow-datasets": here(folder("TFDS_DATA_DIR", Path.home() / "tensorflow_datasets")),
+        "TF Hub's downloads": here(hub_cache_dir()),
+        "tensorflow-datasets": here(Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets")),
         "token cache": here(Path(Parameters().cache_dir).resolve()),
     }
 
@@ -42,10 +42,6 @@ def gpus(backend: str) -> str:
         return "none found by nvidia-smi"
     remedy = "" if seen else "; make GPU=cuda installs the CUDA builds of its packages"
     return f"{found} found by nvidia-smi, {seen} seen by {backend}{remedy}"
-
-
-def folder(variable: str, usual: Path) -> Path:
-    return Path(os.environ.get(variable) or usual)
 
 
 def here(path: Path) -> str:

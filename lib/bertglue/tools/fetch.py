@@ -12,23 +12,27 @@ from bertglue.parameters import Parameters
 from bertglue.tasks import get_task
 
 
-def is_local(encoder: str) -> bool:
-    """Return whether an encoder needs no download: it comes with the library, or is a file or folder."""
-    return encoder in BUNDLED_NAMES or Path(encoder).expanduser().exists()
+def is_local(source: str | None) -> bool:
+    """Return whether an encoder or a preprocessor needs no download: it comes with the library, or lies here."""
+    return source is None or source in BUNDLED_NAMES or Path(source).expanduser().exists()
 
 
 def fetch(parameters: Parameters) -> list[str]:
-    """Prepare a run's data and find its encoder; return a line for each that says where it lies."""
+    """Prepare a run's data and find its encoder and its preprocessor; return a line for each that says where it lies.
+
+    Nothing of what is fetched is run.
+    """
     task = get_task(parameters.task)
     found = []
     if parameters.source == "tfds":
         from bertglue.data.tfds import prepare
 
         found.append(f"glue/{task.name}: {prepare(task)}")
-    if parameters.encoder not in BUNDLED_NAMES:
-        from bertglue.models.tfhub import resolve
+    for source in (parameters.encoder, parameters.preprocessor):
+        if source and source not in BUNDLED_NAMES:
+            from bertglue.models.encoder_cache import resolve
 
-        found.append(f"{parameters.encoder}: {resolve(parameters.encoder)}")
+            found.append(f"{source}: {resolve(source)}")
     return found
 
 
