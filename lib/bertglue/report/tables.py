@@ -9,6 +9,7 @@ from IPython.display import HTML
 from bertglue.data.dataset import Data
 from bertglue.evaluation.evaluate import Scores
 from bertglue.evaluation.metrics import METRIC_TITLES
+from bertglue.report.escaping import escape_text
 from bertglue.runs import text_samples
 from bertglue.runs.statistics import parameter_counts
 from bertglue.tasks import Task
@@ -18,9 +19,14 @@ LINE_BREAK = "\u2028"  # breaks a line in a cell; pandas would show a line feed 
 
 def table(frame: pd.DataFrame, classes: str = "") -> HTML:
     """Show a frame whole, every text in it as text; `classes` are the book's style sheet's."""
+    shown = frame.rename(columns=escape_text).map(lambda cell: cell if is_number(cell) else escape_text(cell))
     with pd.option_context("display.max_colwidth", None):
-        shown = frame.to_html(index=False, escape=True, border=0, justify="left", na_rep="", classes=classes or None)
+        shown = shown.to_html(index=False, escape=False, border=0, justify="left", na_rep="", classes=classes or None)
     return HTML(shown.replace(LINE_BREAK, "<br>"))
+
+
+def is_number(cell: object) -> bool:
+    return isinstance(cell, int | float | np.number)
 
 
 def parameters_table(parameters) -> HTML:
