@@ -48,14 +48,14 @@ def test_a_changed_file_is_not_read(folder, name):
     content = bytearray((folder / name).read_bytes())
     content[-1] ^= 1
     (folder / name).write_bytes(content)
-    with pytest.raises(InputError, match=r"key holds no tokens \(its content changed\); remove it"):
+    with pytest.raises(InputError, match=r"key holds no tokens \(its content changed\); remove .*key, and"):
         load_tokens(folder)
 
 
 @pytest.mark.parametrize("about", ["", "{}", "[]", json.dumps({"seq_length": 16})])
 def test_a_folder_that_is_none_is_named(folder, about):
     (folder / "tokens.json").write_text(about)
-    with pytest.raises(InputError, match="key holds no tokens"):
+    with pytest.raises(InputError, match=r"key/tokens.json is no file about tokens .*remove .*key, and they are made"):
         load_tokens(folder)
 
 

@@ -10,12 +10,16 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
+from bertglue.checked_files import FileSchema, read_npz, read_object
 from bertglue.errors import InputError, one_line
 
 IDS_DTYPE = np.dtype("<i4")
+TOKENS_FILE = "tokens.json"  # about the tokens beside it
 ENCODER_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")  # what an encoder takes, [batch, length] each
 
 
@@ -65,6 +69,13 @@ class Tokens:
         }
 
 
+class SavedTokens(FileSchema):
+    """`tokens.json`."""
+
+    seq_length: Annotated[int, Field(ge=1, le=10**6)]
+    digests: dict[str, str]
+
+
 def save_tokens(folder: Path, chunks: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], seq_length: int):
     """Write chunks of (ids, lengths, second) as they come; the folder appears only when all is written."""
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +89,7 @@ def save_tokens(folder: Path, chunks: Iterable[tuple[np.ndarray, np.ndarray, np.
                 second.append(chunk_second)
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype="int64")])
         np.savez(partial / "rows.npz", offsets=offsets, second=np.concatenate(second))
-        (partial / "tokens.json").write_text(json.dumps({"seq_length": seq_length, "digests": digests(partial)}))
+        (partial / TOKENS_FILE).write_text(json.dumps({"seq_length": seq_length, "digests": digests(partial)}))
         try:
             partial.rename(folder)
         except OSError:
@@ -102,15 +113,18 @@ def load_tokens(folder: Path) -> Tokens:
 
     A folder that was cut short or changed is an InputError.
     """
+    advice = f"remove {folder}, and they are made anew"
+    about = read_object(folder / TOKENS_FILE, SavedTokens, "file about tokens", advice)
+    seq_length = about["seq_length"]
     try:
-        about = json.loads((folder / "tokens.json").read_text())
-        seq_length = int(about["seq_length"])
         if about["digests"] != digests(folder):
             raise ValueError("its content changed")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder} holds no tokens ({one_line(error)}); remove it, and they are made anew") from None
-    with np.load(folder / "rows.npz", allow_pickle=False) as rows:
-        offsets, second = rows["offsets"], rows["second"]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder} holds no tokens ({one_line(error)}); {advice}") from None
+    rows = read_npz(folder / "rows.npz", advice)
+    offsets, second = rows["offsets"], rows["second"]
+    if np.diff(offsets).max(initial=0) > seq_length:
+        raise InputError(f"{folder / TOKENS_FILE} says {seq_length} tokens a row, and there are longer ones; {advice}")
     ids = np.memmap(folder / "ids.bin", IDS_DTYPE, mode="r", shape=(int(offsets[-1]),))
     return Tokens(ids, offsets, second, seq_length)
 
