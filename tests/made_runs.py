@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from bertglue import environment
+from bertglue.atomic_files import write_json
 from bertglue.data.dataset import Data, Split
 from bertglue.data.token_ids import Tokens
 from bertglue.devices import Strategy
@@ -22,6 +23,8 @@ from bertglue.models.classifier import build_classifier
 from bertglue.parameters import Parameters
 from bertglue.runs import record as run_record
 from bertglue.runs.collection import collect_runs
+from bertglue.runs.record import COMPRESSION_FILE
+from bertglue.runs.schemas import ALL_HEADS, PRUNING_ORDERS, SELECTED_HEADS
 from bertglue.runs.text_samples import collect_text_samples, write_text_samples
 from bertglue.tasks import TASKS
 from bertglue.training.callbacks import TrainingResult
@@ -147,6 +150,31 @@ def make_runs(place, tasks=tuple(TASKS), right: float | None = 0.75):
         expected[str(folder)] = parameters.model_dump()
     collect_runs(expected, place / "results.json", place / "logs")
     return place / "results.json"
+
+
+def write_compression(folder, task: str):
+    """Write the record of a compression of a small run: two layers of two heads, of which one is kept."""
+    name, heads = TASKS[task].validation[0], [[0, 1], [0, 1]]
+    scores = {name: dict.fromkeys(TASKS[task].metrics, 0.5)}
+    interval = {name: dict.fromkeys(TASKS[task].metrics, [0.4, 0.6])}
+    scored = {"metrics": scores, "interval": interval, "baseline": scores}
+    retrained = {
+        "before": scored, "after": scored, "history": [{"epoch": epoch, name: {"loss": 0.5}} for epoch in (0, 1)],
+    }  # fmt: skip
+    measured = {"bytes": 1000, "peak_memory_mb": 12.5, "latency": {"1": 0.001, "32": 0.01}}
+    return write_json(folder / COMPRESSION_FILE, {
+        "task": task, "source": "toy", "encoder": "bundled", "heads": [2, 2], "baseline": scores, "epochs": 3,
+        "pruning_curve": [
+            {"order": order, "seed": 0, "kept": heads, "heads": count, "scores": scores}
+            for order in PRUNING_ORDERS for count in range(5)
+        ],
+        "selection": {
+            "reference": 0.5, "error": 0.05, "kept": [[1], []],
+            "trials": [{"strength": 0.1, "kept": [[1], []], "score": 0.5, "heads": 1}],
+        },
+        "retrained": {SELECTED_HEADS: {"kept": [[1], []], **retrained}, ALL_HEADS: {"kept": heads, **retrained}},
+        "files": [{"file": "a.tflite", "model": ALL_HEADS, "kind": "float32", **measured, **scored}],
+    })  # fmt: skip
 
 
 def scored_run(rate=1e-3, seed=0, *, task="sst2", encoder="bundled", held_out=0.5, score=0.5, width=0.0):

@@ -232,10 +232,13 @@ def test_no_file_of_a_run_executes_code(tmp_path, classifier, monkeypatch):
         checkpoint.load_checkpoint(run / "resume.npz", "state")
     inputs = keras.Input((4,))
     keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(run / "model.keras")
-    with pytest.raises(InputError, match=r"run holds no saved classifier"):
+    with pytest.raises(InputError, match=r"model.keras is not what .*digests.json says; run its notebook again"):
+        load_classifier(run)
+    (run / "digests.json").unlink()  # as an older version left a run
+    with pytest.raises(InputError, match=r"model.keras is of no saved classifier"):
         load_classifier(run)
     (run / "model.keras").write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(InputError, match=r"run holds no saved classifier"):
+    with pytest.raises(InputError, match=r"model.keras is of no saved classifier"):
         load_classifier(run)
     assert not (tmp_path / "hacked").exists()
 
@@ -248,6 +251,7 @@ def test_a_model_file_cannot_write_outside_of_its_place(tmp_path, classifier, mo
     with zipfile.ZipFile(content, "a") as archive:
         archive.writestr("../../outside.txt", "written")
     path.write_bytes(content.getvalue())
+    (run / "digests.json").unlink()  # which would not let it be read
     load_classifier(run)
     assert not list(tmp_path.rglob("outside.txt"))
     assert not (tmp_path.parent / "outside.txt").exists()

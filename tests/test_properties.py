@@ -66,8 +66,8 @@ def test_a_vocabulary_comes_back(entries):
 @given(st.dictionaries(st.text(max_size=5), VALUES))
 def test_a_record_comes_back(record):
     with tempfile.TemporaryDirectory() as folder:
-        path = write_json(Path(folder) / "record.json", record)
-        assert run_record.read_record(path) == record
+        path = write_json(Path(folder) / "record.json", {**record, "task": "rte"})
+        assert run_record.read_record(path) == {**record, "task": "rte"}
 
 
 @SETTINGS

@@ -7,18 +7,10 @@ import json
 import os
 import platform
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from bertglue.errors import InputError, one_line
-
-# what numpy raises of an archive that is cut short, changed, or something else
-READ_ERRORS = (
-    *(OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error),
-)
 
 
 @contextlib.contextmanager

@@ -181,12 +181,13 @@ def show_results(folders: list[Path]) -> None:
     from bertglue.evaluation.metrics import METRIC_TITLES
     from bertglue.report.pages.common import row_title
     from bertglue.runs.record import RECORD_FILE, read_record
+    from bertglue.runs.schemas import Scored
     from bertglue.tasks import TASKS
 
     paths = sorted(path for folder in folders for path in folder.rglob(RECORD_FILE))
     if not paths:
         raise InputError(f"{', '.join(map(str, folders))}: no finished run is there; `bertglue run` makes one")
-    records = [read_record(path) for path in paths]
+    records = [read_record(path, *RUN_FACTS.values(), *Scored.model_fields) for path in paths]
     facts = {fact: [f"{record[key]}" for record in records] for fact, key in RUN_FACTS.items()}
     varying = {fact: values for fact, values in facts.items() if len(set(values)) > 1}
     rows = []
@@ -198,7 +199,7 @@ def show_results(folders: list[Path]) -> None:
                     [
                         row_title(TASKS[record["task"]], split),
                         *(values[index] for values in varying.values()),
-                        METRIC_TITLES[metric],
+                        METRIC_TITLES.get(metric, metric),
                         f"{value:.3f}",
                         f"{low:.3f} to {high:.3f}",
                         f"{record['baseline'][split][metric]:.3f}",

@@ -23,7 +23,7 @@ def printable(text: object) -> str:
     return "".join(character if character.isprintable() else "�" for character in str(text))
 
 
-def one_line(error: Exception, length: int = 200) -> str:
+def one_line(error: object, length: int = 200) -> str:
     """Return a library's error message as part of one line of our own."""
     return " ".join(str(error).split())[:length]
 

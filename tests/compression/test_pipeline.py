@@ -18,7 +18,7 @@ from bertglue.models.saved_classifier import save_classifier
 from bertglue.parameters import CompressionParameters, Parameters
 from bertglue.report.pages import modifications
 from bertglue.runs.collection import Runs
-from bertglue.runs.record import ALL_HEADS, SELECTED_HEADS
+from bertglue.runs.schemas import ALL_HEADS, SELECTED_HEADS
 from bertglue.tasks import TASKS
 
 pytest.importorskip("ai_edge_litert", reason="it runs the files; Colab's images have none")
@@ -50,7 +50,7 @@ def finished(tmp_path, monkeypatch):
         recipe = Parameters(task="mrpc", hold_out=hold_out, max_length=16, batch_size=8)
         write_json(folder / "record.json", {
             "task": "mrpc", "source": "toy", "encoder": "bundled", "seed": 0, "learning_rate": 2e-5,
-            "examples": {}, "baseline": {"validation": {"f1": 0.125, "accuracy": 0.5}},
+            "examples": {"train": ROWS}, "baseline": {"validation": {"f1": 0.125, "accuracy": 0.5}},
             "parameters": recipe.model_dump(exclude={"run_dir", "cache_dir"}),
         })  # fmt: skip
 

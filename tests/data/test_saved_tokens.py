@@ -54,7 +54,7 @@ def test_a_changed_file_is_made_anew(folder, name, capsys):
 @pytest.mark.parametrize("about", ["", "{}", "[]", json.dumps({"seq_length": None})])
 def test_a_folder_that_is_none_is_named(folder, about):
     (folder / "tokens.json").write_text(about)
-    with pytest.raises(InputError, match="key holds no tokens"):
+    with pytest.raises(InputError, match=r"key/tokens.json is no file about tokens .*remove .*key, and they are made"):
         map_tokens(folder)
 
 

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_runs import TEXT, make_runs
+from made_runs import TEXT, make_runs, write_compression
 from paths import ROOT
 from shown import SHOWN, as_text
 
 from bertglue import load_encoder
-from bertglue.atomic_files import write_json, write_text
+from bertglue.atomic_files import write_text
 from bertglue.evaluation.published_scores import published_numbers
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.bundled import BUNDLED_FOLDER
@@ -93,7 +93,7 @@ def test_compressions_show_as_what_became_of_them(runs, tmp_path):
         )
     ]
     for task in ("sst2", "mrpc"):
-        write_json(tmp_path / "compressed" / task / "compression.json", {"task": task})
+        write_compression(tmp_path / "compressed" / task, task)
     runs = Runs(runs.records, None, tmp_path, states)
     assert status.summary(runs) == (
         "9 of 9 runs finished. 1 of 3 were compressed. "
@@ -102,7 +102,7 @@ def test_compressions_show_as_what_became_of_them(runs, tmp_path):
     assert as_text(status.compressions(runs)).splitlines()[1:] == [
         "SST-2 | finished |", "MRPC | failed | Out of memory", "RTE | not run |"
     ]  # fmt: skip
-    assert modifications.load_compressions(runs) == {"sst2": {"task": "sst2"}}
+    assert list(modifications.load_compressions(runs)) == ["sst2"]
 
 
 def test_without_compressions_the_chapter_says_so():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_runs import EPOCHS, write_run
+from made_runs import EPOCHS, ROWS, write_run
 
 from bertglue.errors import InputError
 from bertglue.evaluation import aggregate, metrics, significance
@@ -123,8 +123,8 @@ def test_runs_that_were_validated_on_other_rows_are_not_compared(runs, tmp_path)
     for number, run in enumerate(same):
         folder = tmp_path / run["run"]
         folder.mkdir(parents=True)
-        write_arrays(folder / "labels.npz", {"validation": np.arange(4) % 2 ^ number})
-        write_arrays(folder / "logits.npz", {"validation": np.eye(4, 2)})
+        write_arrays(folder / "labels.npz", {"validation": np.arange(ROWS) % 2 ^ number})
+        write_arrays(folder / "logits.npz", {"validation": np.eye(ROWS, 2)})
     with pytest.raises(InputError, match="the runs of rte validate on different rows; remove their folders"):
         protocol.labels_and_predictions(Runs(same, place=tmp_path), same, "validation")
 

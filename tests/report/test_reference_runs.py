@@ -83,9 +83,9 @@ def test_the_compressions_of_the_reference_run_are_of_its_best_rates():
 
 
 def test_compressions_are_kept_one_a_line_in_the_order_given(tmp_path):
-    paths = [write_json(tmp_path / name / "compression.json", {"task": name, "loss": 0.5}) for name in ("b", "a")]
+    paths = [write_json(tmp_path / name / "compression.json", {"task": name, "loss": 0.5}) for name in ("sst2", "cola")]
     kept = reference_runs.keep_compressions(paths, tmp_path / "kept.jsonl")
-    assert [json.loads(line)["task"] for line in kept.read_text().splitlines()] == ["b", "a"]
+    assert [json.loads(line)["task"] for line in kept.read_text().splitlines()] == ["sst2", "cola"]
 
 
 def test_the_command_keeps_records_and_compressions_and_writes_the_card_anew(tmp_path, monkeypatch, capsys):

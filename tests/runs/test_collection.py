@@ -4,13 +4,15 @@ import json
 import shutil
 
 import pytest
-from made_runs import RECIPE, make_runs
+from made_runs import RECIPE, make_runs, write_compression
 
 from bertglue.atomic_files import write_json, write_text
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
 from bertglue.report.pages.status import summary
 from bertglue.runs import collection, status
+from bertglue.runs.record import read_results
+from bertglue.runs.schemas import RunRecord
 
 
 def expected(place, *tasks, **changes):
@@ -93,10 +95,19 @@ def test_before_the_first_run_nothing_is_there(tmp_path, capsys):
     assert found.missing("cola") == "not run"
 
 
-def test_results_that_are_none_are_named(tmp_path):
-    (tmp_path / "results.json").write_text('[{"task": "nonsense"}]')
-    with pytest.raises(InputError, match=r"results.json holds no results"):
+@pytest.mark.parametrize("content", ['{"task": "cola"}', "[", ""])
+def test_results_that_are_none_are_named(tmp_path, content):
+    (tmp_path / "results.json").write_text(content)
+    with pytest.raises(InputError, match=r"results.json (holds no results|is no list of results) .*`make book` writes"):
         collection.load_runs(tmp_path / "results.json")
+
+
+def test_a_record_of_no_task_is_named_and_left_out(tmp_path, capsys):
+    (tmp_path / "results.json").write_text('[{"task": "nonsense"}]')
+    assert collection.load_runs(tmp_path / "results.json") == {}
+    assert "results.json, run 1: task: 'nonsense' is none of cola," in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"results.json holds no results \(run 1: task: 'nonsense' is none of"):
+        read_results(tmp_path / "results.json")
 
 
 def test_the_book_shows_the_first_of_several_runs():
@@ -109,7 +120,7 @@ def test_runs_that_were_made_smaller_have_their_own_states(tmp_path, capsys):
     folders = {
         name: tmp_path / "compressed" / name / "lr2e-05-seed0" for name in ("cola", "rte", "qnli", "mrpc", "sst2")
     }
-    write_json(folders["cola"] / "compression.json", dict.fromkeys(status.REQUIRED_COMPRESSION_KEYS, {}))
+    write_compression(folders["cola"], "cola")
     write_json(folders["rte"] / "compression.json", {"task": "rte"})
     write_text(folders["qnli"] / "compression.json", "half of")
     write_text(logs / "compress-mrpc-lr2e-05-seed0.log", "Executing\nOut of memory\n")
@@ -118,7 +129,7 @@ def test_runs_that_were_made_smaller_have_their_own_states(tmp_path, capsys):
     )
     found = {state["task"]: (state["state"], state["reason"]) for state in collection.load_runs(path).compressions}
     assert found["cola"] == ("finished", "")
-    assert found["rte"] == ("mismatched", f"an older version made it, without pruning_curve; remove {folders['rte']}")
+    assert found["rte"] == ("mismatched", f"an older version made it, without heads; remove {folders['rte']}")
     assert found["qnli"][0] == "failed"
     assert found["mrpc"] == ("failed", "Out of memory")
     assert found["sst2"] == ("not run", "")
@@ -154,11 +165,11 @@ def test_every_parameter_but_places_and_samples_makes_another_run(cola, name):
     assert json.loads(path.read_text()) == [] or name in free
 
 
-@pytest.mark.parametrize("key", [*status.REQUIRED_RECORD_KEYS])
-def test_whatever_pages_read_of_a_record_has_to_be_there(tmp_path, key):
-    write_json(tmp_path / "cola" / "run" / "record.json", {"task": "cola", "parameters": {},
-               **{name: 1 for name in status.REQUIRED_RECORD_KEYS if name != key}})  # fmt: skip
-    state, reason, record = status.inspect_run(tmp_path / "cola" / "run", {"task": "cola"}, tmp_path)
+@pytest.mark.parametrize("key", [key for key in RunRecord.model_fields if key != "task"])
+def test_whatever_pages_read_of_a_record_has_to_be_there(cola, tmp_path, key):
+    found = json.loads((cola[0] / "cola/lr2e-05-seed0/record.json").read_text())
+    write_json(tmp_path / "record.json", {name: value for name, value in found.items() if name != key})
+    state, reason, record = status.inspect_run(tmp_path, {"task": "cola"}, tmp_path)
     assert (state, record) == ("mismatched", None)
     assert f"an older version made it, without {key}; remove" in reason
 
@@ -207,5 +218,7 @@ def test_a_book_with_every_run_is_no_error_and_one_without_counts_them(tmp_path)
     with pytest.raises(InputError, match=message):
         status.check_status(path)
     write_text(path, "{}")
-    with pytest.raises(InputError, match="status.json holds no states of runs"):
+    with pytest.raises(
+        InputError, match=r"status.json is no file of the states of runs \(runs is missing\); `make book`"
+    ):
         status.check_status(path)

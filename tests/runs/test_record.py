@@ -80,7 +80,7 @@ def test_labels_and_lengths_are_counted():
 
 
 def test_the_hardest_rows_are_those_that_are_answered_wrongly(mnli):
-    hardest = read_text_samples(mnli[0])["hardest"]["validation_matched"]
+    hardest = read_text_samples(mnli[0], TASKS["mnli"])["hardest"]["validation_matched"]
     assert all(row["label"] != row["prediction"] for row in hardest)
     assert hardest[0]["premise"].endswith(f"premise {int(0.75 * ROWS)}")
 
@@ -88,7 +88,7 @@ def test_the_hardest_rows_are_those_that_are_answered_wrongly(mnli):
 def test_a_run_without_texts_has_none_to_show(tmp_path):
     path = make_runs(tmp_path, ["rte"])
     (tmp_path / "rte/lr2e-05-seed0" / TEXTS_FILE).unlink()
-    assert read_text_samples(tmp_path / "rte/lr2e-05-seed0") == {}
+    assert read_text_samples(tmp_path / "rte/lr2e-05-seed0", TASKS["rte"]) == {}
     assert path.exists()
 
 

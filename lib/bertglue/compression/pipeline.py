@@ -26,12 +26,14 @@ from bertglue.models.logits import predict_splits
 from bertglue.models.preprocessor import Preprocessor, tokenize_data
 from bertglue.models.saved_classifier import load_classifier
 from bertglue.parameters import CompressionParameters, Parameters
-from bertglue.runs.record import ALL_HEADS, COMPRESSION_FILE, RECORD_FILE, SELECTED_HEADS, read_record
+from bertglue.runs.record import COMPRESSION_FILE, RECORD_FILE, read_record
+from bertglue.runs.schemas import ALL_HEADS, SELECTED_HEADS
 from bertglue.tasks import get_task
 from bertglue.training.callbacks import TrainingResult
 from bertglue.training.finetune import train
 
 CALIBRATION_ROWS = 64  # rows of train that static ranges are taken from
+RECORD_KEYS = ("task", "source", "encoder", "seed", "learning_rate", "examples", "baseline")  # of the run, kept
 KERAS_KIND = "{}, Keras"  # the kind of a file that Keras wrote and runs
 
 
@@ -63,7 +65,7 @@ class FinishedRun:
 
 def recipe_of(parameters: CompressionParameters) -> Parameters:
     """Read how the run to compress was trained."""
-    record = read_record(Path(parameters.run_dir) / RECORD_FILE)
+    record = read_record(Path(parameters.run_dir) / RECORD_FILE, "parameters")
     given = {"run_dir": parameters.output_dir, "cache_dir": parameters.cache_dir}
     if parameters.glue_dir:
         given["glue_dir"] = parameters.glue_dir
@@ -80,7 +82,7 @@ def open_finished_run(parameters: CompressionParameters) -> FinishedRun:
     if not any(count_heads(classifier)):
         raise InputError(f"{parameters.run_dir} holds a classifier without heads; there is none to remove")
     tokens = tokenize_data(data, preprocessor, recipe.cache_dir)
-    record = read_record(Path(parameters.run_dir) / RECORD_FILE)
+    record = read_record(Path(parameters.run_dir) / RECORD_FILE, *RECORD_KEYS)
     return FinishedRun(record, recipe, data, tokens, classifier, preprocessor)
 
 
@@ -177,9 +179,8 @@ def write_compression(
     retrained: dict[str, Retrained], files: list[dict],
 ) -> Path:  # fmt: skip
     """Write all that was found as `compression.json`."""
-    keys = ("task", "source", "encoder", "seed", "learning_rate", "examples", "baseline")
     found = {
-        **{key: run.record[key] for key in keys},
+        **{key: run.record[key] for key in RECORD_KEYS},
         "run_finished": run.record["finished"],  # by which another run in its place is known
         "epochs": run.recipe.epochs,
         "heads": count_heads(run.classifier),

@@ -21,8 +21,8 @@ from bertglue.evaluation import metrics
 from bertglue.models.heads import Heads
 from bertglue.models.logits import predict_splits
 from bertglue.parameters import Parameters
+from bertglue.runs.schemas import PRUNING_ORDERS
 
-PRUNING_ORDERS = ("gradient", "magnitude", "random")
 PRUNED_SCORE = -1.0  # the score of a head that is masked already
 
 

@@ -7,14 +7,17 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from bertglue.atomic_files import READ_ERRORS
 from bertglue.cache_entries import cached
+from bertglue.checked_files import FileSchema, read_npz, read_object
 from bertglue.errors import InputError, one_line
 
 IDS_DTYPE = np.dtype("<i4")
+TOKENS_FILE = "tokens.json"  # about the tokens beside it
 ENCODER_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")  # what an encoder takes, [batch, length] each
 
 
@@ -67,6 +70,12 @@ class Tokens:
 Chunk = tuple[np.ndarray, np.ndarray, np.ndarray]  # ids, lengths of rows, tokens before the second segments
 
 
+class SavedTokens(FileSchema):
+    """`tokens.json`."""
+
+    seq_length: Annotated[int, Field(ge=1, le=10**6)]
+
+
 def keep_tokens(folder: Path, chunks: Iterable[Chunk], seq_length: int) -> Tokens:
     """Read the tokens of a cache's folder; where it is not there, or not whole, `chunks` are written to it first."""
     make = functools.partial(write_tokens, chunks=chunks, seq_length=seq_length)
@@ -88,13 +97,17 @@ def write_tokens(folder: Path, chunks: Iterable[Chunk], seq_length: int) -> None
 
 def map_tokens(folder: Path) -> Tokens:
     """Map what `write_tokens` wrote; the ids stay on disk until a batch asks for them."""
+    advice = f"remove {folder}, and they are made anew"
+    seq_length = read_object(folder / TOKENS_FILE, SavedTokens, "file about tokens", advice)["seq_length"]
+    rows = read_npz(folder / "rows.npz", advice)
     try:
-        seq_length = int(json.loads((folder / "tokens.json").read_text(encoding="utf-8"))["seq_length"])
-        with np.load(folder / "rows.npz", allow_pickle=False) as rows:
-            offsets, second = rows["offsets"], rows["second"]
+        offsets, second = rows["offsets"], rows["second"]
         ids = np.memmap(folder / "ids.bin", IDS_DTYPE, mode="r", shape=(int(offsets[-1]),))
-    except READ_ERRORS as error:
-        raise InputError(f"{folder} holds no tokens ({one_line(error)}); remove it, and they are made anew") from None
+        longest = np.diff(offsets).max(initial=0)
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise InputError(f"{folder} holds no tokens ({one_line(error)}); {advice}") from None
+    if longest > seq_length:
+        raise InputError(f"{folder / TOKENS_FILE} says {seq_length} tokens a row, and there are longer ones; {advice}")
     return Tokens(ids, offsets, second, seq_length)
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Annotated
 
 import keras
 from keras import layers, ops
+from pydantic import Field
 
 from bertglue import environment
+from bertglue.checked_files import FileSchema, find_problem
 from bertglue.data.token_ids import read_vocabulary
 from bertglue.devices import Strategy
 from bertglue.errors import InputError
@@ -22,7 +25,7 @@ from bertglue.models.fast_layers import gelu
 from bertglue.parameters import PretrainingParameters
 from bertglue.pretraining.corpus import Corpus, count, load_corpus
 from bertglue.pretraining.examples import Examples, Vocabulary
-from bertglue.training.checkpoint import assign, load_checkpoint, save_checkpoint
+from bertglue.training.checkpoint import assign, fits, load_checkpoint, save_checkpoint
 from bertglue.training.optimizer import build_optimizer
 from bertglue.training.running_metrics import RunningLoss
 
@@ -56,6 +59,14 @@ def build_pretrainer(encoder: keras.Model) -> keras.Model:
     words = TiedWords(encoder.get_layer("word_embeddings"), name="words")(x)
     follows = layers.Dense(2, kernel_initializer=initializer(), dtype="float32", name="follows")
     return keras.Model(inputs, {"words": words, "follows": follows(outputs["pooled_output"])}, name="pretrainer")
+
+
+class PretrainingState(FileSchema):
+    """What a checkpoint says beside its arrays."""
+
+    parameters: dict
+    step: Annotated[int, Field(ge=0)]
+    history: list[dict]
 
 
 class Pretraining:
@@ -161,10 +172,14 @@ class Pretraining:
 
     def load(self) -> None:
         about, groups = load_checkpoint(self.checkpoint, "v")
+        if wrong := find_problem(about, PretrainingState):
+            raise InputError(f"{self.checkpoint} is damaged ({wrong}); remove it to start anew")
         mine, theirs = self.parameters.model_dump(exclude=FREE_ON_RESUME), about["parameters"]
         other = [name for name in mine if mine[name] != theirs.get(name)]
         if other:
             raise InputError(f"{self.checkpoint} is of other parameters ({', '.join(other)}); give another folder")
+        if not fits(self.variables(), groups["v"]):
+            raise InputError(f"{self.checkpoint} holds arrays of another model; remove it to start anew")
         assign(self.variables(), groups["v"])
         self.step, self.history = about["step"], about["history"]
 

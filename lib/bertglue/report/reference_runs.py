@@ -16,7 +16,7 @@ from bertglue.errors import exit_status
 from bertglue.evaluation.aggregate import best_learning_rate, group_runs
 from bertglue.models.bundled import BUNDLED_FOLDER
 from bertglue.report.measured_files import REFERENCE_COMPRESSIONS, REFERENCE_RUNS
-from bertglue.runs.record import COMPRESSION_FILE, read_json, read_results
+from bertglue.runs.record import COMPRESSION_FILE, read_compression, read_results
 
 COMPRESSED_TASKS = ("cola", "sst2", "mrpc")  # whose runs are compressed
 PRIVATE_PARAMETERS = {"glue_dir"}  # where the files lay is nobody's business
@@ -40,7 +40,7 @@ def to_compress(results: Path) -> list[Path]:
 
 def keep_compressions(paths: list[Path], target: Path = REFERENCE_COMPRESSIONS) -> Path:
     """Gather compressions into one file, one a line."""
-    found = [read_json(path, "compression") for path in paths]
+    found = [read_compression(path) for path in paths]
     return write_text(target, "".join(json.dumps(record, allow_nan=False) + "\n" for record in found))
 
 

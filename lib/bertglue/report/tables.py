@@ -9,6 +9,7 @@ from IPython.display import HTML
 from bertglue.data.dataset import Data
 from bertglue.evaluation.evaluate import Scores
 from bertglue.evaluation.metrics import METRIC_TITLES
+from bertglue.report.escaping import escape_text
 from bertglue.runs import text_samples
 from bertglue.runs.statistics import parameter_counts
 from bertglue.tasks import Task
@@ -20,9 +21,14 @@ NO_MATHEMATICS = "tex2jax_ignore mathjax_ignore"  # what MathJax leaves alone: $
 def table(frame: pd.DataFrame, classes: str = "") -> HTML:
     """Show a frame whole, every text in it as text, also between dollar signs; `classes` are the style sheet's."""
     classes = f"{classes} {NO_MATHEMATICS}".strip()
+    shown = frame.rename(columns=escape_text).map(lambda cell: cell if is_number(cell) else escape_text(cell))
     with pd.option_context("display.max_colwidth", None):
-        shown = frame.to_html(index=False, escape=True, border=0, justify="left", na_rep="", classes=classes)
+        shown = shown.to_html(index=False, escape=False, border=0, justify="left", na_rep="", classes=classes)
     return HTML(shown.replace(LINE_BREAK, "<br>"))
+
+
+def is_number(cell: object) -> bool:
+    return isinstance(cell, int | float | np.number)
 
 
 def parameters_table(parameters) -> HTML:

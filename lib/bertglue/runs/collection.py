@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bertglue.atomic_files import write_json
-from bertglue.runs.record import (
-    LABELS_FILE,
-    LOGITS_FILE,
-    read_arrays,
-    read_results,
-)
+from bertglue.checked_files import find_problem
+from bertglue.errors import InputError
+from bertglue.runs.record import COMPRESSION_FILE, MAKE_BOOK, by_task, read_compression, read_items, read_predictions
+from bertglue.runs.schemas import CompressionRecord, ListedRecord
 from bertglue.runs.status import (
     COMPRESSIONS_KEY,
     FAILED,
@@ -19,10 +17,12 @@ from bertglue.runs.status import (
     MISMATCHED,
     NOT_RUN,
     STATUS_FILE,
+    check_left_files,
     inspect_compression,
     inspect_run,
     read_status,
 )
+from bertglue.tasks import TASKS
 
 
 class Runs(dict):
@@ -57,20 +57,68 @@ class Runs(dict):
 
     def labels_and_logits_of(self, record: dict, split: str):
         """Return the same of one of several runs of a task."""
-        folder = self.place / record["run"]
-        return read_arrays(folder / LABELS_FILE)[split], read_arrays(folder / LOGITS_FILE)[split]
+        return read_predictions(self.place / record["run"], record)[split]
 
 
 def load_runs(path: str | Path) -> Runs:
-    """Read `results.json` and, beside it, the states; where there is none yet, nothing was run."""
+    """Read `results.json` and, beside it, the states; where there is none yet, nothing was run.
+
+    A run is shown as failed, with the reason, where its record, its predictions, its texts or its compression cannot
+    be read.
+    """
     path = Path(path)
     if not path.exists():
         print(f"{path} is not there yet (`make book` writes it), so nothing is shown as run")
         return Runs()
+    records, lost = read_listed(path)
     states = path.with_name(STATUS_FILE)
     if not states.exists():
-        return Runs(read_results(path), None, path.parent)
-    return Runs(read_results(path), read_status(states), path.parent, read_status(states, COMPRESSIONS_KEY))
+        return Runs(records, [*Runs(records).states, *lost] if lost else None, path.parent)
+    compressions = [checked_compression(path.parent, state) for state in read_status(states, COMPRESSIONS_KEY)]
+    return Runs(records, merge_states(read_status(states), records, lost, path), path.parent, compressions)
+
+
+def read_listed(path: Path) -> tuple[list[dict], list[dict]]:
+    """Read the records of `results.json` that are whole; the others as states of failed runs."""
+    records, lost = [], []
+    for number, item in enumerate(read_items(path), 1):
+        where = f"{path}, run {number}"
+        try:
+            if wrong := find_problem(item, ListedRecord):
+                raise InputError(f"{where}: {wrong}; {MAKE_BOOK}")
+            check_left_files(path.parent / item["run"], item)
+            records.append(item)
+        except InputError as error:
+            known = item if isinstance(item, dict) else {}
+            if any(known.get("task") == task for task in TASKS):
+                run = known["run"] if isinstance(known.get("run"), str) else where
+                lost.append({"task": known["task"], "run": run, "state": FAILED, "reason": str(error)})
+            else:
+                print(error)
+    return sorted(records, key=by_task), lost
+
+
+def merge_states(states: list[dict], records: list[dict], lost: list[dict], path: Path) -> list[dict]:
+    """Mark each run as failed that was finished when the states were written, and whose record is not whole now."""
+    whole = {record["run"] for record in records}
+    reasons = {state["run"]: state["reason"] for state in lost}
+    shown = [
+        {**state, "state": FAILED, "reason": reasons.get(state["run"], f"{path} does not list it; {MAKE_BOOK}")}
+        if state["state"] == FINISHED and state["run"] not in whole
+        else state
+        for state in states
+    ]
+    return shown + [state for state in lost if state["run"] not in {state["run"] for state in states}]
+
+
+def checked_compression(place: Path, state: dict) -> dict:
+    """Mark a compression as failed whose record cannot be read."""
+    if state["state"] == FINISHED:
+        try:
+            read_compression(place / state["run"] / COMPRESSION_FILE, *CompressionRecord.model_fields)
+        except InputError as error:
+            return {**state, "state": FAILED, "reason": str(error)}
+    return state
 
 
 def collect_runs(expected: Mapping[str, dict], target: Path, logs: Path, compressions: Mapping[str, str] | None = None):

@@ -11,7 +11,7 @@ from bertglue.atomic_files import write_atomically
 from bertglue.errors import InputError, one_line
 from bertglue.evaluation import aggregate, metrics
 from bertglue.evaluation.published_scores import published_numbers
-from bertglue.runs.record import LOGITS_FILE, RECORD_FILE, read_arrays, read_record
+from bertglue.runs.record import LOGITS_FILE, RECORD_FILE, read_logits, read_record
 from bertglue.tasks import TASKS, Task
 
 SUBMISSION_HEADER = "index\tprediction"
@@ -41,7 +41,7 @@ def write_submission(folder: Path, target: Path, *, fill: bool = False) -> dict[
     texts, sources = {}, {}
     for name, (task, split) in SUBMISSION_FILES.items():
         rows = published_numbers()["glue_examples"][name][2]
-        logits = read_arrays(runs[task] / LOGITS_FILE).get(split) if task in runs else None
+        logits = read_logits(runs[task] / LOGITS_FILE, TASKS[task]).get(split) if task in runs else None
         if logits is None and not fill:
             raise InputError(
                 f"{folder} has no predictions for {name}; run {task} on GLUE with its test split, or give --fill"
@@ -58,7 +58,7 @@ def write_submission(folder: Path, target: Path, *, fill: bool = False) -> dict[
 
 def best_runs(folder: Path) -> dict[str, Path]:
     """Find for each task the folder of the run that scores best where learning rates are selected."""
-    found = [(read_record(path), path.parent) for path in sorted(folder.rglob(RECORD_FILE))]
+    found = [(read_record(path, "metrics"), path.parent) for path in sorted(folder.rglob(RECORD_FILE))]
     best = {}
     for task in {record["task"] for record, _ in found}:
         same = [(record, place) for record, place in found if record["task"] == task]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -10,19 +9,21 @@ from pathlib import Path
 import numpy as np
 
 from bertglue import environment
-from bertglue.atomic_files import READ_ERRORS, write_atomically, write_json
+from bertglue.atomic_files import write_atomically, write_json
+from bertglue.checked_files import find_problem, parse_json, read_npz, read_object
 from bertglue.data.dataset import Data
-from bertglue.errors import InputError, one_line
+from bertglue.errors import InputError
 from bertglue.evaluation.evaluate import Scores
 from bertglue.locks import claim_folder
 from bertglue.parameters import Parameters
 from bertglue.runs import statistics
-from bertglue.tasks import TASKS
+from bertglue.runs.schemas import CompressionRecord, RunRecord
+from bertglue.tasks import TASKS, Task
 
 RECORD_FILE, LOGITS_FILE, LABELS_FILE = "record.json", "logits.npz", "labels.npz"
-COMPRESSION_FILE = "compression.json"  # of a compression; the models in it:
-ALL_HEADS, SELECTED_HEADS = "all heads", "selected heads"
+COMPRESSION_FILE = "compression.json"  # of a compression
 RESUME_FILE = "resume.npz"  # the state of a run that is not finished
+RUN_AGAIN, MAKE_BOOK = "remove its folder and run it again", "`make book` writes it"  # what errors advise
 
 
 def build_record(parameters: Parameters, data: Data, tokens, training, scores: Scores, strategy, classifier) -> dict:
@@ -89,32 +90,73 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read what `write_record` wrote beside a record: `logits.npz` or `labels.npz`."""
-    try:
-        with np.load(path, allow_pickle=False) as saved:
-            return {name: saved[name] for name in saved.files}
-    except READ_ERRORS as error:
-        raise InputError(f"{path} cannot be read ({one_line(error)}); remove {path.parent} and run it again") from None
+    return read_npz(path, RUN_AGAIN)
 
 
-def read_json(path: Path, what: str) -> dict:
-    """Read an object that a run left."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict):
-            raise ValueError("it holds no object")
-        return found
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is no {what} ({one_line(error)}); remove its folder and run it again") from None
+def read_logits(path: Path, task: Task) -> dict[str, np.ndarray]:
+    """Read the logits of each predicted split, [rows, outputs] of finite numbers."""
+    found = read_arrays(path)
+    for split, logits in found.items():
+        if logits.dtype.kind != "f" or logits.shape[1:] != (task.outputs,) or not np.isfinite(logits).all():
+            raise unlike(path, split, logits, f"[rows, {task.outputs}] of finite numbers")
+    return found
 
 
-def read_record(path: Path) -> dict:
-    return read_json(path, "run record")
+def read_labels(path: Path, task: Task) -> dict[str, np.ndarray]:
+    """Read the labels [rows] of each labelled split."""
+    found = read_arrays(path)
+    for split, labels in found.items():
+        numbers = labels.ndim == 1 and labels.dtype.kind in ("f" if task.regression else "iu")
+        highest = np.inf if task.regression else task.outputs
+        if not numbers or not ((labels > -1) & (labels < highest)).all():
+            raise unlike(path, split, labels, "[rows] of scores" if task.regression else f"[rows] below {task.outputs}")
+    return found
+
+
+def unlike(path: Path, split: str, found: np.ndarray, wanted: str) -> InputError:
+    return InputError(f"{path}, {split}: {found.dtype}{list(found.shape)} is not {wanted}; {RUN_AGAIN}")
+
+
+def read_predictions(folder: Path, record: dict) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Read of each validation split of a run the labels [rows] and the logits [rows, outputs]."""
+    task = TASKS[record["task"]]
+    labels, logits = read_labels(folder / LABELS_FILE, task), read_logits(folder / LOGITS_FILE, task)
+    for split in task.validation:
+        rows = record["examples"][split]
+        for path, found in ((folder / LABELS_FILE, labels), (folder / LOGITS_FILE, logits)):
+            if len(found.get(split, ())) != rows:
+                has = f"{len(found[split]):,} rows of {split}" if split in found else f"no {split}"
+                raise InputError(f"{path} has {has}, and the run has {rows:,}; {RUN_AGAIN}")
+    return {split: (labels[split], logits[split]) for split in task.validation}
+
+
+def read_record(path: Path, *needed: str) -> dict:
+    """Read the record of a run, in which the task and the keys that are `needed` have to be there."""
+    return read_object(path, RunRecord, "run record", RUN_AGAIN, needed=("task", *needed))
+
+
+def read_compression(path: Path, *needed: str) -> dict:
+    """Read the record of a compression, in which the task and the keys that are `needed` have to be there."""
+    return read_object(path, CompressionRecord, "compression", RUN_AGAIN, needed=("task", *needed))
+
+
+def read_items(path: Path) -> list:
+    """Read the items of `results.json`, whatever they are."""
+    found = parse_json(path, "list of results", MAKE_BOOK)
+    if not isinstance(found, list):
+        raise InputError(f"{path} holds no results (it holds no list); {MAKE_BOOK}")
+    return found
 
 
 def read_results(path: str | Path) -> list[dict]:
     """Read the records of `results.json`."""
-    try:
-        records = json.loads(Path(path).read_text(encoding="utf-8"))
-        return sorted(records, key=lambda record: list(TASKS).index(record["task"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} holds no results ({one_line(error)}); `make book` writes it") from None
+    records = read_items(Path(path))
+    for number, record in enumerate(records, 1):
+        if wrong := find_problem(record, RunRecord, needed=("task",)):
+            raise InputError(f"{path} holds no results (run {number}: {wrong}); {MAKE_BOOK}")
+    return sorted(records, key=by_task)
+
+
+def by_task(record: dict) -> int:
+    """Return the place of a record's task in GLUE's order."""
+    return list(TASKS).index(record["task"])

@@ -9,7 +9,8 @@ import numpy as np
 
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
-from bertglue.runs.record import LOGITS_FILE, RECORD_FILE, read_arrays, read_record
+from bertglue.runs.record import LOGITS_FILE, RECORD_FILE, read_logits, read_record
+from bertglue.tasks import TASKS
 
 COMPARED_ENVIRONMENT = ("machine", "device", "devices", "precision", "threads", "commit")  # of the environment
 
@@ -21,7 +22,11 @@ def recipe(run: Path, output: Path, preprocessor: str | None = None) -> Paramete
     """
     if output.exists():
         raise InputError(f"{output} is there already; remove it, or name another folder with --output")
-    parameters = Parameters.check({**read_record(run / RECORD_FILE)["parameters"], "run_dir": str(output)})
+    recorded = read_record(run / RECORD_FILE, "parameters")["parameters"]
+    try:
+        parameters = Parameters.check({**recorded, "run_dir": str(output)})
+    except InputError as error:
+        raise InputError(f"{run / RECORD_FILE}: {error}") from None
     if parameters.preprocessor != preprocessor:
         raise InputError(
             f"{run} was made with preprocessor {parameters.preprocessor}, and --preprocessor is {preprocessor}; "
@@ -32,7 +37,7 @@ def recipe(run: Path, output: Path, preprocessor: str | None = None) -> Paramete
 
 def recorded_threads(run: Path) -> int | None:
     """Return how many threads a run computed on; another number rounds sums differently."""
-    return read_record(run / RECORD_FILE)["environment"].get("threads")
+    return read_record(run / RECORD_FILE, "environment")["environment"].get("threads")
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,13 @@ class Comparison:
 
 def compare(run: Path, again: Path) -> Comparison:
     """Compare a repetition with the run: its logits, its scores, and under what circumstances each was made."""
-    first, second = (read_record(folder / RECORD_FILE) for folder in (run, again))
-    before, now = (read_arrays(folder / LOGITS_FILE) for folder in (run, again))
-    if {name: array.shape for name, array in before.items()} != {name: array.shape for name, array in now.items()}:
+    first, second = (read_record(folder / RECORD_FILE, "metrics", "environment") for folder in (run, again))
+    before, now = (
+        read_logits(folder / LOGITS_FILE, TASKS[record["task"]]) for folder, record in ((run, first), (again, second))
+    )
+    shapes = [{name: array.shape for name, array in logits.items()} for logits in (before, now)]
+    scored = [{split: set(scores) for split, scores in record["metrics"].items()} for record in (first, second)]
+    if shapes[0] != shapes[1] or scored[0] != scored[1]:
         raise InputError(f"{run} and {again} predict different rows; are the data the same? (source, glue_dir)")
     scores = {
         f"{split}, {name}": (value, second["metrics"][split][name])

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from pathlib import Path
 
-from bertglue.errors import InputError, exit_status, one_line
-from bertglue.runs.record import COMPRESSION_FILE, RECORD_FILE, read_json, read_record
+from bertglue.checked_files import find_problem, read_object
+from bertglue.errors import InputError, exit_status
+from bertglue.runs.record import (
+    COMPRESSION_FILE,
+    MAKE_BOOK,
+    RECORD_FILE,
+    RUN_AGAIN,
+    read_compression,
+    read_predictions,
+    read_record,
+)
+from bertglue.runs.schemas import CompressionRecord, RunRecord, Status
 from bertglue.runs.slurm_reason import slurm_reason
+from bertglue.runs.text_samples import read_text_samples
+from bertglue.tasks import TASKS
 
 FINISHED, FAILED, MISMATCHED, NOT_RUN = "finished", "failed", "mismatched", "not run"
 STATUS_FILE = "status.json"  # beside results.json
 RUNS_KEY, COMPRESSIONS_KEY = "runs", "compressions"  # what it lists
-# what pages read of a record, and of a compression
-REQUIRED_RECORD_KEYS = (
-    *("metrics", "interval", "baseline", "history"),
-    *("curve", "labels", "lengths", "model", "timing"),
-)
-REQUIRED_COMPRESSION_KEYS = ("pruning_curve", "selection", "retrained", "files", "baseline", "epochs")
 FREE_WITHIN_BOOK = {"run_dir", "cache_dir", "glue_dir", "samples", "tracking", "device"}  # may differ within one book
 
 
@@ -29,10 +34,7 @@ def read_status(path: Path, what: str = RUNS_KEY) -> list[dict]:
 
     `task`, `run` (its folder), `state` and `reason`; of a run also `learning_rate` and `seed`.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))[what]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} holds no states of runs ({one_line(error)}); `make book` writes it") from None
+    return read_object(path, Status, "file of the states of runs", MAKE_BOOK)[what]
 
 
 def inspect_run(folder: Path, parameters: dict, logs: Path) -> tuple[str, str, dict | None]:
@@ -41,15 +43,24 @@ def inspect_run(folder: Path, parameters: dict, logs: Path) -> tuple[str, str, d
         return *unfinished(logs / f"{folder.parent.name}-{folder.name}.log"), None
     try:
         record = read_record(folder / RECORD_FILE)
+        found = record.get("parameters", {}) | {"task": record["task"]}
+        for name, value in parameters.items():
+            if name not in FREE_WITHIN_BOOK and found.get(name, value) != value:
+                return MISMATCHED, f"{name} is {found[name]!r} there, and {value!r} in this book; remove {folder}", None
+        if lacking := [key for key in RunRecord.model_fields if key not in record]:
+            return MISMATCHED, f"an older version made it, without {lacking[0]}; remove {folder}", None
+        if wrong := find_problem(record, RunRecord):
+            raise InputError(f"{folder / RECORD_FILE} is no run record ({wrong}); {RUN_AGAIN}")
+        check_left_files(folder, record)
     except InputError as error:
         return FAILED, str(error), None
-    found = record.get("parameters", {}) | {"task": record.get("task")}
-    for name, value in parameters.items():
-        if name not in FREE_WITHIN_BOOK and found.get(name, value) != value:
-            return MISMATCHED, f"{name} is {found[name]!r} there, and {value!r} in this book; remove {folder}", None
-    if lacking := [key for key in REQUIRED_RECORD_KEYS if key not in record]:
-        return MISMATCHED, f"an older version made it, without {lacking[0]}; remove {folder}", None
     return FINISHED, "", record
+
+
+def check_left_files(folder: Path, record: dict) -> None:
+    """Check the files that a finished run left beside its record, as far as pages read them."""
+    read_predictions(folder, record)
+    read_text_samples(folder, TASKS[record["task"]])
 
 
 def inspect_compression(folder: Path, logs: Path) -> tuple[str, str]:
@@ -57,22 +68,22 @@ def inspect_compression(folder: Path, logs: Path) -> tuple[str, str]:
     if not (folder / COMPRESSION_FILE).exists():
         return unfinished(logs / f"compress-{folder.parent.name}-{folder.name}.log")
     try:
-        record = read_json(folder / COMPRESSION_FILE, "compression")
+        record = read_compression(folder / COMPRESSION_FILE)
+        if lacking := [key for key in CompressionRecord.model_fields if key not in record]:
+            return MISMATCHED, f"an older version made it, without {lacking[0]}; remove {folder}"
+        read_compression(folder / COMPRESSION_FILE, *CompressionRecord.model_fields)
     except InputError as error:
         return FAILED, str(error)
-    if lacking := [key for key in REQUIRED_COMPRESSION_KEYS if key not in record]:
-        return MISMATCHED, f"an older version made it, without {lacking[0]}; remove {folder}"
     return FINISHED, ""
 
 
 def is_compression_of(compression: str | Path, record: str | Path) -> bool:
     """Return whether a compression is there and is of the run that the record is of."""
     try:
-        found = json.loads(Path(compression).read_text(encoding="utf-8"))
-        run = json.loads(Path(record).read_text(encoding="utf-8"))
-        return found.get("run_finished", run["finished"]) == run["finished"]
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        found, run = read_compression(Path(compression)), read_record(Path(record))
+    except InputError:
         return False
+    return found.get("run_finished", run.get("finished")) == run.get("finished")
 
 
 def unfinished(log: Path) -> tuple[str, str]:

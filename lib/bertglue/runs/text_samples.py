@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from bertglue.atomic_files import write_json
+from bertglue.checked_files import read_object
 from bertglue.data.dataset import UNLABELLED, Data
 from bertglue.evaluation import metrics
-from bertglue.runs.record import read_json
+from bertglue.runs.record import RUN_AGAIN
+from bertglue.runs.schemas import TextSamples
 from bertglue.tasks import Task
 
 TEXTS_FILE = "texts.json"
@@ -77,6 +79,9 @@ def write_text_samples(run_dir: str | Path, found: dict) -> Path:
     return write_json(Path(run_dir) / TEXTS_FILE, found)
 
 
-def read_text_samples(run: Path) -> dict:
+def read_text_samples(run: Path, task: Task) -> dict:
     """Read what `write_text_samples` wrote; a folder without it has nothing to show."""
-    return read_json(run / TEXTS_FILE, "file of texts") if (run / TEXTS_FILE).exists() else {}
+    path = run / TEXTS_FILE
+    if not path.exists():
+        return {}
+    return read_object(path, TextSamples, "file of texts", RUN_AGAIN, context={"task": task.name})

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from bertglue.checked_files import find_problem
 from bertglue.data.dataset import HELD_OUT, Data
 from bertglue.data.token_ids import Tokens
 from bertglue.devices import process, share_file
@@ -22,7 +23,8 @@ from bertglue.evaluation import metrics
 from bertglue.models.logits import predict_splits
 from bertglue.parameters import Parameters
 from bertglue.runs.record import RESUME_FILE
-from bertglue.training.checkpoint import assign, load_checkpoint, save_checkpoint
+from bertglue.runs.schemas import ResumedTraining
+from bertglue.training.checkpoint import assign, fits, load_checkpoint, save_checkpoint
 from bertglue.training.running_metrics import ConfusionMatrix
 from bertglue.training.tracking import Tracker, scalars, trackers
 
@@ -177,11 +179,9 @@ class EpochRecorder(keras.callbacks.Callback):
             return 0
         try:
             about, groups = load_checkpoint(self.path, "state", "best")
-            same = about["of"] == self.identity()
-        except (InputError, KeyError):
-            same = False
-        if not same:
-            print(f"{self.path} is not of this run; starting from the first epoch", flush=True)
+            self.check_state(about, groups)
+        except InputError as error:
+            print(f"{error}; starting from the first epoch", flush=True)
             return 0
         assign(self.state(), groups["state"])
         self.training, self.best = TrainingResult(**about["training"]), groups["best"]
@@ -192,6 +192,19 @@ class EpochRecorder(keras.callbacks.Callback):
             assign(self.kept_variables(), last)
         print(f"resuming after epoch {len(self.training.history)}, from {self.path}", flush=True)
         return len(self.training.history)
+
+    def check_state(self, about: dict, groups: dict[str, list[np.ndarray]]) -> None:
+        """Check that a state is of this run and whole; what is not is an InputError."""
+        if about.get("of") != self.identity():
+            raise InputError(f"{self.path} is not of this run")
+        training = about.get("training")
+        wrong = find_problem(training, ResumedTraining, context={"task": self.task.name})
+        if not wrong and set(training) != set(ResumedTraining.model_fields):
+            wrong = "training has other keys"
+        if not wrong and not (fits(self.state(), groups["state"]) and fits(self.kept_variables(), groups["best"])):
+            wrong = "the arrays are not those of this model"
+        if wrong:
+            raise InputError(f"{self.path} is damaged ({wrong})")
 
     def state(self) -> list:
         """List the variables that a run continues with: weights, optimizer, and the state of the random numbers."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import html
-
 from IPython.display import HTML
 
-from bertglue.data.dataset import HELD_OUT
+from bertglue.report.escaping import escape_text
 from bertglue.report.figures import split_title
 from bertglue.runs.collection import Runs
 from bertglue.tasks import AX, TASKS, Task
@@ -16,15 +14,14 @@ def banner(runs: Runs) -> HTML:
     """Return a box that names the data and the encoders of these results."""
     if not runs:
         return admonition("What was run", "No run has finished, so the tables say of each task what became of it.")
-    sources = sorted({run["source"] for run in runs.values()})
-    encoders = ", ".join(sorted({html.escape(run["encoder"]) for run in runs.values()}))
-    said = f"Source of the examples: {', '.join(sources)}."
+    sources, encoders = (sorted({run[key] for run in runs.values()}) for key in ("source", "encoder"))
+    said = f"Source of the examples: {', '.join(map(escape_text, sources))}."
     if "toy" in sources:
         said += (
             " The toy data are generated sentences in the format of GLUE. They are <strong>not GLUE</strong>:"
             " a score here says nothing about the benchmark, and a published value beside it is there for the shape."
         )
-    return admonition("What was run", f"{said} Encoder: {encoders}.")
+    return admonition("What was run", f"{said} Encoder: {', '.join(map(escape_text, encoders))}.")
 
 
 def admonition(title: str, body: str) -> HTML:
@@ -36,7 +33,7 @@ def score_rows(runs: Runs):
     """Yield (task, split, metric, record) of every score, AX behind MNLI."""
     for task in TASKS.values():
         run = runs.get(task.name)
-        splits = [split for split in run["metrics"] if split != HELD_OUT] if run else task.validation
+        splits = [split for split in run["metrics"] if split in (*task.validation, "ax")] if run else task.validation
         for split in splits:
             for metric in (AX if split == "ax" else task).metrics:
                 yield task, split, metric, run

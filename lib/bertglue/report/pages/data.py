@@ -8,8 +8,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.patches import FancyArrowPatch
 
+from bertglue.errors import printable
 from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.evaluation.published_scores import PUBLISHED_NAMES, published_numbers
+from bertglue.report.escaping import escape_line
 from bertglue.report.figures import FIGURE_STYLE, color, finish, small_multiples, split_title
 from bertglue.report.tables import LINE_BREAK, rows_table, table
 from bertglue.runs.collection import Runs
@@ -27,6 +29,7 @@ TASK_QUESTIONS = {  # what a model is asked, and where GLUE took the texts from
     "rte": ("does the text entail the hypothesis?", "news and Wikipedia"),
     "wnli": ("does the pronoun stand for this?", "Winograd schemas"),
 }
+LABEL_CHARACTERS = 30  # of a label in a bar
 DIAGRAM_WORDS = ("the", "cat", "sat", "on", "it")
 
 
@@ -101,14 +104,17 @@ def majority(runs: Runs, name: str) -> str:
     if task.regression:
         return f"Always giving train's mean scores {scored} on validation: it orders nothing."
     share = labels[most] / sum(labels.values())
-    return f"The commonest label of train is *{most}*, {share:.1%}; always giving it scores {scored} on validation."
+    return (
+        f"The commonest label of train is *{escape_line(most)}*, {share:.1%}; always giving it scores {scored} on "
+        "validation."
+    )
 
 
 def examples(runs: Runs, name: str, split: str = "train"):
     """Show the first rows of a split."""
     if name not in runs:
         return rows_table([{"examples": runs.missing(name)}])
-    rows = read_text_samples(runs.folder(name)).get("first", {}).get(split, [])
+    rows = read_text_samples(runs.folder(name), TASKS[name]).get("first", {}).get(split, [])
     return rows_table(rows or [{"examples": "this run kept none"}])
 
 
@@ -128,7 +134,8 @@ def label_balance(runs: Runs):
                 share = count / total
                 axes.barh(at, share, left=left, color=shades[index], alpha=0.55, edgecolor="white")
                 if share > 0.12:
-                    axes.text(left + share / 2, at, label.replace("_", " "), ha="center", va="center", fontsize=7)
+                    said = printable(label.replace("_", " "))[:LABEL_CHARACTERS]
+                    axes.text(left + share / 2, at, said, ha="center", va="center", fontsize=7, parse_math=False)
                 left += share
         axes.set_yticks(range(len(bars)), [title for title, _ in bars], fontsize=8)
         axes.grid(False)

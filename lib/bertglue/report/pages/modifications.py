@@ -15,7 +15,8 @@ from bertglue.report.pages.common import dashed, joined
 from bertglue.report.reference_runs import read_reference_compressions
 from bertglue.report.tables import LINE_BREAK, table
 from bertglue.runs.collection import Runs
-from bertglue.runs.record import ALL_HEADS, COMPRESSION_FILE, SELECTED_HEADS, read_json
+from bertglue.runs.record import COMPRESSION_FILE, read_compression
+from bertglue.runs.schemas import ALL_HEADS, SELECTED_HEADS, CompressionRecord
 from bertglue.runs.status import FINISHED
 from bertglue.tasks import TASKS
 
@@ -30,7 +31,7 @@ STEP_TITLES = {
 
 def read_compressions(paths: Iterable[Path]) -> dict[str, dict]:
     """Read compressions, {task: record}."""
-    return by_task(read_json(path, "compression") for path in paths)
+    return by_task(read_compression(path, *CompressionRecord.model_fields) for path in paths)
 
 
 def load_compressions(runs: Runs) -> dict[str, dict]:
@@ -208,8 +209,8 @@ def losses(found: dict[str, dict]):
 
     def draw(axis, record):
         split, _ = main_split(record)
-        for at, (model, retrained) in enumerate(record["retrained"].items()):
-            history = retrained["history"]
+        for at, model in enumerate((SELECTED_HEADS, ALL_HEADS)):
+            history = record["retrained"][model]["history"]
             values = [row[split]["loss"] for row in history]
             axis.plot([row["epoch"] for row in history], values, "so"[at] + "-", color=color(at), label=model)
         axis.set(xlabel="epoch of retraining", ylabel="validation loss")

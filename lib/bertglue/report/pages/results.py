@@ -307,7 +307,7 @@ def hardest(runs: Runs, rows: int = 2):
     for name, task in TASKS.items():
         if name not in runs:
             continue
-        for split, worst in read_text_samples(runs.folder(name)).get("hardest", {}).items():
+        for split, worst in read_text_samples(runs.folder(name), task).get("hardest", {}).items():
             for row in worst[:rows]:
                 texts = LINE_BREAK.join(row[column] for column in task.columns)
                 said = {key: row[key] for key in ("label", "prediction", "probability") if key in row}

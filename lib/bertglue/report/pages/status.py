@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from bertglue.report.escaping import escape_line
 from bertglue.report.tables import table
 from bertglue.runs.collection import Runs
 from bertglue.runs.status import FINISHED, NOT_RUN
@@ -38,13 +39,15 @@ def compressions(runs: Runs):
 
 def summary(runs: Runs) -> str:
     """Describe how many runs there are and which are missing."""
-    missing = [f"{state['task']} ({state['state']})" for state in runs.states if state["state"] != FINISHED]
+    missing = [
+        f"{state['task']} ({escape_line(state['state'])})" for state in runs.states if state["state"] != FINISHED
+    ]
     said = f"{len(runs.states) - len(missing)} of {len(runs.states)} runs finished."
     if runs.compressions:
         smaller = [state["task"] for state in runs.compressions if state["state"] == FINISHED]
         said += f" {len(smaller)} of {len(runs.compressions)} were compressed."
         missing += [
-            f"{state['task']}, compressed ({state['state']})"
+            f"{state['task']}, compressed ({escape_line(state['state'])})"
             for state in runs.compressions
             if state["state"] != FINISHED
         ]

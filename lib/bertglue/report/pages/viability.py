@@ -114,5 +114,5 @@ def samples(runs: Runs, title: str):
     name = TASK_NAMES[title]
     if name not in runs:
         return rows_table([{"samples": runs.missing(name)}])
-    rows = read_text_samples(runs.folder(name)).get("samples", [])
+    rows = read_text_samples(runs.folder(name), TASKS[name]).get("samples", [])
     return rows_table(rows or [{"samples": "this run kept none"}])
