@@ -182,8 +182,6 @@ class Parameters(Checked):
         shortest = 1 + 2 * len(task.columns)  # [CLS], and of each segment a token and [SEP]
         if self.max_length < shortest:
             raise ValueError(f"max_length is {self.max_length}, and {task.title} needs {shortest} tokens or more")
-        if self.bucket_lengths and not self.bucketing:
-            raise ValueError("bucket_lengths is given, and bucketing is False; leave one of them out")
         if self.machines > 1 and self.backend == "tensorflow":
             raise ValueError(f"machines is {self.machines}, and TensorFlow trains on one; set backend to jax")
         return self

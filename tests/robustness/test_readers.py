@@ -18,7 +18,6 @@ from shown import SHOWN
 
 from bertglue import cli
 from bertglue.data.dataset import Split
-from bertglue.data.token_ids import map_tokens
 from bertglue.errors import InputError, exit_status
 from bertglue.evaluation import metrics
 from bertglue.evaluation.published_scores import TABLE_1_COLUMNS
@@ -152,12 +151,6 @@ def draw_one(runs, found):
     random.Random(f"{runs.records} {found}").choice(figures)()
 
 
-def read_cache(place):
-    """Read tokens, and use every row of them."""
-    tokens = map_tokens(next((place / "cache" / "tokens").iterdir()))
-    tokens.batch(np.arange(len(tokens)))
-
-
 def tokenize_again(place):
     """Tokenize what is cached; damage is repaired, so that this is never an error."""
     kept = {path: path.read_bytes() for path in (place / "cache").rglob("*") if path.is_file()}
@@ -196,9 +189,9 @@ READERS = {  # file, how it is damaged, what reads it
     "older model": ("older/model.keras", mutate_bytes, (predict_older,)),
     "older vocabulary": ("older/vocab.txt", mutate_lines, (predict_older,)),
     "older preprocessing": ("older/preprocessing.json", mutate_json, (predict_older,)),
-    "tokens": ("cache/tokens/*/tokens.json", mutate_json, (read_cache, tokenize_again)),
-    "token ids": ("cache/tokens/*/ids.bin", mutate_bytes, (read_cache, tokenize_again)),
-    "token rows": ("cache/tokens/*/rows.npz", mutate_npz, (read_cache, tokenize_again)),
+    "tokens": ("cache/tokens/*/tokens.json", mutate_json, (tokenize_again,)),
+    "token ids": ("cache/tokens/*/ids.bin", mutate_bytes, (tokenize_again,)),
+    "token rows": ("cache/tokens/*/rows.npz", mutate_npz, (tokenize_again,)),
 }  # fmt: skip
 NEVER_REFUSED = {  # what has to work whatever is in the file
     "record": (collect, build_pages), "texts": (collect, build_pages), "compression": (collect, build_pages),

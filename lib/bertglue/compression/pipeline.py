@@ -181,7 +181,7 @@ def write_compression(
     """Write all that was found as `compression.json`."""
     found = {
         **{key: run.record[key] for key in RECORD_KEYS},
-        "run_finished": run.record["finished"],  # by which another run in its place is known
+        "run_finished": run.record.get("finished"),  # by which another run in its place is known
         "epochs": run.recipe.epochs,
         "heads": count_heads(run.classifier),
         "pruning_curve": [{**asdict(point), "heads": point.heads} for point in points],
