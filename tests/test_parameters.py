@@ -7,6 +7,7 @@ import yaml
 from paths import ROOT
 
 from bertglue import InputError, Parameters
+from bertglue.parameters import CompressionParameters
 from bertglue.tasks import TASKS
 
 PARAMS = ROOT / "params"
@@ -123,3 +124,37 @@ def test_a_file_that_is_no_yaml(tmp_path):
     path.write_text("epochs: [3\n")
     with pytest.raises(InputError, match=r"bad.yaml is not YAML"):
         Parameters.from_files(path)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"seed": 2**32}, "seed is 4294967296"), ({"seed": -1}, "seed is -1"),
+        ({"epochs": 10**9}, "epochs is 1000000000"), ({"learning_rate": 1e6}, "learning_rate is 1000000.0"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"learning_rate": "inf"}, "learning_rate is inf"), ({"weight_decay": 99.0}, "weight_decay is 99.0"),
+        ({"task": "rte", "max_length": 4}, "max_length is 4, and RTE needs 5 tokens or more"),
+        ({"task": "sst2", "max_length": 2}, "max_length is 2, and SST-2 needs 3 tokens or more"),
+        ({"machines": 2, "backend": "tensorflow"}, "machines is 2, and TensorFlow trains on one; set backend to jax"),
+        ({"batch_size": 2**21}, "batch_size is 2097152"),
+    ],
+)  # fmt: skip
+def test_absurd_and_contradicting_values_are_refused_in_one_line(given, said):
+    with pytest.raises(InputError) as error:
+        Parameters.check(given)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_tilde_in_a_path_is_the_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    given = {"run_dir": "~/runs", "source": "folder", "glue_dir": "~/glue", "encoder": "~/bert", "cache_dir": "/~x"}
+    parameters = Parameters.check(given)
+    found = [parameters.run_dir, parameters.glue_dir, parameters.encoder, parameters.cache_dir]
+    assert found == ["/home/me/runs", "/home/me/glue", "/home/me/bert", "/~x"]
+    assert CompressionParameters.check({"run_dir": "~/a", "output_dir": "~/b"}).output_dir == "/home/me/b"
+
+
+def test_a_compression_beside_its_run_is_refused_where_it_would_write_into_it():
+    with pytest.raises(InputError, match="output_dir is runs/a/, the folder of the run itself; give another one"):
+        CompressionParameters.check({"run_dir": "runs/a", "output_dir": "runs/a/"})

@@ -37,6 +37,11 @@ class Predictor:
         self.run = Path(run)
         self.task: Task = get_task(read_record(self.run / RECORD_FILE)["task"])
         self.classifier, self.preprocessor = load_classifier(self.run)
+        if (outputs := self.classifier.output_shape[-1]) != self.task.outputs:
+            raise InputError(
+                f"{self.run / RECORD_FILE} is of {self.task.title}, which has {self.task.outputs} outputs, and the "
+                f"model beside it has {outputs}; run it again"
+            )
 
     def __call__(self, rows: Iterable[tuple[str, ...]]) -> Iterator[Prediction]:
         """Predict rows of as many texts as the task has columns; each is given as soon as its chunk is done."""
