@@ -25,6 +25,7 @@ from bertglue import cli, errors
 from bertglue.atomic_files import write_json
 from bertglue.data.dataset import Split
 from bertglue.errors import InputError
+from bertglue.export import export
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.classifier import build_classifier
 from bertglue.models.encoder_files import save_encoder
@@ -32,6 +33,7 @@ from bertglue.models.preprocessor import Preprocessor, tokenize
 from bertglue.models.saved_classifier import load_classifier, save_classifier
 from bertglue.runs import leaderboard
 from bertglue.runs import record as run_record
+from bertglue.tasks import TASKS
 from bertglue.training import checkpoint
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]
@@ -70,6 +72,25 @@ def test_a_full_disk_leaves_the_encoder_that_was_there(tmp_path, tiny_config, fu
         save_encoder(build_encoder(tiny_config), tiny_config, VOCABULARY, tmp_path / "encoder", {})
     assert [path.name for path in tmp_path.iterdir()] == ["encoder"]
     assert not capfd.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["savedmodel", "litert", "keras"])
+def test_a_full_disk_leaves_no_export(tmp_path, classifier, full_disk, kind):
+    preprocessor, task, out = Preprocessor(VOCABULARY, 16), TASKS["sst2"], tmp_path / "out"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (before[1], before[1]))
+    save_classifier(classifier, preprocessor, tmp_path / "run")
+    write_json(tmp_path / "run/record.json", {"task": "sst2"})
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    writers = {
+        "savedmodel": lambda: export.export_savedmodel(classifier, preprocessor, task, out),
+        "litert": lambda: export.export_litert(classifier, preprocessor, task, out, "float32"),
+        "keras": lambda: export.export_keras(tmp_path / "run", out, "float16"),
+    }
+    with pytest.raises(InputError, match=r"cannot be written \(.*File too large.*\); free space there") as error:
+        writers[kind]()
+    assert "\n" not in str(error.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_a_full_disk_leaves_no_tokens(tmp_path, full_disk):

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,22 @@ def write_atomically(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def write_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder to write to; at the end it takes the place of `folder`, which never exists in part."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    except OSError as error:
+        raise write_error(folder, error) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def remove_abandoned(path: Path) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import keras
 
+from bertglue.atomic_files import write_folder
 from bertglue.data.token_ids import Tokens
-from bertglue.errors import InputError
+from bertglue.errors import InputError, one_line
 from bertglue.export.keras_quantization import store_in_type
 from bertglue.export.litert import convert_to_litert
 from bertglue.models.preprocessor import Preprocessor
@@ -60,13 +61,15 @@ def export_savedmodel(classifier: keras.Model, preprocessor: Preprocessor, task:
             return {"score": logits[:, 0]}
         return {"label": tf.gather(labels, tf.argmax(logits, axis=-1)), "probabilities": tf.nn.softmax(logits)}
 
-    folder = Path(folder)
-    partial = new_partial_folder(folder)
     archive = keras.export.ExportArchive()
     archive.track(classifier)
     archive.add_endpoint("serve", serve, [tf.TensorSpec([None], tf.string, name=name) for name in task.columns])
-    archive.write_out(partial, verbose=False)
-    return partial.rename(folder)
+    with new_folder(folder) as partial:
+        try:
+            archive.write_out(partial, verbose=False)
+        except tf.errors.OpError as error:  # as TensorFlow reports a full disk
+            raise OSError(one_line(error, 2000).rpartition("; ")[2].partition(" [")[0]) from None
+    return Path(folder)
 
 
 def export_litert(
@@ -77,18 +80,13 @@ def export_litert(
 
     `kind` and `calibration` are those of `deployment.convert`.
     """
-    folder = Path(folder)
-    partial = new_partial_folder(folder)
-    try:
-        convert_to_litert(classifier, partial / LITERT_FILE, kind, preprocessor.seq_length, calibration)
-    except InputError:
-        shutil.rmtree(partial)
-        raise
     about = {"task": task.name, "labels": list(task.labels), "length": preprocessor.seq_length, "kind": kind}
-    (partial / LITERT_METADATA).write_text(json.dumps(about, indent=1) + "\n")
-    (partial / VOCABULARY_FILE).write_text("\n".join(preprocessor.vocabulary) + "\n", encoding="utf-8")
-    (partial / EXAMPLE_FILE).write_text(EXAMPLE_CODE.format(lower_case=preprocessor.lower_case))
-    return partial.rename(folder)
+    with new_folder(folder) as partial:
+        convert_to_litert(classifier, partial / LITERT_FILE, kind, preprocessor.seq_length, calibration)
+        (partial / LITERT_METADATA).write_text(json.dumps(about, indent=1) + "\n")
+        (partial / VOCABULARY_FILE).write_text("\n".join(preprocessor.vocabulary) + "\n", encoding="utf-8")
+        (partial / EXAMPLE_FILE).write_text(EXAMPLE_CODE.format(lower_case=preprocessor.lower_case))
+    return Path(folder)
 
 
 def export_keras(run_dir: str | Path, folder: str | Path, kind: str) -> Path:
@@ -97,18 +95,15 @@ def export_keras(run_dir: str | Path, folder: str | Path, kind: str) -> Path:
     `kind` is one of `keras_quantization.STORED_TYPES`.
     """
     classifier, preprocessor = load_classifier(run_dir)
-    stored, folder = store_in_type(classifier, kind), Path(folder)
-    partial = new_partial_folder(folder)
-    shutil.copy(Path(run_dir) / RECORD_FILE, partial / RECORD_FILE)
-    save_classifier(stored, preprocessor, partial)
-    return partial.rename(folder)
+    stored = store_in_type(classifier, kind)
+    with new_folder(folder) as partial:
+        shutil.copy(Path(run_dir) / RECORD_FILE, partial / RECORD_FILE)
+        save_classifier(stored, preprocessor, partial)
+    return Path(folder)
 
 
-def new_partial_folder(folder: Path) -> Path:
-    """Make an empty folder beside the one to write; what is there already is not written over."""
-    if folder.exists():
+def new_folder(folder: str | Path):
+    """Write a folder whole or not at all; what is there already is not written over."""
+    if Path(folder).exists():
         raise InputError(f"{folder} is there already; name another folder, or remove it")
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    return partial
+    return write_folder(Path(folder))

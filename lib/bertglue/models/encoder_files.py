@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import keras
 
-from bertglue.atomic_files import write_error
+from bertglue.atomic_files import write_folder
 from bertglue.data.token_ids import read_vocabulary
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.bundled import BUNDLED_FOLDER, BUNDLED_NAMES, PRETRAINING_RECORD, incomplete_encoder
@@ -28,21 +27,13 @@ def save_encoder(
     `story` says where it comes from; it is kept beside it as `pretraining.json`.
     """
     folder = Path(folder)
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
+    with write_folder(folder) as partial:
         check_space(partial, 2 * encoder.count_params() + HDF5_OVERHEAD)
         halved(encoder, config).save_weights(partial / WEIGHTS_FILE)
         (partial / CONFIG_FILE).write_text(json.dumps(asdict(config), indent=1) + "\n")
         (partial / PRETRAINING_RECORD).write_text(json.dumps(story, indent=1) + "\n")
         (partial / VOCABULARY_FILE).write_text("\n".join(entries) + "\n", encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        return partial.rename(folder)
-    except OSError as error:
-        raise write_error(folder, error) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    return folder
 
 
 def check_space(folder: Path, size: int) -> None:

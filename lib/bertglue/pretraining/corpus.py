@@ -11,7 +11,6 @@ import html
 import json
 import lzma
 import re
-import shutil
 import unicodedata
 import zlib
 from collections import Counter
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bertglue.atomic_files import write_folder
 from bertglue.data.text_lines import read_lines
 from bertglue.errors import InputError, one_line
 
@@ -129,19 +129,17 @@ def pack(documents: Iterable[list[str]], tokenize, folder: Path) -> dict[str, in
 
     `tokenize` gives the ids of each of a list of sentences. The folder appears only when all of it is there.
     """
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    parts = {name: PartWriter(partial / name) for name in ("train", "held_out")}
-    cleaner = Cleaner()
-    for document in documents:
-        paragraphs = cleaner(document)
-        if paragraphs:
-            sentences = [sentence for paragraph in paragraphs for sentence in split_sentences(paragraph)]
-            parts["held_out" if held_out(paragraphs) else "train"].add(tokenize(sentences))
-    counts = {f"{name} {what}": n for name, part in parts.items() for what, n in part.close().items()}
-    counts |= {f"dropped, {why}": n for why, n in cleaner.dropped.items()}
-    (partial / "counts.json").write_text(json.dumps(counts, indent=1) + "\n")
-    partial.rename(folder)
+    with write_folder(folder) as partial:
+        parts = {name: PartWriter(partial / name) for name in ("train", "held_out")}
+        cleaner = Cleaner()
+        for document in documents:
+            paragraphs = cleaner(document)
+            if paragraphs:
+                sentences = [sentence for paragraph in paragraphs for sentence in split_sentences(paragraph)]
+                parts["held_out" if held_out(paragraphs) else "train"].add(tokenize(sentences))
+        counts = {f"{name} {what}": n for name, part in parts.items() for what, n in part.close().items()}
+        counts |= {f"dropped, {why}": n for why, n in cleaner.dropped.items()}
+        (partial / "counts.json").write_text(json.dumps(counts, indent=1) + "\n")
     return counts
 
 
