@@ -9,6 +9,7 @@ from bertglue.tools.book_plan import PAGES, REFERENCE_PAGE, book_sources, page_s
 PLAN = plan_or_exit(config, workflow.resource_settings.cores)  # none on a cluster, where `workflow.cores` is an error
 # Before each job: it holds a lock, also where the make that started it was killed, and the next make waits for it.
 HOLD = "exec 9>> .snakemake/jobs && python -m bertglue.tools.lock --job 9"
+WHOLE = PLAN.book_records
 BOOK, PDF = "book/_build/html/index.html", "book/_build/pdf/bertglue.pdf"
 
 
@@ -26,11 +27,22 @@ localrules:
     reference_page,
     book,
     pdf,
+    build_book,
+    print_book,
 
 
-rule all:
+# What is asked for by name: a page and every run and compression that it is made from, for one that was removed is made
+# again, which Snakemake would not do for what it needs along the way.
+rule book:
     input:
         BOOK,
+        *WHOLE,
+
+
+rule pdf:
+    input:
+        PDF,
+        *WHOLE,
 
 
 # Downloads are made once, before the runs that share them start side by side.
@@ -138,8 +150,7 @@ rule compress:
 
 rule results:
     input:
-        expand("{run}/record.json", run=PLAN.book_runs),
-        expand("{folder}/compression.json", folder=PLAN.book_compressions),
+        WHOLE,
     output:
         results=f"{PLAN.folder}/results.json",
         status=f"{PLAN.folder}/status.json",
@@ -199,7 +210,7 @@ rule reference_page:
         """
 
 
-rule book:
+rule build_book:
     input:
         book_sources(),
         notebooks=expand("{run}/finetune.ipynb", run=PLAN.shown_runs),
@@ -227,7 +238,7 @@ rule book:
 
 
 # The same pages as one document, through a Chromium that is installed.
-rule pdf:
+rule print_book:
     input:
         BOOK,
         "lib/bertglue/report/build_pdf.py",

@@ -119,6 +119,7 @@ def test_of_outputs_text_tables_and_figures_are_left():
 def test_a_cleaned_page_of_our_own_shows_what_it_showed():
     own = nbformat.read(ROOT / "notebooks/finetune.ipynb", as_version=4)
     cells = clean_notebook(own, own).cells
+    assert [cell.metadata for cell in cells] == [cell.metadata for cell in own.cells]
     assert [(cell.cell_type, cell.source) for cell in cells] == [(cell.cell_type, cell.source) for cell in own.cells]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import copy
 import re
 import string
 
@@ -39,7 +40,7 @@ def clean_notebook(executed, template):
         A new notebook: Markdown of the template as it is and any other as plain text, code as code, and of outputs
         their text, their PNG figures, and HTML without scripts, styles, forms, frames or handlers.
     """
-    trusted = {cell.source.strip() for cell in template.cells if cell.cell_type == "markdown"}
+    trusted = {(cell.cell_type, cell.source.strip()): cell.metadata for cell in template.cells}
     cells = [clean_cell(cell, trusted) for cell in executed.cells]
     for number, cell in enumerate(cells):
         cell.id = f"cell-{number}"
@@ -50,11 +51,12 @@ def clean_notebook(executed, template):
     return notebook
 
 
-def clean_cell(cell, trusted: set[str]):
-    """Return a new cell that shows what a cell shows."""
+def clean_cell(cell, trusted: dict):
+    """Return a new cell that shows what a cell shows; one of the template has the template's metadata (its caption)."""
     source = str(cell.source)
+    own = trusted.get((cell.cell_type, source.strip()))
     tags = [tag for tag in cell.metadata.get("tags", []) if tag in TAGS]
-    metadata = {"tags": tags} if tags else {}
+    metadata = ({"tags": tags} if tags else {}) if own is None else copy.deepcopy(own)
     if cell.cell_type == "code":
         count = cell.get("execution_count")
         outputs = [clean_output(output) for output in cell.get("outputs", [])]
@@ -62,7 +64,7 @@ def clean_cell(cell, trusted: set[str]):
             source, metadata=metadata, execution_count=count if type(count) is int else None,
             outputs=[output for output in outputs if output],
         )  # fmt: skip
-    if cell.cell_type == "markdown" and source.strip() in trusted:
+    if cell.cell_type == "markdown" and own is not None:
         return nbformat.v4.new_markdown_cell(source, metadata=metadata)
     return nbformat.v4.new_markdown_cell(as_text(source), metadata=metadata)
 

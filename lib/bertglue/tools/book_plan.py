@@ -161,6 +161,12 @@ class Plan:
         return [folder for folder in self.compressions if self.is_wanted(folder, COMPRESSION_FILE)]
 
     @property
+    def book_records(self) -> list[str]:
+        """The records of both, in that order."""
+        runs, compressions = self.book_runs, self.book_compressions
+        return [f"{run}/{RECORD_FILE}" for run in runs] + [f"{folder}/{COMPRESSION_FILE}" for folder in compressions]
+
+    @property
     def shown_runs(self) -> list[str]:
         """The runs that have a page of their own: the first seed's."""
         return [folder for folder in self.book_runs if folder.endswith(f"seed{self.seeds[0]}")]
