@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from paths import ROOT
 
 from bertglue.report import build_book
-from bertglue.report.clean_notebook import as_text, clean_html, clean_notebook
+from bertglue.report.clean_notebook import as_text, clean_html, clean_notebook, clean_svg
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\nrest").decode()
 SCRIPT = "<script>window.hacked = 1</script>"
@@ -109,11 +109,52 @@ def test_of_outputs_text_tables_and_figures_are_left():
         code(**{"text/html": "<table><tr><td>1</td></tr></table>", "text/plain": "1", "application/javascript": "x"}),
         code(**{"image/png": PNG, "text/plain": "<Figure>", "image/svg+xml": "<svg onload=1>"}),
         code(**{"image/png": base64.b64encode(SCRIPT.encode()).decode(), "text/latex": "$x$"}),
-        code(**{"application/papermill.record/x": "1", "text/markdown": "{{ 1 }}"}),
+        code(**{"application/papermill.record/x": "1", "text/markdown": "**{{ 1 }}** <script>1</script>"}),
     ).cells
     assert [[set(output.data) for output in cell.outputs] for cell in shown] == [
-        [{"text/html", "text/plain"}], [{"image/png", "text/plain"}], [], [],
+        [{"text/html", "text/plain"}], [{"image/png", "text/plain"}], [], [{"text/html"}],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<script>1</script>", "<a href='javascript:1'><text>x</text></a>", "<image href='http://x/y.png'/>",
+        "<foreignObject><body/></foreignObject>", "<use href='other.svg#a'/>", "<g onload='1'/>",
+        "<animate onbegin='1'/>",
+        "<style>@import url(//x);</style>", "<path style='fill: url(http://x)'/>", "<set attributeName='href' to='x'/>",
+    ],
+)  # fmt: skip
+def test_a_figure_loses_what_could_run_or_fetch(inside):
+    svg = f"<svg xmlns='http://www.w3.org/2000/svg'><path d='M 0 0' style='fill: url(#a)'/>{inside}</svg>"
+    clean = clean_svg(svg)
+    assert "M 0 0" in clean
+    assert "url(#a)" in clean
+    for word in ("script", "http://x", "foreignObject", "other.svg", "onload", "onbegin", "import", "<set", "<a "):
+        assert word not in clean
+
+
+def test_what_is_no_figure_is_left_out():
+    assert clean_svg("<html/>") is None
+    assert clean_svg("no xml") is None
+    assert clean_svg("<!DOCTYPE svg [<!ENTITY a 'b'>]><svg>&a;</svg>") is None
+
+
+def test_a_figure_of_matplotlib_is_kept_whole():
+    import io
+
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(2, 2))
+    axes.plot([0, 1], [1, 0], label="a line")
+    axes.imshow([[0, 1], [1, 0]])
+    axes.legend()
+    file = io.StringIO()
+    figure.savefig(file, format="svg")
+    plt.close(figure)
+    before, after = file.getvalue(), clean_svg(file.getvalue())
+    for tag in ("<path", "<use", "<image", "clipPath", "<g "):
+        assert after.count(tag) == before.count(tag), tag
 
 
 def test_a_cleaned_page_of_our_own_shows_what_it_showed():

@@ -11,10 +11,12 @@ import binascii
 import copy
 import re
 import string
+from xml.etree import ElementTree
 
 import bleach
 import nbformat
 from bleach.css_sanitizer import CSSSanitizer
+from markdown_it import MarkdownIt
 
 TAGS = {"hide-input", "hide-output", "remove-cell", "remove-input", "parameters", "injected-parameters"}
 HTML_TAGS = {
@@ -24,6 +26,27 @@ HTML_TAGS = {
 SPANS = ["colspan", "rowspan"]
 HTML_ATTRIBUTES = {"*": ["class", "style"], "a": ["href"], "td": SPANS, "th": SPANS}
 CSS = CSSSanitizer(allowed_css_properties=["text-align", "width"])
+SVG_TAGS = {
+    *(
+        "svg",
+        "g",
+        "defs",
+        "path",
+        "use",
+        "clipPath",
+        "rect",
+        "circle",
+        "ellipse",
+        "line",
+        "polyline",
+        "polygon",
+        "text",
+    ),
+    *("tspan", "style", "linearGradient", "stop", "pattern", "image", "title", "desc"),
+}
+FETCHED = re.compile(r"url\(\s*['\"]?(?!#)|@import|javascript:|expression\(", re.IGNORECASE)
+ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
+ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
 PNG = b"\x89PNG\r\n\x1a\n"
 PUNCTUATION = re.compile(f"([{re.escape(string.punctuation)}])")
 
@@ -93,6 +116,8 @@ def clean_output(output):
         return nbformat.v4.new_output("error", **found, traceback=[str(line) for line in output.get("traceback", [])])
     data = {kind: clean(str(output.data[kind])) for kind, clean in KINDS.items() if kind in output.get("data", {})}
     data = {kind: value for kind, value in data.items() if value is not None}
+    if "text/markdown" in data:
+        data["text/html"] = data.pop("text/markdown")
     return nbformat.v4.new_output("display_data", data=data) if data else None
 
 
@@ -113,4 +138,47 @@ def clean_png(text: str) -> str | None:
     return base64.b64encode(content).decode() if content.startswith(PNG) else None
 
 
-KINDS = {"text/html": clean_html, "image/png": clean_png, "text/plain": str}
+def clean_markdown(text: str) -> str:
+    """Return plain Markdown as HTML; nothing of MyST's is known here, and raw HTML is text."""
+    return clean_html(MarkdownIt("commonmark", {"html": False}).render(text))
+
+
+def clean_svg(text: str) -> str | None:
+    """Return an SVG with the shapes and the texts that figures are drawn with, None of what is no such file."""
+    try:
+        if "<!ENTITY" in text:
+            return None
+        root = ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError):
+        return None
+    if local_name(root.tag) not in SVG_TAGS:
+        return None
+    clean_element(root)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def clean_element(element) -> None:
+    """Drop what could run or fetch from an element and all in it."""
+    for name, value in list(element.attrib.items()):
+        plain = local_name(name).lower()
+        elsewhere = plain == "href" and not value.startswith(("#", "data:image/png;base64,"))
+        if plain.startswith("on") or elsewhere or FETCHED.search(value):
+            del element.attrib[name]
+    if local_name(element.tag) == "style" and FETCHED.search("".join(element.itertext())):
+        element.text = ""
+    for child in list(element):
+        if local_name(child.tag) in SVG_TAGS:
+            clean_element(child)
+        else:
+            element.remove(child)
+
+
+def local_name(name) -> str:
+    """Return a name without its namespace; a comment has none."""
+    return name.rpartition("}")[2] if isinstance(name, str) else ""
+
+
+KINDS = {
+    "text/html": clean_html, "image/svg+xml": clean_svg, "image/png": clean_png, "text/markdown": clean_markdown,
+    "text/plain": str,
+}  # fmt: skip
