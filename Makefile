@@ -66,7 +66,9 @@ WHERE := $(if $(CLUSTER),--profile params/clusters/$(CLUSTER) --jobs $(JOBS),--c
 CACHE := $(shell [ -w "$${HOME:-/nowhere}" ] || echo "XDG_CACHE_HOME='$(CURDIR)/.snakemake/cache'")
 SNAKEMAKE = $(CACHE) PATH="$(HERE):$$PATH" "$(HERE)"/python -m bertglue.tools.lock .snakemake \
   "$(HERE)"/python -m snakemake $(WHERE) --nolock --quiet host progress reason --ignore-incomplete --rerun-triggers mtime params --keep-going
-CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEARNING_RATES)" glue_dir="$(GLUE_DIR)" \
+# a GLUE_DIR of the environment is for the profiles that read files; one that was typed for another is refused
+FILES_OF = $(if $(filter environment,$(firstword $(origin GLUE_DIR))),$(if $(filter toy full,$(PROFILE)),,$(GLUE_DIR)),$(GLUE_DIR))
+CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEARNING_RATES)" glue_dir="$(FILES_OF)" \
   encoder="$(ENCODER)" compress="$(COMPRESS)" device="$(DEVICE)" gpus="$(GPUS)" cluster="$(CLUSTER)" gres="$(GRES)"
 
 # Where runs fail, the book is built from the others, says so, and make ends with an error that names them.

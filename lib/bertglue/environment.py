@@ -153,7 +153,9 @@ def nvidia_gpus() -> list[str]:
 def has_accelerator() -> bool:
     """Return whether this machine has a GPU or a TPU, without loading a framework."""
     devices = Path("/dev")
-    return bool(nvidia_gpus()) or any(next(devices.glob(pattern), None) for pattern in ("accel*", "vfio/[0-9]*"))
+    return bool(nvidia_gpus()) or any(  # a container may have the device without nvidia-smi
+        next(devices.glob(pattern), None) for pattern in ("nvidia[0-9]*", "accel*", "vfio/[0-9]*")
+    )
 
 
 def peak_memory_mb() -> int:
