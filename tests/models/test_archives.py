@@ -3,7 +3,9 @@
 import gzip
 import io
 import os
+import stat
 import tarfile
+import zipfile
 
 import numpy as np
 import pytest
@@ -33,6 +35,7 @@ def archive(*members, mode="w:gz", form=tarfile.PAX_FORMAT):
 
 
 def try_unpack(packed, folder):
+    folder.mkdir(exist_ok=True)
     unpack(io.BufferedReader(io.BytesIO(packed)), folder / "new", "bert.tar.gz")
     return {path.relative_to(folder / "new").as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
 
@@ -155,4 +158,71 @@ def test_damaged_archives_are_one_line(tmp_path):
 )
 def test_what_is_no_archive(tmp_path, packed):
     with pytest.raises(InputError, match=r"bert.tar.gz could not be unpacked \(.*\); fetch it again"):
+        try_unpack(packed, tmp_path)
+
+
+# ---------------------------------------------------------------- zip
+
+
+def zipped(*members, flags=0):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content, mode in members:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            file.writestr(info, content)
+    return packed.getvalue()
+
+
+def plain(name, content=b"x"):
+    return name, content, stat.S_IFREG | 0o777
+
+
+def test_a_zip_is_unpacked_and_of_it_what_is_asked_for_alone(tmp_path):
+    packed = zipped(("bert/", b"", stat.S_IFDIR), *(plain(f"bert/{name}", data) for name, data in FILES.items()))
+    assert try_unpack(packed, tmp_path) == {f"bert/{name}": data for name, data in FILES.items()}
+    (tmp_path / "code").mkdir()
+    code = zipped(plain("package/__init__.py", b"import os"), plain("package/model/vocab.txt", b"[PAD]"))
+    unpack(io.BufferedReader(io.BytesIO(code)), tmp_path / "code" / "new", "a.whl", only="package/model/")
+    assert [path.name for path in (tmp_path / "code").rglob("*.*")] == ["vocab.txt"]
+
+
+HOSTILE_ZIPS = {
+    "symbolic link": (("evil", b"/etc", stat.S_IFLNK), "is a symbolic link"),
+    "pipe": (("evil", b"", stat.S_IFIFO), OTHER),
+    "above": (plain("../evil"), OUTSIDE),
+    "far above": (plain("a/../../../evil"), OUTSIDE),
+    "absolute": (plain("/tmp/evil"), OUTSIDE),
+    "folder above": (("../evil/", b"", stat.S_IFDIR), OUTSIDE),
+    "twice": (plain("first.txt", b"other"), "is there twice"),
+    "file in a file": (plain("first.txt/evil"), "is there twice"),
+    "long name": (plain("a" * 201), LEFT),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", HOSTILE_ZIPS)
+def test_what_is_no_plain_file_of_a_zip_is_refused_by_name(tmp_path, name):
+    hostile, fault = HOSTILE_ZIPS[name]
+    with pytest.raises(InputError) as error:
+        try_unpack(zipped(plain("first.txt", b"kept"), hostile), tmp_path)
+    said = (
+        f"bert.tar.gz was not unpacked: {hostile[0][:200]!r} in it {fault}; give an archive of plain files and folders"
+    )
+    assert str(error.value) == said
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "new" / "first.txt"]
+
+
+def test_a_zip_that_is_damaged_encrypted_or_too_large(tmp_path, monkeypatch):
+    packed = zipped(plain("a.txt", bytes(1000)))
+    at = packed.index(b"a.txt") + len("a.txt") + 2
+    for number, bad in enumerate((packed[:-30], packed[:at] + b"\xff\xff" + packed[at + 2 :], b"PK\x03\x04")):
+        with pytest.raises(InputError, match=r"could not be unpacked \(.*fetch it again"):
+            try_unpack(bad, tmp_path / str(number))
+    flagged = bytearray(packed)
+    flagged[packed.index(b"PK\x01\x02") + 8] |= 1
+    with pytest.raises(InputError, match="'a.txt' in it is encrypted"):
+        try_unpack(bytes(flagged), tmp_path)
+    monkeypatch.setattr(archives, "UNPACKED_LIMIT", 999)
+    with pytest.raises(InputError, match="has more than"):
         try_unpack(packed, tmp_path)

@@ -16,7 +16,8 @@ from savedmodels import VOCABULARY, export_encoder, export_preprocessor, export_
 
 from bertglue import InputError, load_encoder, load_preprocessor
 from bertglue.models.bert import check_fit
-from bertglue.models.tfhub import WEIGHT_RENAMES, rename
+from bertglue.models.bert_names import rename
+from bertglue.models.tfhub import WEIGHT_RENAMES
 
 SENTENCES = ["a b c.", "a", "bb cc, d? " * 6, ""]
 
@@ -45,7 +46,7 @@ def reference_step(folder, inputs, targets):
         loss = sum(tf.reduce_mean((outputs[name] - target) ** 2) for name, target in targets.items())
     variables = [variable for variable in module.variables if variable.shape.rank]
     gradients = tape.gradient(loss, variables)
-    names = [f"gradient {rename(variable.name.removesuffix(':0'))}" for variable in variables]
+    names = [f"gradient {rename(variable.name.removesuffix(':0'), WEIGHT_RENAMES)}" for variable in variables]
     return outputs, dict(zip(names, map(tf.convert_to_tensor, gradients), strict=True))
 
 
@@ -81,7 +82,7 @@ def test_outputs_and_gradients_equal_the_savedmodels(model, backend, tmp_path):
 def test_every_rename_is_used():
     names = [name for name, _ in shapes(9, 8, 1, 2, 16, 8)]
     assert all(any(re.search(pattern, name) for name in names) for pattern, _ in WEIGHT_RENAMES)
-    assert len({rename(name) for name in names}) == len(names)
+    assert len({rename(name, WEIGHT_RENAMES) for name in names}) == len(names)
 
 
 NARROW = [("embedding_projection/kernel", (4, 8)), ("word_embeddings/embeddings", (9, 4))]
@@ -129,7 +130,10 @@ def test_a_truncated_savedmodel(small, tmp_path, name):
 
 @pytest.mark.parametrize(
     ("handle", "message"),
-    [("bert-base", "'bert-base' is no SavedModel folder"), ("{tmp}", "holds no saved_model.pb")],
+    [
+        ("bert-base", "'bert-base' is no encoder that is known"),
+        ("{tmp}", "holds none of encoder.json, model.keras, saved_model.pb"),
+    ],
 )
 def test_what_is_not_there(tmp_path, handle, message):
     with pytest.raises(InputError, match=message):

@@ -89,7 +89,7 @@ def test_what_is_no_preprocessing_model_is_refused_and_not_run(tmp_path, monkeyp
     folder = export_encoder(tmp_path / "bert")
     with pytest.raises(InputError, match=r"preprocessor is .*bert, which has no tokenize and bert_pack_inputs; give"):
         load_preprocessor("bundled", 8, preprocessor=str(folder))
-    with pytest.raises(InputError, match="'bundled' is no SavedModel folder"):
+    with pytest.raises(InputError, match="'bundled' is no encoder that is known"):
         load_preprocessor("bundled", 8, preprocessor="bundled")
 
 
@@ -118,7 +118,8 @@ def test_a_run_keeps_vocabulary_and_casing_and_no_graph(hostile, tmp_path):
     _, preprocess = load_classifier(tmp_path / "run")
     assert type(preprocess) is Preprocessor
     assert preprocess([["A b"]])["input_word_ids"].numpy().tolist() == [[2, 5, 6, 3, 0, 0, 0, 0]]
-    assert json.loads((tmp_path / "run" / "preprocessing.json").read_text()) == {"seq_length": 8, "lower_case": True}
+    options = {"seq_length": 8, "lower_case": True, "strip_accents": None, "split_chinese": True}
+    assert json.loads((tmp_path / "run" / "preprocessing.json").read_text()) == options
     assert not written.exists()
 
 

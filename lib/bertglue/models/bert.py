@@ -10,12 +10,16 @@ from keras import layers, ops
 from bertglue.data.token_ids import ENCODER_INPUTS
 from bertglue.errors import InputError
 from bertglue.models.attention import MultiHeadAttention
-from bertglue.models.fast_layers import Dropout, gelu
+from bertglue.models.fast_layers import ACTIVATIONS, GELU_TANH, Dropout, activation_name
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Sizes of an encoder; `heads` holds one entry a layer, so that single heads can be removed."""
+    """Sizes of an encoder; `heads` holds one entry a layer, so that single heads can be removed.
+
+    `hidden_act` is the activation of the feed-forward network, one of `fast_layers.ACTIVATIONS`; `layer_norm_eps` the
+    epsilon of every layer norm.
+    """
 
     vocabulary_size: int
     hidden_size: int = 768
@@ -25,8 +29,12 @@ class EncoderConfig:
     max_positions: int = 512
     type_vocabulary_size: int = 2
     dropout: float = 0.1
+    hidden_act: str = GELU_TANH
+    layer_norm_eps: float = 1e-12
 
     def __post_init__(self):
+        if self.hidden_act not in ACTIVATIONS:
+            raise InputError(f"hidden_act is {self.hidden_act!r}; the activations are {', '.join(ACTIVATIONS)}")
         if not self.heads or min(self.heads) < 0:
             raise InputError(f"heads is {list(self.heads)}; give a count of zero or more for each layer")
 
@@ -101,6 +109,8 @@ def encoder_config(encoder: keras.Model) -> EncoderConfig:
         max_positions=named["position_embedding"].max_positions,
         type_vocabulary_size=named["type_embeddings"].input_dim,
         dropout=next((layer.rate for layer in encoder.layers if isinstance(layer, Dropout)), 0.0),
+        hidden_act=activation_name(named["layer_0_intermediate"].activation),
+        layer_norm_eps=named["embeddings_layer_norm"].epsilon,
     )
 
 
@@ -128,16 +138,16 @@ def embed(config, word_ids, type_ids):
     type_ = embedding(config, config.type_vocabulary_size, "type_embeddings")(type_ids)
     position = PositionEmbedding(config.max_positions, initializer(), name="position_embedding")(word)
     x = layers.Add(name="embeddings")([word, position, type_])
-    return drop(config.dropout, layer_norm("embeddings_layer_norm")(x))
+    return drop(config.dropout, layer_norm("embeddings_layer_norm", config.layer_norm_eps)(x))
 
 
 def transformer_layer(config, heads, x, mask, name):
     """Apply self-attention and the feed-forward network, each followed by its residual and layer norm."""
     y = drop(config.dropout, self_attention(config, heads, x, mask, f"{name}_self_attention"))
-    x = layer_norm(f"{name}_self_attention_layer_norm")(layers.Add()([x, y]))
-    y = dense(config.intermediate_size, gelu, f"{name}_intermediate")(x)
+    x = layer_norm(f"{name}_self_attention_layer_norm", config.layer_norm_eps)(layers.Add()([x, y]))
+    y = dense(config.intermediate_size, ACTIVATIONS[config.hidden_act], f"{name}_intermediate")(x)
     y = drop(config.dropout, dense(config.hidden_size, None, f"{name}_output")(y))
-    return layer_norm(f"{name}_output_layer_norm")(layers.Add()([x, y]))
+    return layer_norm(f"{name}_output_layer_norm", config.layer_norm_eps)(layers.Add()([x, y]))
 
 
 def self_attention(config, heads, x, mask, name):
@@ -161,8 +171,8 @@ def dense(units, activation, name):
     return layers.Dense(units, activation=activation, kernel_initializer=initializer(), name=name)
 
 
-def layer_norm(name):
-    return layers.LayerNormalization(epsilon=1e-12, name=name)
+def layer_norm(name, epsilon=1e-12):
+    return layers.LayerNormalization(epsilon=epsilon, name=name)
 
 
 def drop(rate, x):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from bertglue.atomic_files import write_folder
 from bertglue.data.token_ids import read_vocabulary
 from bertglue.models.bert import EncoderConfig, build_encoder
-from bertglue.models.bundled import BUNDLED_FOLDER, BUNDLED_NAMES, PRETRAINING_RECORD, incomplete_encoder
+from bertglue.models.bundled import PRETRAINING_RECORD, incomplete_encoder
+from bertglue.models.encoder_source import EncoderSource, Tokenization, weights_of
 
 CONFIG_FILE, WEIGHTS_FILE, VOCABULARY_FILE = "encoder.json", "encoder.weights.h5", "vocab.txt"
 HDF5_OVERHEAD = 2**20  # bytes, beside the weights
@@ -55,29 +58,38 @@ def halved(encoder: keras.Model, config: EncoderConfig) -> keras.Model:
     return half
 
 
-def find_saved_encoder(source: str) -> Path | None:
-    """Find the folder of a saved encoder, be it the bundled one; None where `source` is something else."""
-    folder = BUNDLED_FOLDER if source in BUNDLED_NAMES else Path(source).expanduser()
-    return folder if (folder / CONFIG_FILE).is_file() else None
+class NativeEncoder(EncoderSource):
+    """A folder that `save_encoder` wrote, such as the bundled encoder."""
+
+    @functools.cached_property
+    def config(self) -> EncoderConfig:
+        return read_encoder_config(self.folder)
+
+    @property
+    def tokenization(self) -> Tokenization:
+        return Tokenization(read_vocabulary(self.folder / VOCABULARY_FILE))
+
+    @functools.cached_property
+    def weights(self) -> dict[str, np.ndarray]:
+        return weights_of(load_saved_encoder(self.folder))
+
+    def read(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        return self.weights[name]
 
 
-def read_encoder_config(folder: Path, dropout: float) -> EncoderConfig:
+def read_encoder_config(folder: Path) -> EncoderConfig:
     try:
         sizes = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        return EncoderConfig(**{**sizes, "heads": tuple(sizes["heads"]), "dropout": dropout})
+        return EncoderConfig(**{**sizes, "heads": tuple(sizes["heads"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise incomplete_encoder(folder, error) from None
 
 
-def load_saved_encoder(folder: Path, dropout: float) -> keras.Model:
+def load_saved_encoder(folder: Path) -> keras.Model:
     """Read what `save_encoder` wrote, in the precision of this process. Runs no code from the files."""
-    encoder = build_encoder(read_encoder_config(folder, dropout))
+    encoder = build_encoder(read_encoder_config(folder))
     try:
         encoder.load_weights(folder / WEIGHTS_FILE)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise incomplete_encoder(folder, error) from None
     return encoder
-
-
-def read_saved_vocabulary(folder: Path) -> list[str]:
-    return read_vocabulary(folder / VOCABULARY_FILE)

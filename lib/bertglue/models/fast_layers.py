@@ -1,4 +1,4 @@
-"""GELU and dropout, each with few passes over the memory on TensorFlow; on JAX as Keras has them.
+"""GELU, in both forms, and dropout, each with few passes over the memory on TensorFlow; on JAX as Keras has them.
 
 TensorFlow runs every multiplication of these as an operation of its own, and its kernels for bfloat16 are slower than
 those for float32.
@@ -38,6 +38,41 @@ def tensorflow_gelu(x):
         return tf.cast(wide * share, x.dtype), gradient
 
     return apply(x)
+
+
+@keras.saving.register_keras_serializable("bertglue")
+def exact_gelu(x):
+    """Apply GELU in its exact form, x times the normal distribution's share below x (arXiv:1606.08415)."""
+    if keras.backend.backend() != "tensorflow" or not keras.ops.is_tensor(x):
+        return keras.activations.gelu(x, approximate=False)
+    return tensorflow_exact_gelu(x)
+
+
+def tensorflow_exact_gelu(x):
+    """Compute it in float32; its gradient reuses what it knows."""
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def apply(x):
+        wide = tf.cast(x, "float32")
+        share = 0.5 + 0.5 * tf.math.erf(wide * np.float32(np.sqrt(0.5)))
+
+        def gradient(upstream):
+            density = np.float32(1 / np.sqrt(2 * np.pi)) * tf.exp(-0.5 * tf.square(wide))
+            return tf.cast(tf.cast(upstream, "float32") * (share + wide * density), x.dtype)
+
+        return tf.cast(wide * share, x.dtype), gradient
+
+    return apply(x)
+
+
+GELU, GELU_TANH = "gelu", "gelu_pytorch_tanh"  # as Hugging Face's configurations call them
+ACTIVATIONS = {GELU: exact_gelu, GELU_TANH: gelu}
+
+
+def activation_name(function) -> str:
+    """Return what the activation of a layer is called in a configuration."""
+    return next((name for name, known in ACTIVATIONS.items() if known is function), GELU_TANH)
 
 
 @keras.saving.register_keras_serializable("bertglue")

@@ -1,23 +1,31 @@
-"""Load an encoder by name: the bundled one, one that was pre-trained here, or a SavedModel of TF Hub."""
+"""Load an encoder by name, folder, archive or address, whatever format it was published in."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import keras
 
 from bertglue.models.bert import build_encoder
 from bertglue.models.bundled import BUNDLED_FOLDER, BUNDLED_RANDOM
-from bertglue.models.encoder_files import find_saved_encoder, load_saved_encoder, read_encoder_config
+from bertglue.models.encoder_files import read_encoder_config
+from bertglue.models.encoder_source import Origin, build_from
+from bertglue.models.find_encoder import find_encoder, hidden_act_of
 
 
 def load_encoder(source: str, *, dropout: float = 0.1, seed: int = 0) -> keras.Model:
-    """Load an encoder as a Keras model.
+    """Load an encoder as a Keras model; its `origin` says where its weights come from.
 
     Args:
-        source: `bundled`, the small encoder that the library brings along; `bundled-random`, the same one randomly
-            initialized from `seed`; the folder of an encoder from `notebooks/pretrain.ipynb`; or a SavedModel of TF Hub
-            (folder, `.tar.gz` or address), whose weights are read and whose graph is never run.
+        source: a name (`bundled`, the small encoder that the library brings along; `minilm`, `bert-base-uncased` or
+            another of `encoder_names.NAMED_ENCODERS`); an `organization/name` of Hugging Face's hub, with `@revision`
+            where that matters; a folder of Hugging Face, of Google's 2018 checkpoints, of a TF Hub SavedModel, of an
+            encoder from `notebooks/pretrain.ipynb`, or of a finished run; an archive (`.tar.gz`, `.zip`) of one; or the
+            address of one. Weights are read as data, and nothing in the files is run. `bundled-random` is the bundled
+            encoder, randomly initialized from `seed`.
         dropout: the rate inside the encoder, 0 or more and below 1.
-        seed: of the random initialization; encoders that were pre-trained do not depend on it.
+        seed: of the random initialization, of a pooler too where an encoder was published without, and of what is
+            built after.
 
     Returns:
         A model that takes a dict of int32 `input_word_ids`, `input_mask` and `input_type_ids` [batch, length], and
@@ -37,9 +45,7 @@ def load_encoder(source: str, *, dropout: float = 0.1, seed: int = 0) -> keras.M
         ((1, 128), (1, 16, 128))
     """
     if source == BUNDLED_RANDOM:
-        return build_encoder(read_encoder_config(BUNDLED_FOLDER, dropout), seed)
-    if folder := find_saved_encoder(source):
-        return load_saved_encoder(folder, dropout)
-    from bertglue.models.tfhub import load_savedmodel_encoder
-
-    return load_savedmodel_encoder(source, dropout)
+        encoder = build_encoder(replace(read_encoder_config(BUNDLED_FOLDER), dropout=dropout), seed)
+        encoder.origin = Origin("randomly initialized")
+        return encoder
+    return build_from(find_encoder(source), dropout=dropout, seed=seed, hidden_act=hidden_act_of(source))

@@ -13,9 +13,11 @@ import tensorflow as tf
 import tensorflow_text as text
 
 from bertglue.data.dataset import Data, Split
-from bertglue.data.token_ids import Tokens, keep_tokens, read_vocabulary
+from bertglue.data.token_ids import Tokens, keep_tokens
 from bertglue.errors import InputError, one_line
-from bertglue.models.encoder_files import find_saved_encoder, read_saved_vocabulary
+from bertglue.models.encoder_source import Tokenization
+from bertglue.models.find_encoder import find_tokenization
+from bertglue.models.word_pieces import word_pieces
 
 SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[UNK]", "[PAD]")
 DEFAULT_LENGTH = 128
@@ -26,24 +28,23 @@ class Preprocessor:
 
     Tokenizes with BERT's WordPiece, trims the longest segment first until `[CLS] a [SEP] b [SEP]`
     fits into `seq_length`, and pads: int32 `input_word_ids`, `input_mask`, `input_type_ids`
-    [batch, seq_length]. `lower_case` lower-cases and strips accents, as the uncased models need.
+    [batch, seq_length]. `lower_case`, `strip_accents` and `split_chinese` are those of `Tokenization`.
     """
 
-    def __init__(self, vocabulary: list[str], seq_length: int = DEFAULT_LENGTH, *, lower_case: bool = True):
+    def __init__(
+        self, vocabulary: list[str], seq_length: int = DEFAULT_LENGTH, *,
+        lower_case: bool = True, strip_accents: bool | None = None, split_chinese: bool = True,
+    ):  # fmt: skip
         missing = [token for token in SPECIAL_TOKENS if token not in vocabulary]
         if missing:
             raise InputError(f"the vocabulary lacks {', '.join(missing)}; a BERT vocabulary has them")
         if seq_length < 5:
             raise InputError(f"max_length is {seq_length}; [CLS] a [SEP] b [SEP] needs 5 or more")
-        self.vocabulary = vocabulary
-        self.seq_length = seq_length
-        self.lower_case = lower_case
+        self.tokenization = Tokenization(vocabulary, lower_case, strip_accents, split_chinese)
+        self.vocabulary, self.seq_length, self.lower_case = vocabulary, seq_length, lower_case
         self.start, self.end = vocabulary.index("[CLS]"), vocabulary.index("[SEP]")
-        # eight times as fast as BertTokenizer, with the same ids but on 16 characters (a test names them)
         try:
-            self.tokenizer = text.FastBertTokenizer(
-                vocabulary, token_out_type=tf.int32, lower_case_nfd_strip_accents=lower_case
-            )
+            self.word_pieces = word_pieces(self.tokenization)
         except (RuntimeError, ValueError) as error:
             raise InputError(f"the vocabulary is no BERT vocabulary ({one_line(error)}); fetch it again") from None
 
@@ -56,7 +57,7 @@ class Preprocessor:
 
     def tokenize(self, texts) -> tf.RaggedTensor:
         """Return the WordPiece ids of each text, [batch, (tokens)]."""
-        return self.tokenizer.tokenize(texts).merge_dims(1, -1)
+        return self.word_pieces(tf.convert_to_tensor(texts))
 
     def pack(self, segments) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
         """Tokenize, trim and combine one or two segments: ids and segment types, [batch, (length)]."""
@@ -91,7 +92,7 @@ class Preprocessor:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        parts = [type(self).__name__, str(self.seq_length), str(self.lower_case), *self.vocabulary]
+        parts = [type(self).__name__, str(self.seq_length), str(self.tokenization.options), *self.vocabulary]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -101,8 +102,8 @@ def load_preprocessor(
     """Load the preprocessing that belongs to an encoder.
 
     Args:
-        source: as for `load_encoder`, whose encoders bring their vocabulary along; or the `vocab.txt` of an uncased
-            model. Of a SavedModel vocabulary and casing are read as data; its graph is never run.
+        source: as for `load_encoder`, whose encoders bring their vocabulary along; or a `vocab.txt`. How text is
+            normalized is read from the files as data; where they do not say, a vocabulary with capitals is cased.
         seq_length: tokens of a row, `[CLS]` and `[SEP]` included; longer rows are trimmed, shorter ones padded.
         preprocessor: a preprocessing SavedModel of TF Hub (folder, `.tar.gz` or address) to use instead, whose own
             `tokenize` and `bert_pack_inputs` are run. Its graph can read and write files: give one that you trust.
@@ -129,15 +130,8 @@ def load_preprocessor(
         from bertglue.models.trusted_preprocessor import load_trusted_preprocessor
 
         return load_trusted_preprocessor(preprocessor, seq_length)
-    if source.endswith(".txt"):
-        return Preprocessor(read_vocabulary(Path(source).expanduser()), seq_length)
-    if folder := find_saved_encoder(source):
-        return Preprocessor(read_saved_vocabulary(folder), seq_length)
-    from bertglue.models.encoder_cache import resolve
-    from bertglue.models.tfhub import Checkpoint
-
-    checkpoint = Checkpoint(resolve(source))
-    return Preprocessor(read_vocabulary(checkpoint.vocabulary), seq_length, lower_case=checkpoint.lower_case)
+    found = find_tokenization(source)
+    return Preprocessor(found.vocabulary, seq_length, **found.options)
 
 
 def tokenize(split: Split, preprocessor: Preprocessor, cache_dir: str | Path) -> Tokens:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import keras
+import numpy as np
 from pydantic import Field
 
 from bertglue.atomic_files import write_atomically, write_json, write_text
 from bertglue.checked_files import FileSchema, file_digest, parse_json, read_object
 from bertglue.data.token_ids import read_vocabulary
 from bertglue.errors import InputError, one_line
-from bertglue.models.bert import encoder_config  # its module registers the layers that a saved model names
+from bertglue.models.bert import (
+    EncoderConfig,
+    encoder_config,
+)  # its module registers the layers that a saved model names
 from bertglue.models.encoder_files import VOCABULARY_FILE
+from bertglue.models.encoder_source import EncoderSource, Tokenization, weights_of
 from bertglue.models.heads import widen
-from bertglue.models.preprocessor import Preprocessor
+
+if TYPE_CHECKING:  # it needs TensorFlow, which reads the text
+    from bertglue.models.preprocessor import Preprocessor
 
 MODEL_FILE, PREPROCESSING_FILE = "model.keras", "preprocessing.json"
 DIGESTS_FILE = "digests.json"  # of the files of a saved classifier
@@ -28,6 +36,8 @@ class Preprocessing(FileSchema):
 
     seq_length: Annotated[int, Field(ge=5, le=10**6)]
     lower_case: bool
+    strip_accents: bool | None = None
+    split_chinese: bool = True
 
 
 def save_classifier(classifier: keras.Model, preprocessor: Preprocessor, run_dir: str | Path) -> Path:
@@ -36,7 +46,7 @@ def save_classifier(classifier: keras.Model, preprocessor: Preprocessor, run_dir
     Of a preprocessing SavedModel too only vocabulary and casing are kept: no graph is run when the run is read back.
     """
     folder = Path(run_dir)
-    config = {"seq_length": preprocessor.seq_length, "lower_case": preprocessor.lower_case}
+    config = {"seq_length": preprocessor.seq_length, **preprocessor.tokenization.options}
     write_text(folder / VOCABULARY_FILE, "\n".join(preprocessor.vocabulary) + "\n")
     write_text(folder / PREPROCESSING_FILE, json.dumps(config) + "\n")
     with write_atomically(folder / MODEL_FILE) as partial:
@@ -56,8 +66,44 @@ def load_classifier(run_dir: str | Path) -> tuple[keras.Model, Preprocessor]:
     if (folder / DIGESTS_FILE).exists():
         check_digests(folder)
     preprocessor, classifier = read_preprocessor(folder), read_model(folder / MODEL_FILE)
-    check_sizes(folder, classifier, preprocessor)
+    check_sizes(folder, classifier, preprocessor.tokenization, preprocessor.seq_length)
     return classifier, preprocessor
+
+
+class RunEncoder(EncoderSource):
+    """The encoder of a finished run, without its head: what was learned on one task serves to begin another with."""
+
+    @functools.cached_property
+    def encoder(self) -> keras.Model:
+        if (self.folder / DIGESTS_FILE).exists():
+            check_digests(self.folder)
+        classifier = read_model(self.folder / MODEL_FILE)
+        check_sizes(self.folder, classifier, *self.preprocessing)
+        if any(variable.dtype == "int8" for variable in classifier.variables):
+            raise InputError(f"{self.place}: its weights are 8-bit integers; give the run that they were made from")
+        return classifier.get_layer("encoder")
+
+    @functools.cached_property
+    def preprocessing(self) -> tuple[Tokenization, int]:
+        return read_preprocessing(self.folder)
+
+    @property
+    def config(self) -> EncoderConfig:
+        return encoder_config(self.encoder)
+
+    @property
+    def tokenization(self) -> Tokenization:
+        return self.preprocessing[0]
+
+    @functools.cached_property
+    def weights(self) -> dict[str, np.ndarray]:
+        return weights_of(self.encoder)
+
+    def read(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        return self.weights[name]
+
+    def remarks(self, names: set[str]) -> list[str]:
+        return ["the encoder of a finished run is taken, without its head"]
 
 
 def check_digests(folder: Path) -> None:
@@ -74,12 +120,21 @@ def check_digests(folder: Path) -> None:
 
 
 def read_preprocessor(folder: Path) -> Preprocessor:
-    config = read_object(folder / PREPROCESSING_FILE, Preprocessing, "preprocessing of a classifier", SAVE_AGAIN)
-    options = {name: config[name] for name in Preprocessing.model_fields}
+    from bertglue.models.preprocessor import Preprocessor
+
+    tokenization, seq_length = read_preprocessing(folder)
     try:
-        return Preprocessor(read_vocabulary(folder / VOCABULARY_FILE), **options)
+        return Preprocessor(tokenization.vocabulary, seq_length, **tokenization.options)
     except Exception as error:  # the tokenizer raises errors of TensorFlow's of entries that it cannot take
         raise no_classifier(folder / VOCABULARY_FILE, error) from None
+
+
+def read_preprocessing(folder: Path) -> tuple[Tokenization, int]:
+    """Read the tokenization of a saved classifier, and the length that rows were trimmed to."""
+    config = read_object(folder / PREPROCESSING_FILE, Preprocessing, "preprocessing of a classifier", SAVE_AGAIN)
+    found = Preprocessing.model_validate(config).model_dump()
+    length = found.pop("seq_length")
+    return Tokenization(read_vocabulary(folder / VOCABULARY_FILE), **found), length
 
 
 def read_model(path: Path) -> keras.Model:
@@ -89,15 +144,15 @@ def read_model(path: Path) -> keras.Model:
         raise no_classifier(path, error) from None
 
 
-def check_sizes(folder: Path, classifier: keras.Model, preprocessor: Preprocessor) -> None:
+def check_sizes(folder: Path, classifier: keras.Model, tokenization: Tokenization, seq_length: int) -> None:
     """Check that every id and every row that the preprocessing makes has a place in the model."""
     try:
         sizes = encoder_config(classifier.get_layer("encoder"))
     except (AttributeError, KeyError, ValueError) as error:
         raise no_classifier(folder / MODEL_FILE, error) from None
-    if len(preprocessor.vocabulary) > sizes.vocabulary_size:
+    if len(tokenization.vocabulary) > sizes.vocabulary_size:
         raise no_classifier(folder / VOCABULARY_FILE, f"the model has {sizes.vocabulary_size:,} entries")
-    if preprocessor.seq_length > sizes.max_positions:
+    if seq_length > sizes.max_positions:
         raise no_classifier(folder / PREPROCESSING_FILE, f"the model has {sizes.max_positions:,} positions")
 
 

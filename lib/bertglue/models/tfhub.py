@@ -5,19 +5,22 @@ The weights are read from the SavedModel's checkpoint, tensor by tensor; its gra
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2, trackable_object_graph_pb2
 
+from bertglue.data.token_ids import read_vocabulary
 from bertglue.errors import InputError, one_line
-from bertglue.models.bert import EncoderConfig, build_encoder
-from bertglue.models.encoder_cache import SAVEDMODEL_FILE, resolve
+from bertglue.models.bert import EncoderConfig
+from bertglue.models.bert_names import rename
+from bertglue.models.encoder_source import EncoderSource, Tokenization, some
 
+SAVEDMODEL_FILE = "saved_model.pb"
 # names in TF Hub's BERT SavedModels -> names of the native encoder's weights
 WEIGHT_RENAMES = (
     (r"^transformer/layer_(\d+)/", r"layer_\1_"),
@@ -28,23 +31,49 @@ SUPPORTED_ENCODERS = (
 )
 
 
-def load_savedmodel_encoder(handle: str, dropout: float = 0.1) -> keras.Model:
-    """Build the native encoder with the weights of a TF Hub BERT SavedModel."""
-    weights = Weights(resolve(handle))
-    config = read_config(weights, dropout)
-    encoder = build_encoder(config)
-    left = set(weights.keys)
-    for variable in encoder.trainable_variables:
-        name = variable.path.removeprefix("encoder/")
-        if weights.shape(name) != tuple(variable.shape):
-            raise InputError(f"{handle} is not supported: {difference(weights.keys, name)}; {SUPPORTED_ENCODERS}")
-        variable.assign(weights.read(name))
-        left.remove(name)
-    if left:
-        raise InputError(
-            f"{handle} is not supported: it has weights that BERT lacks, {some(left)}; {SUPPORTED_ENCODERS}"
-        )
-    return encoder
+class SavedModelEncoder(EncoderSource):
+    """A SavedModel of TF Hub; of a preprocessing model it gives the vocabulary alone."""
+
+    def __init__(self, folder: Path, place: str, revision: str | None = None):
+        super().__init__(folder, place, revision)
+        self.checkpoint = Checkpoint(folder)
+
+    @functools.cached_property
+    def keys(self) -> dict[str, str]:
+        """The keys in the checkpoint of the encoder's weights, by the native encoder's names."""
+        # `variables/N` are the encoder's own; `mlm/...`, the head it was pre-trained with, is not copied
+        return {
+            rename(attribute.full_name, WEIGHT_RENAMES): attribute.checkpoint_key
+            for attribute in self.checkpoint.attributes
+            if re.match(r"variables/\d+/", attribute.checkpoint_key)
+            and self.checkpoint.shapes[attribute.checkpoint_key]  # scalars count steps
+        }
+
+    @functools.cached_property
+    def config(self) -> EncoderConfig:
+        return read_config(self)
+
+    @property
+    def tokenization(self) -> Tokenization:
+        return Tokenization(read_vocabulary(self.checkpoint.vocabulary), lower_case=self.checkpoint.lower_case)
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        return tuple(self.checkpoint.shapes[self.keys[name]]) if name in self.keys else None
+
+    def read(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        if self.shape(name) != shape:
+            raise self.unlike(difference(self.keys, name))
+        return self.checkpoint.read(self.keys[name])
+
+    def remarks(self, names: set[str]) -> list[str]:
+        if missing := sorted(names - self.keys.keys()):
+            raise self.unlike(difference(self.keys, missing[0]))
+        if left := sorted(self.keys.keys() - names):
+            raise self.unlike(f"it has weights that BERT lacks, {some(left)}")
+        return []
+
+    def unlike(self, why: str) -> InputError:
+        return InputError(f"{self.place} is not supported: {why}; {SUPPORTED_ENCODERS}")
 
 
 class Checkpoint:
@@ -109,34 +138,7 @@ class Checkpoint:
         return InputError(f"{self.folder}/{part} is cut short or damaged ({one_line(error)}); fetch it again")
 
 
-class Weights:
-    """The weights of an encoder under the native encoder's names, read one at a time."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.checkpoint = Checkpoint(folder)
-        # `variables/N` are the encoder's own; `mlm/...`, the head it was pre-trained with, is not copied
-        self.keys = {
-            rename(attribute.full_name): attribute.checkpoint_key
-            for attribute in self.checkpoint.attributes
-            if re.match(r"variables/\d+/", attribute.checkpoint_key)
-            and self.checkpoint.shapes[attribute.checkpoint_key]  # scalars count steps
-        }
-
-    def shape(self, name: str) -> tuple[int, ...] | None:
-        return tuple(self.checkpoint.shapes[self.keys[name]]) if name in self.keys else None
-
-    def read(self, name: str) -> np.ndarray:
-        return self.checkpoint.read(self.keys[name])
-
-
-def rename(name: str) -> str:
-    for pattern, replacement in WEIGHT_RENAMES:
-        name = re.sub(pattern, replacement, name)
-    return name
-
-
-def read_config(weights: Weights, dropout: float) -> EncoderConfig:
+def read_config(weights: SavedModelEncoder) -> EncoderConfig:
     """Read the sizes of an encoder off the shapes of its weights."""
     needed = {
         "word": "word_embeddings/embeddings",
@@ -148,9 +150,7 @@ def read_config(weights: Weights, dropout: float) -> EncoderConfig:
     shapes = {key: weights.shape(name) for key, name in needed.items()}
     for key, name in needed.items():
         if shapes[key] is None or len(shapes[key]) != (3 if key == "query" else 2):
-            raise InputError(
-                f"{weights.folder} is not supported: {difference(weights.keys, name)}; {SUPPORTED_ENCODERS}"
-            )
+            raise weights.unlike(difference(weights.keys, name))
     queries = []
     while shape := weights.shape(f"layer_{len(queries)}_self_attention/query/kernel"):
         queries.append(shape[1])
@@ -162,7 +162,6 @@ def read_config(weights: Weights, dropout: float) -> EncoderConfig:
         head_size=shapes["query"][2],
         max_positions=shapes["position"][0],
         type_vocabulary_size=shapes["type"][0],
-        dropout=dropout,
     )
 
 
@@ -187,8 +186,4 @@ def difference(names: Iterable[str], missing: str) -> str:
         return "it has no pooler (ELECTRA has none)"
     if has("word_embeddings/embeddings"):
         return f"its weight {missing} is missing or has another shape"
-    return f"it is another model than BERT, with weights such as {some(names)}"
-
-
-def some(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)[:3])
+    return f"it is another model than BERT, with weights such as {some(sorted(names))}"

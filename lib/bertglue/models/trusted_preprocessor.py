@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from bertglue.data.token_ids import read_vocabulary
 from bertglue.errors import InputError, one_line
-from bertglue.models.encoder_cache import SAVEDMODEL_FILE, resolve
+from bertglue.models.encoder_places import find_folder
 from bertglue.models.preprocessor import Preprocessor
-from bertglue.models.tfhub import Checkpoint
+from bertglue.models.tfhub import SAVEDMODEL_FILE, Checkpoint
 
 
 class SavedModelPreprocessor(Preprocessor):
@@ -44,7 +44,7 @@ class SavedModelPreprocessor(Preprocessor):
 
 def load_trusted_preprocessor(source: str, seq_length: int) -> SavedModelPreprocessor:
     """Load a preprocessing SavedModel (folder, `.tar.gz` or address) and print that its graph is trusted and run."""
-    checkpoint = Checkpoint(resolve(source))
+    checkpoint = Checkpoint(find_folder(source).folder)
     if not checkpoint.preprocessing:
         raise InputError(
             f"preprocessor is {source}, which has no tokenize and bert_pack_inputs; give a preprocessing SavedModel of "

@@ -64,7 +64,7 @@ about people; it must not be used to judge any. English only; no more than {posi
 def render_card(folder: Path = BUNDLED_FOLDER) -> str:
     """Write the card from the story and the records."""
     sizes, story, runs = (
-        read_encoder_config(folder, 0.0),
+        read_encoder_config(folder),
         read_pretraining_record(folder),
         reference_runs.read_reference_runs(),
     )
@@ -75,7 +75,7 @@ def render_card(folder: Path = BUNDLED_FOLDER) -> str:
         heads=sizes.heads[0],
         positions=sizes.max_positions,
         entries=sizes.vocabulary_size,
-        parameters=load_saved_encoder(folder, 0.0).count_params(),
+        parameters=load_saved_encoder(folder).count_params(),
         megabytes=sum(file.stat().st_size for file in files) / 1e6,
         precision=story["parameters"]["precision"],
         story=markdown(pretraining_gain.pretraining_frame(story)),

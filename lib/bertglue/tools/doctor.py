@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bertglue.environment import FINETUNE_NOTEBOOK, configure, nvidia_gpus, processor, versions
 from bertglue.models.bundled import BUNDLED_FOLDER
-from bertglue.models.encoder_cache import hub_cache_dir
 from bertglue.models.encoder_files import WEIGHTS_FILE
+from bertglue.models.encoder_places import hub_cache_dir
 from bertglue.parameters import Parameters
 
 

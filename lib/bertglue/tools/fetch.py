@@ -28,11 +28,16 @@ def fetch(parameters: Parameters) -> list[str]:
         from bertglue.data.tfds import prepare
 
         found.append(f"glue/{task.name}: {prepare(task)}")
-    for source in (parameters.encoder, parameters.preprocessor):
-        if source and source not in BUNDLED_NAMES:
-            from bertglue.models.encoder_cache import resolve
+    if parameters.encoder not in BUNDLED_NAMES:
+        from bertglue.models.find_encoder import find_encoder
 
-            found.append(f"{source}: {resolve(source)}")
+        encoder = find_encoder(parameters.encoder)
+        heads = encoder.config.heads  # what is no BERT ends here, before any run
+        found.append(f"{parameters.encoder}: {encoder.place}, {len(heads)} layers, in {encoder.folder}")
+    if parameters.preprocessor:
+        from bertglue.models.encoder_places import find_folder
+
+        found.append(f"{parameters.preprocessor}: {find_folder(parameters.preprocessor).folder}")
     return found
 
 

