@@ -1,6 +1,6 @@
 # The short commands. Each works first after a clone: the environment is made when it is missing.
-# make book [PROFILE=toy] [TASKS="cola mrpc"] [JOBS=2] [GLUE_DIR=folder] [ENCODER=handle] [SEEDS="0 1"]
-#           [LEARNING_RATES="1e-4 3e-4"] [COMPRESS="cola mrpc"] [GPU=cuda] [GPUS=1] [DEVICE=cpu] [CLUSTER=slurm]
+# make book [PROFILE=toy] [TASKS="cola mrpc"] [JOBS=2] [GLUE_DIR=folder] [ENCODER=minilm] [SEEDS="0 1"]
+#           [LEARNING_RATES="1e-4 3e-4"] [INTERMEDIATE=mnli] [COMPRESS="cola mrpc"] [GPU=cuda] [GPUS=1] [DEVICE=cpu] [CLUSTER=slurm]
 PYTHON ?= python3
 PROFILE ?= toy
 TASKS ?= cola sst2 mrpc stsb qqp mnli qnli rte wnli
@@ -12,6 +12,8 @@ LEARNING_RATES ?=
 COMPRESS ?=
 GLUE_DIR ?=
 ENCODER ?=
+# the task whose run RTE, MRPC and STS-B begin with, such as mnli
+INTERMEDIATE ?=
 DEVICE ?=
 # an NVIDIA GPU wants the CUDA builds; GPU=none leaves them out
 GPU ?= $(if $(shell nvidia-smi --list-gpus 2> /dev/null | grep '^GPU'),cuda,none)
@@ -69,7 +71,7 @@ SNAKEMAKE = $(CACHE) PATH="$(HERE):$$PATH" "$(HERE)"/python -m bertglue.tools.lo
 # a GLUE_DIR of the environment is for the profiles that read files; one that was typed for another is refused
 FILES_OF = $(if $(filter environment,$(firstword $(origin GLUE_DIR))),$(if $(filter toy full,$(PROFILE)),,$(GLUE_DIR)),$(GLUE_DIR))
 CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEARNING_RATES)" glue_dir="$(FILES_OF)" \
-  encoder="$(ENCODER)" compress="$(COMPRESS)" device="$(DEVICE)" gpus="$(GPUS)" cluster="$(CLUSTER)" gres="$(GRES)"
+  encoder="$(ENCODER)" intermediate="$(INTERMEDIATE)" compress="$(COMPRESS)" device="$(DEVICE)" gpus="$(GPUS)" cluster="$(CLUSTER)" gres="$(GRES)"
 
 # Where runs fail, the book is built from the others, says so, and make ends with an error that names them.
 BUILD = $(SNAKEMAKE) $@ --config profile="$(PROFILE)" $(CONFIG)

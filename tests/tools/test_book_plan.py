@@ -132,3 +132,31 @@ def test_the_command_collects_what_was_asked_for(tmp_path, monkeypatch, capsys):
     ]
     assert [run["run"] for run in status["compressions"]] == ["compressed/sst2/lr0.0003-seed3"]
     assert book_plan.main(['{"tasks": "nonsense"}']) == 1
+
+
+def test_tasks_after_the_intermediate_one_begin_with_its_encoder():
+    found = plan(tasks="cola rte mrpc", intermediate="mnli", encoder="minilm", seeds="4 1")
+    first = "runs/toy/mnli/lr0.0001-seed4"
+    assert list(found.parameters) == ["cola", "rte", "mrpc", "mnli"]
+    assert {task: checked.encoder for task, checked in found.parameters.items()} == {
+        "cola": "minilm", "rte": first, "mrpc": first, "mnli": "minilm"
+    }  # fmt: skip
+    assert {checked.learning_rate for checked in found.parameters.values()} == {1e-4}  # of the encoder they come from
+    assert found.needs("rte") == [f"{first}/record.json"]
+    assert found.needs("cola") == ["runs/toy/fetched/cola.txt"]
+    assert found.encoder_option("rte") == f"-r encoder {first}"
+    assert found.encoder_option("cola") == found.encoder_option("mnli") == ""
+    assert set(found.runs) >= {f"{first}", "runs/toy/rte/lr0.0001-seed1"}
+
+
+def test_a_run_is_another_one_where_the_run_that_it_begins_with_is():
+    before = plan(tasks="rte cola", intermediate="mnli", encoder="minilm")
+    after = plan(tasks="rte cola", intermediate="mnli", encoder="bert-mini")
+    assert before.identity("rte") != after.identity("rte")
+    assert plan(tasks="rte").identity("rte") == plan(tasks="rte", intermediate="").identity("rte")
+
+
+def test_an_intermediate_task_has_to_be_one():
+    with pytest.raises(InputError, match="INTERMEDIATE names 'imdb'; choose from"):
+        plan(tasks="rte", intermediate="imdb")
+    assert plan(tasks="rte", intermediate="rte").parameters["rte"].encoder == "bundled"

@@ -21,7 +21,7 @@ def snakemake(*config, options=("--cores", "2")):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (["tasks=cola nonsense"], "error: TASKS names 'nonsense'; choose from cola"),
+        (["tasks=cola nonsense"], "error: TASKS or INTERMEDIATE names 'nonsense'; choose from cola"),
         (["profile=glue"], "error: glue_dir is not given"),
         (["profile=glue", "glue_dir=/nowhere"], "error: glue_dir is /nowhere, and there is no such folder"),
         (["profile=nonsense"], "error: params/profiles/nonsense.yaml: No such file"),

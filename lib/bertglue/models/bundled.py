@@ -1,4 +1,4 @@
-"""The encoder that the library brings along: its names, its folder, and how it was made."""
+"""The encoder that the library brings along: its folder, and how it was made."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from pathlib import Path
 from bertglue.errors import InputError, one_line
 
 BUNDLED_FOLDER = Path(__file__).with_name("bundled_encoder")
-BUNDLED = "bundled"
-BUNDLED_RANDOM = "bundled-random"  # the same sizes, randomly initialized
-BUNDLED_NAMES = (BUNDLED, BUNDLED_RANDOM)
 PRETRAINING_RECORD = "pretraining.json"
 
 

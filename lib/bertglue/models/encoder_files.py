@@ -13,11 +13,12 @@ import numpy as np
 
 from bertglue.atomic_files import write_folder
 from bertglue.data.token_ids import read_vocabulary
+from bertglue.encoder_names import PRETRAINED_HERE
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.bundled import PRETRAINING_RECORD, incomplete_encoder
 from bertglue.models.encoder_source import EncoderSource, Tokenization, weights_of
 
-CONFIG_FILE, WEIGHTS_FILE, VOCABULARY_FILE = "encoder.json", "encoder.weights.h5", "vocab.txt"
+CONFIG_FILE, WEIGHTS_FILE, VOCABULARY_FILE = PRETRAINED_HERE, "encoder.weights.h5", "vocab.txt"
 HDF5_OVERHEAD = 2**20  # bytes, beside the weights
 BLOCK = 2**20  # bytes written at a time
 

@@ -21,10 +21,9 @@ from typing import BinaryIO
 import platformdirs
 
 from bertglue.cache_entries import cached, check_owner, is_whole
-from bertglue.encoder_names import HUGGINGFACE, NAMED_ENCODERS, Wheel
+from bertglue.encoder_names import BUNDLED_NAMES, HUGGINGFACE, NAMED_ENCODERS, Wheel
 from bertglue.errors import InputError, one_line
 from bertglue.models.archives import unpack
-from bertglue.models.bundled import BUNDLED_NAMES
 from bertglue.models.encoder_source import MARKS, SUPPORTED_FORMATS
 
 HUB_SITES = ("tfhub.dev/", "kaggle.com/models/", "www.kaggle.com/models/", "huggingface.co/")

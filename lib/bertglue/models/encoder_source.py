@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from bertglue.encoder_names import PRETRAINED_HERE
 from bertglue.errors import InputError
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.bert_names import POOLER
@@ -25,7 +26,7 @@ SUPPORTED_FORMATS = (
 
 # a file that the folder of a format holds, with the module and the class that read it; the first that is there tells
 FORMATS = {
-    "encoder.json": ("encoder_files", "NativeEncoder"),
+    PRETRAINED_HERE: ("encoder_files", "NativeEncoder"),
     "model.keras": ("saved_classifier", "RunEncoder"),
     "saved_model.pb": ("tfhub", "SavedModelEncoder"),
     "bert_config.json": ("google_checkpoint", "GoogleEncoder"),
@@ -104,7 +105,7 @@ class EncoderSource(ABC):
         """Read the weight that the native encoder calls so; None for a pooler that was not published with it."""
 
     def remarks(self, names: set[str]) -> list[str]:
-        """Say what a user has to know of the weights beside those of these native names; refuse what is no BERT."""
+        """Describe the weights beside those of these native names; what is no BERT is refused."""
         return []
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from bertglue.encoder_names import NAMED_ENCODERS
+from bertglue.encoder_names import BUNDLED_NAMES, NAMED_ENCODERS
 from bertglue.errors import InputError
-from bertglue.models.bundled import BUNDLED_FOLDER, BUNDLED_NAMES
+from bertglue.models.bundled import BUNDLED_FOLDER
 from bertglue.models.encoder_places import Found, find_folder
 from bertglue.models.encoder_source import FORMATS, SUPPORTED_FORMATS, EncoderSource, Tokenization, is_cased
 

@@ -24,8 +24,10 @@ from bertglue.models.fast_layers import GELU, GELU_TANH
 
 MODEL_CONFIG_FILE, SAFETENSORS_FILE, INDEX_FILE = "config.json", "model.safetensors", "model.safetensors.index.json"
 TOKENIZER_FILE, TOKENIZER_CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
-FILES = (MODEL_CONFIG_FILE, SAFETENSORS_FILE, INDEX_FILE, "model-*-of-*.safetensors", TOKENIZER_FILE, TOKENIZER_CONFIG_FILE,
-         VOCABULARY_FILE)  # fmt: skip
+FILES = (
+    *(MODEL_CONFIG_FILE, SAFETENSORS_FILE, INDEX_FILE, "model-*-of-*.safetensors"),
+    *(TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, VOCABULARY_FILE),
+)
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth")
 FETCH_AGAIN = "fetch it again"
 CONVERT = (

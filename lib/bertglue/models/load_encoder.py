@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import keras
 
+from bertglue.encoder_names import BUNDLED_RANDOM
 from bertglue.models.bert import build_encoder
-from bertglue.models.bundled import BUNDLED_FOLDER, BUNDLED_RANDOM
+from bertglue.models.bundled import BUNDLED_FOLDER
 from bertglue.models.encoder_files import read_encoder_config
 from bertglue.models.encoder_source import Origin, build_from
 from bertglue.models.find_encoder import find_encoder, hidden_act_of

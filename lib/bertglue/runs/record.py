@@ -28,6 +28,8 @@ RUN_AGAIN, MAKE_BOOK = "remove its folder and run it again", "`make book` writes
 
 def build_record(parameters: Parameters, data: Data, tokens, training, scores: Scores, strategy, classifier) -> dict:
     """Build the record of a run; its keys are those of `runs/<profile>/results.json` (see the README)."""
+    from bertglue.models.encoder_source import origin_of
+
     keys = ("task", "source", "encoder", "seed", "learning_rate", "epochs", "batch_size", "max_length")
     return {
         **{key: getattr(parameters, key) for key in keys},
@@ -37,6 +39,7 @@ def build_record(parameters: Parameters, data: Data, tokens, training, scores: S
         "labels": statistics.label_counts(data),
         "lengths": statistics.length_counts(tokens),
         "model": statistics.model_sizes(classifier),
+        "encoder_origin": origin_of(classifier.get_layer("encoder")),
         "history": training.history,
         "curve": training.curve,
         "kept_epoch": training.kept,

@@ -214,6 +214,14 @@ class ModelSizes(FileSchema):
     parameters: dict[str, Count]
 
 
+class EncoderOrigin(FileSchema):
+    """Where an encoder comes from, and the digest of its configuration and weights."""
+
+    place: Text
+    revision: Text | None
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
+
+
 class Timing(FileSchema):
     """The times of a run [s], and examples a second."""
 
@@ -266,6 +274,7 @@ class RunRecord(Trained, Scored, OfTask):
     labels: dict[str, Labels]
     lengths: dict[str, Lengths]
     model: ModelSizes
+    encoder_origin: EncoderOrigin | None
     kept_epoch: Steps
     timing: Timing
     environment: Environment

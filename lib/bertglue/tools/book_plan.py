@@ -11,7 +11,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bertglue.data.load_data import check_source
@@ -33,6 +33,7 @@ PAGES = (  # each shows the runs of the book
 )
 REFERENCE_PAGE = "pretraining_gain"  # shows the reference run alone, which is part of the repository
 COMPRESSED_BY_DEFAULT = ("sst2", "mrpc")
+AFTER_INTERMEDIATE = ("rte", "mrpc", "stsb")  # the tasks that gain by intermediate training (arXiv:1811.01088)
 GIVEN = ("glue_dir", "encoder", "device")  # parameters that a variable of `make book` sets over the profile's
 ACCELERATOR = 840  # `--resources accelerator=840` is all of a machine's accelerators; it divides well
 GPUS_OF_A_RUN = ("1", "all")
@@ -53,6 +54,7 @@ class Plan:
     runs_at_once: int | None  # that the machine's accelerators bear; None without any
     gpus: int  # that the runs share, each with one of its own; 0 where a run has all of them
     config: dict[str, str]  # as it was given
+    intermediate: str | None = None  # the task whose encoder others begin with
     partial: bool = False  # the book of what is there, after a failure
 
     @property
@@ -81,8 +83,30 @@ class Plan:
         return f"{self.run_pattern}/{RECORD_FILE}", f"{self.compression_pattern}/{COMPRESSION_FILE}"
 
     def identity(self, task: str) -> str:
-        """Return what makes a finished run another one: the parameters that are not the library's defaults."""
-        return self.parameters[task].model_dump_json(exclude=FREE_WITHIN_BOOK, exclude_defaults=True)
+        """Return what makes a finished run another one: the parameters that are not the library's defaults.
+
+        Of a run that begins with another's encoder, that run's belong to them.
+        """
+        own = self.parameters[task].model_dump_json(exclude=FREE_WITHIN_BOOK, exclude_defaults=True)
+        return f"{own} after {self.identity(self.intermediate)}" if self.is_second(task) else own
+
+    def begin_with_intermediate(self) -> Plan:
+        """Return the plan with the encoders of the tasks that come after the intermediate one: its first run's."""
+        rate, seed = self.rates(self.intermediate)[0], self.seeds[0]
+        encoder = self.run_pattern.format(task=self.intermediate, learning_rate=rate, seed=seed)
+        changed = {
+            task: checked.model_copy(update={"encoder": encoder}) if self.is_second(task) else checked
+            for task, checked in self.parameters.items()
+        }
+        return replace(self, parameters=changed)
+
+    def is_second(self, task: str) -> bool:
+        """Return whether a task begins with the encoder of the intermediate task's run."""
+        return self.intermediate is not None and task in AFTER_INTERMEDIATE and task != self.intermediate
+
+    def first_record(self, task: str) -> list[str]:
+        """Return the record of the run whose encoder a task begins with, if it does."""
+        return [f"{self.parameters[task].encoder}/{RECORD_FILE}"] if self.is_second(task) else []
 
     def compression_identity(self, task: str) -> str:
         """Return the same of a compression: its run's, and what its file of parameters says."""
@@ -93,6 +117,10 @@ class Plan:
     def finetune_options(self) -> str:
         """The options of papermill for what was given on the command line."""
         return self.papermill_options(*GIVEN)
+
+    def encoder_option(self, task: str) -> str:
+        """Return the option of papermill for the encoder of another run, over what was given."""
+        return f"-r encoder {self.parameters[task].encoder}" if self.is_second(task) else ""
 
     @property
     def compress_options(self) -> str:
@@ -177,9 +205,13 @@ class Plan:
     def downloads(self, task: str) -> list[str]:
         """Return the file that records a task's downloads, if it needs any before it starts."""
         parameters = self.parameters[task]
-        local = is_local(parameters.encoder) and is_local(parameters.preprocessor)
+        local = self.is_second(task) or (is_local(parameters.encoder) and is_local(parameters.preprocessor))
         elsewhere = parameters.source == "tfds" or not local
         return [f"{self.folder}/fetched/{task}.txt"] if elsewhere else []
+
+    def needs(self, task: str) -> list[str]:
+        """Return the files that a run waits for: its downloads, or the record of the run that it begins with."""
+        return [*self.downloads(task), *self.first_record(task)]
 
     def collect(self) -> Path:
         """Write `results.json` and `status.json` from the folders of the runs."""
@@ -204,8 +236,9 @@ def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True)
     """Check the configuration of `make book` and the parameters of every task, before any run starts.
 
     Args:
-        config: Snakemake's: `profile`, `tasks`, `seeds`, `learning_rates`, `compress`, `jobs`, `gpus`, `cluster`,
-            `gres`, `glue_dir`, `encoder`, `device` and `partial`, each a text; an empty one is as if it were not there.
+        config: Snakemake's: `profile`, `tasks`, `seeds`, `learning_rates`, `intermediate`, `compress`, `jobs`, `gpus`,
+            `cluster`, `gres`, `glue_dir`, `encoder`, `device` and `partial`, each a text; an empty one is as if it were
+            not there.
         cores: that the runs share; None on a cluster.
         check_sources: whether the files of every task are read, so that a defect in one is known before any run starts.
 
@@ -222,13 +255,15 @@ def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True)
     runs_at_once, gpus = share_accelerators(given)
     over = {name: given[name] for name in GIVEN if name in given}
     tasks = given.get("tasks", " ".join(TASKS)).split()
+    if (intermediate := given.get("intermediate")) and intermediate not in tasks:
+        tasks = [*tasks, intermediate]  # what is run is in the book
     parameters = {task: read_parameters(profile, task, over) for task in tasks}
     if "glue_dir" in given and all(checked.source != "folder" for checked in parameters.values()):
         raise InputError(f"GLUE_DIR is given, and PROFILE={profile} reads no files of yours; give PROFILE=glue with it")
     if check_sources:
         for checked in parameters.values():
             check_source(checked)
-    return Plan(
+    plan = Plan(
         profile=profile,
         parameters=parameters,
         learning_rates=read_numbers(given, "learning_rates", float),
@@ -240,7 +275,9 @@ def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True)
         gpus=gpus,
         config=given,
         partial="partial" in given,
+        intermediate=intermediate,
     )
+    return plan.begin_with_intermediate() if intermediate else plan
 
 
 def share_accelerators(given: Mapping[str, str]) -> tuple[int | None, int]:
@@ -270,7 +307,7 @@ def read_numbers(given: Mapping[str, str], name: str, convert: Callable[[str], f
 def read_parameters(profile: str, task: str, given: Mapping[str, str]) -> Parameters:
     """Check the parameters of a task."""
     if task not in TASKS:
-        raise InputError(f"TASKS names {task!r}; choose from {', '.join(TASKS)}")
+        raise InputError(f"TASKS or INTERMEDIATE names {task!r}; choose from {', '.join(TASKS)}")
     return Parameters.from_files(*parameter_files(profile, task), **given)
 
 

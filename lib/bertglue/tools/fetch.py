@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from bertglue.encoder_names import BUNDLED_NAMES
 from bertglue.errors import exit_status
-from bertglue.models.bundled import BUNDLED_NAMES
 from bertglue.parameters import Parameters
 from bertglue.tasks import get_task
 

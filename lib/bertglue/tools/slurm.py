@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+from bertglue.encoder_names import BUNDLED_NAMES
 from bertglue.errors import InputError, exit_status, one_line
 from bertglue.evaluation.published_scores import published_numbers
-from bertglue.models.bundled import BUNDLED_NAMES
 from bertglue.parameters import Parameters
 from bertglue.tasks import get_task
 

@@ -84,8 +84,18 @@ def encoders_table(runs: Runs):
         counted = sum(count for part, count in run["model"]["parameters"].items() if part != "head")
         if (run["encoder"], counted) not in seen:
             seen.add((run["encoder"], counted))
-            rows.append(encoder_row(run["encoder"], run["model"]["sizes"], counted))
-    return table(pd.DataFrame(rows))
+            origin = {"weights": describe_origin(run["encoder_origin"])}
+            rows.append(encoder_row(run["encoder"], run["model"]["sizes"], counted) | origin)
+    return table(pd.DataFrame(rows).fillna(""))
+
+
+def describe_origin(origin: dict | None) -> str:
+    """Describe where an encoder's weights come from: place, revision, and the beginning of their digest."""
+    if not origin:
+        return ""
+    revision = f" at {origin['revision'][:12]}" if origin["revision"] else ""
+    digest = f", sha256 {origin['sha256'][:12]}" if origin["sha256"] else ""
+    return f"{origin['place']}{revision}{digest}"
 
 
 def encoder_row(name: str, sizes: dict, parameters: int) -> dict:

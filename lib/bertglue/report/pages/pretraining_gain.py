@@ -5,10 +5,10 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from bertglue.encoder_names import BUNDLED, BUNDLED_RANDOM
 from bertglue.evaluation import aggregate
 from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.evaluation.published_scores import PUBLISHED_NAMES, published_numbers
-from bertglue.models.bundled import BUNDLED, BUNDLED_RANDOM
 from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.pages.common import row_title
 from bertglue.tasks import TASKS

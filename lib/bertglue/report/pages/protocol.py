@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from bertglue.data.dataset import HELD_OUT
+from bertglue.encoder_names import BUNDLED
 from bertglue.errors import InputError
 from bertglue.evaluation import aggregate, metrics, significance
 from bertglue.evaluation.metrics import METRIC_TITLES
-from bertglue.models.bundled import BUNDLED
 from bertglue.report import reference_runs
 from bertglue.report.figures import color, small_multiples
 from bertglue.report.pages.common import between, joined, row_title

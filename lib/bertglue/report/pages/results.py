@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from bertglue.encoder_names import BUNDLED
 from bertglue.evaluation import aggregate
 from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.evaluation.published_scores import (
@@ -21,7 +22,6 @@ from bertglue.evaluation.published_scores import (
     published_interval,
     published_numbers,
 )
-from bertglue.models.bundled import BUNDLED
 from bertglue.report import figures, reference_runs
 from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.pages.common import between, dashed, joined, row_title, score_rows
