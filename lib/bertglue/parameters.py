@@ -112,12 +112,13 @@ class Parameters(Checked):
         bucketing: length bucketing with dynamic padding; False pads every row to `max_length`.
         bucket_lengths: the lengths that batches are padded to [tokens]; None chooses them by the device.
         hold_out: the share of train kept aside to select hyperparameters on.
+        train_rows: rows of train to train on, drawn at random by `seed` from those that `hold_out` leaves; None: all.
         keep: the weights of the `last` epoch, or of the `best` one on the held-out split (else on validation).
         patience: epochs without improvement before early stopping; None trains all epochs.
         dropout: the rate before the classifier's head.
         encoder_dropout: the rate inside the encoder.
         steps_per_execution: steps in one call of the device.
-        seed: of weights, order of rows and dropout.
+        seed: of weights, order of rows, dropout, and which `train_rows` are drawn.
         machines: that train together by data parallelism; more than one needs JAX.
         tracking: `wandb` or `mlflow`, beside TensorBoard's files; None sends nothing anywhere.
         run_dir: the folder that the run writes.
@@ -159,6 +160,7 @@ class Parameters(Checked):
     bucketing: bool = True
     bucket_lengths: Annotated[list[Positive], Field(min_length=1)] | None = None
     hold_out: Fraction = 0.1
+    train_rows: Positive | None = None  # None: all
     keep: Literal["last", "best"] = "last"
     patience: Positive | None = None
     dropout: Fraction = 0.1

@@ -249,6 +249,7 @@ class RecordedParameters(FileSchema):
     weight_decay: Rate
     dropout: Share
     encoder_dropout: Share
+    train_rows: Size | None = None
 
 
 class RunRecord(Trained, Scored, OfTask):
