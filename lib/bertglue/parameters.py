@@ -102,11 +102,13 @@ class Parameters(Checked):
             cannot use; `cpu` trains on the processor.
         precision: `float32`, `mixed_bfloat16` (mixed precision), or `auto`: the latter where the device supports it.
         batch_size: rows of a training step.
+        accumulate: steps whose gradients are accumulated for one update of the weights, which is then that of a batch of
+            `batch_size * accumulate` rows, in the memory of `batch_size` rows.
         evaluation_batch_size: rows of a prediction step.
         epochs: passes over train.
         max_length: tokens of a row (sequence length); longer rows are trimmed.
         learning_rate: the peak of the schedule.
-        warmup_fraction: the share of steps in which the learning rate rises.
+        warmup_fraction: the share of updates in which the learning rate rises.
         weight_decay: AdamW's; biases and layer norms have none.
         bias_correction: Adam's; False leaves it out, as BERT's own code did.
         bucketing: length bucketing with dynamic padding; False pads every row to `max_length`.
@@ -150,6 +152,7 @@ class Parameters(Checked):
     device: Literal["auto", "gpu", "cpu"] = "auto"
     precision: Precision = "float32"
     batch_size: Positive = 32
+    accumulate: Positive = 1
     evaluation_batch_size: Positive = 128
     epochs: Positive = 4
     max_length: Positive = 48

@@ -174,7 +174,7 @@ OTHER = {
     "keep": "best", "patience": 3, "precision": "auto", "bias_correction": False, "bucketing": False,
     "bucket_lengths": [4],
     "source": "folder", "task": "cola", "steps_per_execution": 2, "evaluation_batch_size": 4, "machines": 2,
-    "backend": "jax", "preprocessor": "other", "train_rows": 9,
+    "backend": "jax", "preprocessor": "other", "train_rows": 9, "accumulate": 2,
 }  # fmt: skip
 
 

@@ -70,7 +70,8 @@ class EpochRecorder(keras.callbacks.Callback):
         self.parameters, self.running = parameters, running
         self.classifier, self.publish = classifier, publish  # what predicts, and what brings its weights up to date
         self.splits = [split for split in (HELD_OUT, *self.task.validation) if split in tokens]
-        self.steps = -(-len(tokens["train"]) // parameters.batch_size)  # of an epoch
+        update_rows = parameters.batch_size * parameters.accumulate
+        self.steps = -(-len(tokens["train"]) // update_rows) * parameters.accumulate  # of an epoch
         self.training = TrainingResult()
         self.best: list[np.ndarray] = []  # the weights of the kept epoch, where that is the best one
         self.trackers: list[Tracker] = []
@@ -88,16 +89,21 @@ class EpochRecorder(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Keep the loss and the accuracy of the rows since the last point; ten points an epoch."""
+        step = min(batch + 1, self.steps)  # the last call of the device may have room for more
         if not math.isfinite(float(logs["running_loss"])):
-            self.fail(f"the loss is {float(logs['running_loss'])} at step {batch + 1} of {self.steps}", self.epoch)
-        if batch + 1 >= self.seen.steps + self.steps / CURVE_POINTS_PER_EPOCH or batch + 1 == self.steps:
-            rows = min((batch + 1) * self.parameters.batch_size, len(self.tokens["train"]))
-            seen = EpochProgress(batch + 1, rows, float(logs["running_loss"]), float(logs.get("confusion", 0.0)))
-            point = {"step": self.done + batch + 1, "loss": seen.since(self.seen, "loss")}
-            if not self.task.regression:
-                point["accuracy"] = seen.since(self.seen, "accuracy")
-            self.training.curve.append(point)
-            self.seen = seen
+            self.fail(f"the loss is {float(logs['running_loss'])} at step {step} of {self.steps}", self.epoch)
+        rows, all_rows = step * self.parameters.batch_size, len(self.tokens["train"])
+        due = step >= self.seen.steps + self.steps / CURVE_POINTS_PER_EPOCH and rows < all_rows
+        if due or step == self.steps:  # once all rows are seen there may be steps that only fill the last update up
+            self.add_point(step, min(rows, all_rows), logs)
+
+    def add_point(self, step: int, rows: int, logs) -> None:
+        seen = EpochProgress(step, rows, float(logs["running_loss"]), float(logs.get("confusion", 0.0)))
+        point = {"step": self.done + step, "loss": seen.since(self.seen, "loss")}
+        if not self.task.regression:
+            point["accuracy"] = seen.since(self.seen, "accuracy")
+        self.training.curve.append(point)
+        self.seen = seen
 
     def on_epoch_end(self, epoch, logs=None):
         training = self.training
@@ -144,7 +150,8 @@ class EpochRecorder(keras.callbacks.Callback):
         return self.training
 
     def kept_variables(self) -> list:
-        kept = [*self.model.trainable_variables, self.model.optimizer.iterations]
+        # the counter itself: `iterations` is computed from it where gradients are accumulated
+        kept = [*self.model.trainable_variables, self.model.optimizer._iterations]
         return kept if self.parameters.keep == "best" else []
 
     def predict(self) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from bertglue.data.batches import Batches, batch_lengths, stream
 from bertglue.data.dataset import Data
 from bertglue.data.token_ids import Tokens
 from bertglue.devices import jit_compile, process
+from bertglue.errors import InputError
 from bertglue.parameters import Parameters
 from bertglue.runs.record import begin_run
 from bertglue.tasks import Task
@@ -38,16 +39,31 @@ def compile_classifier(classifier: keras.Model, task: Task, optimizer, steps_per
 
 
 def compile_for_training(classifier: keras.Model, task: Task, parameters: Parameters, steps: int):
-    """Compile a classifier for a run of `steps` steps; return the running metrics of its training steps."""
+    """Compile a classifier for a run of `steps` updates; return the running metrics of its training steps."""
+    if parameters.accumulate > 1 and shared_by_tensorflow():
+        raise InputError(
+            f"accumulate is {parameters.accumulate}, and TensorFlow accumulates gradients on one device; "
+            "set backend to jax, or accumulate to 1 with a larger batch_size"
+        )
     optimizer = build_optimizer(
         parameters.learning_rate,
         steps=steps,
         warmup_fraction=parameters.warmup_fraction,
         weight_decay=parameters.weight_decay,
+        accumulate=parameters.accumulate,
         bias_correction=parameters.bias_correction,
     )
     optimizer.build(classifier.trainable_variables)
     return compile_classifier(classifier, task, optimizer, parameters.steps_per_execution)
+
+
+def shared_by_tensorflow() -> bool:
+    """Return whether TensorFlow trains on several devices, which Keras synchronizes in no branch of a graph."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return tf.distribute.has_strategy()
 
 
 def fit(model: keras.Model, batches: Batches, *, epochs: int = 1, initial_epoch: int = 0, callbacks=()) -> None:
@@ -98,11 +114,11 @@ def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parame
     """
     begin_run(parameters.run_dir)
     batches = Batches(
-        tokens["train"], data["train"].labels, batch_size=parameters.batch_size, seed=parameters.seed, part=process(),
-        lengths=batch_lengths(parameters),
+        tokens["train"], data["train"].labels, batch_size=parameters.batch_size, accumulate=parameters.accumulate,
+        seed=parameters.seed, part=process(), lengths=batch_lengths(parameters),
     )  # fmt: skip
     reduced = UsedEmbeddingsModel(classifier, tokens["train"])
-    running = compile_for_training(reduced.model, data.task, parameters, steps=len(batches) * parameters.epochs)
+    running = compile_for_training(reduced.model, data.task, parameters, steps=batches.updates * parameters.epochs)
     recorder = EpochRecorder(data, tokens, parameters, running, classifier, reduced.publish)
     recorder.set_model(reduced.model)
     done = recorder.resume()
