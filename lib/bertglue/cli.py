@@ -87,8 +87,8 @@ def failed_cells():
         yield
     except DeadKernelError:
         raise InputError(
-            "the notebook's process was killed, perhaps for want of memory; run it again, and it resumes after its "
-            "last whole epoch"
+            "the notebook's process was killed, perhaps for want of memory; run it again, and it resumes from its "
+            "last checkpoint (one after each epoch, and every save_every steps where that is set)"
         ) from None
     except PapermillExecutionError as error:
         raise InputError(f"{error.ename}: {error.evalue}") from None

@@ -102,7 +102,7 @@ class Parameters(Checked):
             cannot use; `cpu` trains on the processor.
         precision: `float32`, `mixed_bfloat16` (mixed precision), or `auto`: the latter where the device supports it.
         batch_size: rows of a training step.
-        accumulate: steps whose gradients are accumulated for one update of the weights, which is then that of a batch of
+        accumulate: steps whose gradients are accumulated for one update of the weights: that of a batch of
             `batch_size * accumulate` rows, in the memory of `batch_size` rows.
         evaluation_batch_size: rows of a prediction step.
         epochs: passes over train.
@@ -120,6 +120,8 @@ class Parameters(Checked):
         dropout: the rate before the classifier's head.
         encoder_dropout: the rate inside the encoder.
         steps_per_execution: steps in one call of the device.
+        save_every: steps from one checkpoint to the next, beside that after each epoch; a killed run resumes from the
+            last. None: after each epoch alone.
         seed: of weights, order of rows, dropout, and which `train_rows` are drawn.
         machines: that train together by data parallelism; more than one needs JAX.
         tracking: `wandb` or `mlflow`, beside TensorBoard's files; None sends nothing anywhere.
@@ -169,6 +171,7 @@ class Parameters(Checked):
     dropout: Fraction = 0.1
     encoder_dropout: Fraction = 0.0
     steps_per_execution: Positive = 1
+    save_every: Positive | None = None  # None: after each epoch alone
     seed: Seed = 0
     machines: Positive = 1
     tracking: Literal["wandb", "mlflow"] | None = None

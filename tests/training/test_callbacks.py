@@ -182,7 +182,7 @@ OTHER = {
 def test_a_run_resumes_under_the_same_parameters_alone(tiny_config, tmp_path, name):
     values = OTHER | {
         "run_dir": "r", "cache_dir": "c", "glue_dir": "g", "samples": ["s"], "profile": "p", "tracking": "wandb",
-        "device": "cpu",
+        "device": "cpu", "save_every": 3,
     }  # fmt: skip
     run = Run(tmp_path, tiny_config)
     first = recorder_of(run)

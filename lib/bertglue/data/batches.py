@@ -27,7 +27,11 @@ class Batches(keras.utils.PyDataset):
 
     With `accumulate`, such a batch is of `batch_size * accumulate` rows, and is served in as many steps: their mean
     gradient is that of the batch. Each step is padded to the smallest length that its own rows fit into.
+
+    Where `first` is set, an epoch is served from that step on.
     """
+
+    first = 0
 
     def __init__(
         self, tokens: Tokens, labels=None, *, batch_size: int, accumulate: int = 1, seed: int | None = None,
@@ -61,15 +65,16 @@ class Batches(keras.utils.PyDataset):
         return -(-len(self.tokens) // self.update_rows)
 
     def __len__(self):
-        return self.updates * self.accumulate
+        return self.updates * self.accumulate - self.first
 
     def __getitem__(self, index):
-        rows = self.step_rows[index][self.part]
-        return self.tokens.batch(rows, self.widths[index]), self.labels[rows], self.weights(index)[self.part]
+        step = self.first + index
+        rows = self.step_rows[step][self.part]
+        return self.tokens.batch(rows, self.widths[step]), self.labels[rows], self.weights(step)[self.part]
 
-    def weights(self, index: int) -> np.ndarray:
+    def weights(self, step: int) -> np.ndarray:
         """Weigh the rows of a step [batch_size], so that those of its update that count make up for the others."""
-        update, step = divmod(index, self.accumulate)
+        update, step = divmod(step, self.accumulate)
         counted = min(self.update_rows, len(self.tokens) - update * self.update_rows)
         place = step * self.batch_size + np.arange(self.batch_size)
         return np.where(place < counted, self.update_rows / counted, 0).astype("float32")

@@ -66,8 +66,21 @@ def shared_by_tensorflow() -> bool:
     return tf.distribute.has_strategy()
 
 
-def fit(model: keras.Model, batches: Batches, *, epochs: int = 1, initial_epoch: int = 0, callbacks=()) -> None:
-    """Train a compiled model, each epoch in its own order."""
+def fit(
+    model: keras.Model, batches: Batches, *, epochs: int = 1, initial_epoch: int = 0, first: int = 0, callbacks=()
+) -> None:
+    """Train a compiled model, each epoch in its own order; the first one from its step `first` on."""
+    if first:  # Keras takes the number of steps once for all epochs
+        batches.first = first
+        fit_epochs(model, batches, initial_epoch, initial_epoch + 1, callbacks)
+        batches.first, initial_epoch = 0, initial_epoch + 1
+        if model.stop_training:
+            return
+    if initial_epoch < epochs:
+        fit_epochs(model, batches, initial_epoch, epochs, callbacks)
+
+
+def fit_epochs(model: keras.Model, batches: Batches, initial_epoch: int, epochs: int, callbacks) -> None:
     start = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.start(epoch))
     model.fit(
         stream(batches), epochs=epochs, initial_epoch=initial_epoch, callbacks=[start, *callbacks], shuffle=False,
@@ -78,7 +91,8 @@ def fit(model: keras.Model, batches: Batches, *, epochs: int = 1, initial_epoch:
 def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters) -> TrainingResult:
     """Fine-tune a classifier on `train`, and evaluate the held-out and validation splits after each epoch.
 
-    A run that was killed resumes after its last whole epoch, from `resume.npz` in `parameters.run_dir`.
+    A run that was killed resumes from `resume.npz` in `parameters.run_dir`, which is written after each epoch and every
+    `save_every` steps.
 
     Args:
         classifier: takes the encoder's inputs and returns logits [batch, outputs]; its weights are trained in place.
@@ -123,6 +137,7 @@ def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parame
     recorder.set_model(reduced.model)
     done = recorder.resume()
     if not recorder.finished:
-        callbacks = [recorder, Progress(len(batches), parameters.epochs)]
-        fit(reduced.model, batches, initial_epoch=done, epochs=parameters.epochs, callbacks=callbacks)
+        first = recorder.resumed.step
+        callbacks = [recorder, Progress(len(batches), parameters.epochs, done=done * len(batches) + first)]
+        fit(reduced.model, batches, initial_epoch=done, epochs=parameters.epochs, first=first, callbacks=callbacks)
     return recorder.finish()
