@@ -48,7 +48,7 @@ rule pdf:
 # Downloads are made once, before the runs that share them start side by side.
 rule fetch:
     input:
-        parameter_files(PLAN.profile, "{task}"),
+        lambda wildcards: parameter_files(PLAN.profile, wildcards.task),
     output:
         f"{PLAN.folder}/fetched/{{task}}.txt",
     log:
@@ -73,7 +73,7 @@ rule finetune:
     input:
         lambda wildcards: [ancient(path) for path in PLAN.needs(wildcards.task)],
         notebook=ancient("notebooks/finetune.ipynb"),
-        files=[ancient(path) for path in parameter_files(PLAN.profile, "{task}")],
+        files=lambda wildcards: [ancient(path) for path in parameter_files(PLAN.profile, wildcards.task)],
     output:
         notebook=f"{PLAN.run_pattern}/finetune.ipynb",
         html=f"{PLAN.run_pattern}/finetune.html",

@@ -29,7 +29,7 @@ class Run:
     `against` adds held-out rows whose labels are the wrong ones: what is learned makes them worse.
     """
 
-    def __init__(self, folder, config, signal=0.9, against=False, **changes):
+    def __init__(self, folder, config, signal=0.9, against=False, head_dropout=0.3, **changes):
         task = TASKS["sst2"]
         made = {split: rows(count, count, signal) for split, count in (("train", 37), ("validation", 30))}
         if against:
@@ -40,7 +40,7 @@ class Run:
         self.data = Data(task, "toy", {split: Split(columns, labels) for split, (_, labels) in made.items()})
         recipe = {"epochs": 4, "batch_size": 8, "learning_rate": 0.02, "bucket_lengths": [8], **changes}
         self.parameters = Parameters(task="sst2", run_dir=str(folder), **recipe)
-        self.classifier = build_classifier(build_encoder(config, seed=1), task.outputs, dropout=0.3)
+        self.classifier = build_classifier(build_encoder(config, seed=1), task.outputs, dropout=head_dropout)
 
     def train(self):
         return train(self.classifier, self.data, self.tokens, self.parameters)

@@ -79,6 +79,7 @@ def test_the_fine_tuning_notebook_hands_each_parameter_to_what_it_is_for():
         "build_classifier(encoder_model, data.task.outputs, parameters.dropout)",
         "load_preprocessor(parameters.encoder, parameters.max_length, preprocessor=parameters.preprocessor)",
         "parameters.source, glue_dir=parameters.glue_dir, hold_out=parameters.hold_out",
+        "train_rows=parameters.train_rows, train_seed=parameters.seed",
         "tokenize_data(data, preprocess, parameters.cache_dir)",
         "predict_texts(classifier, preprocess, parameters.samples)",
     ):

@@ -1,15 +1,20 @@
 """The repository: notebooks without outputs, one address, no registry's host in the lock."""
 
+import json
 import re
+import shutil
 
 import nbformat
 import pytest
 from papermill.iorw import read_yaml_file
 from paths import ROOT
+from typer.testing import CliRunner
 
+from bertglue import cli
 from bertglue.parameters import CompressionParameters, Parameters, PretrainingParameters, is_parameter
 from bertglue.tasks import TASKS
 from bertglue.tools import sync_address
+from bertglue.tools.book_plan import parameter_files, read_plan
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -59,13 +64,43 @@ def test_the_parameters_cell_names_every_parameter_with_its_default():
 
 @pytest.mark.parametrize("profile", sorted((ROOT / "params/profiles").glob("*.yaml")), ids=lambda path: path.stem)
 @pytest.mark.parametrize("task", TASKS)
-def test_papermill_and_the_library_read_the_same_parameters_from_files(profile, task):
+def test_papermill_and_the_library_read_the_same_parameters_from_files(profile, task, monkeypatch):
     """Papermill sets over the cell's values what the files give; the library sets it over its defaults."""
-    files = profile, ROOT / f"params/tasks/{task}.yaml"
+    monkeypatch.chdir(ROOT)
+    files = parameter_files(profile.stem, task)
+    assert as_papermill_reads(files) == Parameters.from_files(*files)
+
+
+def as_papermill_reads(files) -> Parameters:
     namespace = parameters_cell()
     for path in files:
         namespace |= read_yaml_file(str(path))
-    assert Parameters.from_notebook(namespace) == Parameters.from_files(*files)
+    return Parameters.from_notebook(namespace)
+
+
+@pytest.mark.parametrize("profile", ["toy", "full"])
+def test_a_task_may_have_values_of_its_own_in_one_profile(profile, tmp_path, monkeypatch):
+    """The notebook, the library, the book's plan and the command take the same files, the task's own last."""
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks/finetune.ipynb").touch()
+    monkeypatch.chdir(tmp_path)
+    before = Parameters.from_files(*parameter_files(profile, "rte"))
+    (tmp_path / f"params/tasks/{profile}").mkdir()
+    (tmp_path / f"params/tasks/{profile}/rte.yaml").write_text("epochs: 7\nlearning_rate: 5e-5\n")
+    expected = before.model_copy(update={"epochs": 7, "learning_rate": 5e-5})
+    assert as_papermill_reads(parameter_files(profile, "rte")) == expected
+    plan = read_plan({"profile": profile, "tasks": "rte cola"}, 1)
+    assert plan.parameters["rte"] == expected
+    assert plan.parameters["cola"].epochs == before.epochs
+    assert json.loads(plan.identity("rte"))["epochs"] == 7  # so that a finished run with other values is made again
+    executed = []
+    monkeypatch.setattr(cli, "execute", executed.append)
+    monkeypatch.setattr(cli, "show_results", lambda folders: None)
+    CliRunner().invoke(cli.app, ["run", "rte", "--profile", profile, "--output", "r"], catch_exceptions=False)
+    assert executed == [expected.model_copy(update={"run_dir": "r"})]
+    other = "full" if profile == "toy" else "toy"
+    assert len(parameter_files(other, "rte")) == 2
 
 
 @pytest.mark.parametrize(("name", "kind"), [("pretrain", PretrainingParameters), ("compress", CompressionParameters)])

@@ -46,6 +46,7 @@ def run(
     import yaml
 
     from bertglue.parameters import Parameters
+    from bertglue.tools.book_plan import parameter_files
 
     check_checkout()
     words = [word.partition("=") for word in parameter or []]
@@ -53,9 +54,8 @@ def run(
         if not equals:
             raise InputError(f"--parameter {name} has no value; give name=value")
     given = {name: yaml.safe_load(value) for name, _, value in words}
-    files = [Path(f"params/profiles/{profile}.yaml"), Path(f"params/tasks/{task}.yaml")]
     folder = output or Path("runs/notebook") / task
-    execute(Parameters.from_files(*files, **{"task": task, "run_dir": str(folder), **given}))
+    execute(Parameters.from_files(*parameter_files(profile, task), **{"task": task, "run_dir": str(folder), **given}))
     show_results([folder])
 
 
@@ -87,8 +87,8 @@ def failed_cells():
         yield
     except DeadKernelError:
         raise InputError(
-            "the notebook's process was killed, perhaps for want of memory; run it again, and it resumes after its "
-            "last whole epoch"
+            "the notebook's process was killed, perhaps for want of memory; run it again, and it resumes from its "
+            "last checkpoint (one after each epoch, and every save_every steps where that is set)"
         ) from None
     except PapermillExecutionError as error:
         raise InputError(f"{error.ename}: {error.evalue}") from None

@@ -94,7 +94,7 @@ def missing(requirements: list[str], installed: dict[str, str]) -> list[str]:
 def on_drive(folder: str, mount: str = "/content/drive") -> str:
     """Return a folder's place on Google Drive, mounted if it is not yet: what lies there outlives Colab's runtime.
 
-    A run whose runtime was disconnected goes on after its last whole epoch when all cells are run again.
+    A run whose runtime was disconnected goes on from its last checkpoint when all cells are run again.
     """
     try:
         from google.colab import drive

@@ -103,22 +103,27 @@ class Parameters(Checked):
             cannot use; `cpu` trains on the processor.
         precision: `float32`, `mixed_bfloat16` (mixed precision), or `auto`: the latter where the device supports it.
         batch_size: rows of a training step.
+        accumulate: steps whose gradients are accumulated for one update of the weights: that of a batch of
+            `batch_size * accumulate` rows, in the memory of `batch_size` rows.
         evaluation_batch_size: rows of a prediction step.
         epochs: passes over train.
         max_length: tokens of a row (sequence length); longer rows are trimmed.
         learning_rate: the peak of the schedule; None takes what suits the encoder (`encoder_names`).
-        warmup_fraction: the share of steps in which the learning rate rises.
+        warmup_fraction: the share of updates in which the learning rate rises.
         weight_decay: AdamW's; biases and layer norms have none.
         bias_correction: Adam's; False leaves it out, as BERT's own code did.
         bucketing: length bucketing with dynamic padding; False pads every row to `max_length`.
         bucket_lengths: the lengths that batches are padded to [tokens]; None chooses them by the device.
         hold_out: the share of train kept aside to select hyperparameters on.
+        train_rows: rows of train to train on, drawn at random by `seed` from those that `hold_out` leaves; None: all.
         keep: the weights of the `last` epoch, or of the `best` one on the held-out split (else on validation).
         patience: epochs without improvement before early stopping; None trains all epochs.
         dropout: the rate before the classifier's head.
         encoder_dropout: the rate inside the encoder.
         steps_per_execution: steps in one call of the device.
-        seed: of weights, order of rows and dropout.
+        save_every: steps from one checkpoint to the next, beside that after each epoch; a killed run resumes from the
+            last. None: after each epoch alone.
+        seed: of weights, order of rows, dropout, and which `train_rows` are drawn.
         machines: that train together by data parallelism; more than one needs JAX.
         tracking: `wandb` or `mlflow`, beside TensorBoard's files; None sends nothing anywhere.
         run_dir: the folder that the run writes.
@@ -150,6 +155,7 @@ class Parameters(Checked):
     device: Literal["auto", "gpu", "cpu"] = "auto"
     precision: Precision = "float32"
     batch_size: Positive = 32
+    accumulate: Positive = 1
     evaluation_batch_size: Positive = 128
     epochs: Positive = 4
     max_length: Positive = 48
@@ -160,11 +166,13 @@ class Parameters(Checked):
     bucketing: bool = True
     bucket_lengths: Annotated[list[Positive], Field(min_length=1)] | None = None
     hold_out: Fraction = 0.1
+    train_rows: Positive | None = None  # None: all
     keep: Literal["last", "best"] = "last"
     patience: Positive | None = None
     dropout: Fraction = 0.1
     encoder_dropout: Fraction = 0.0
     steps_per_execution: Positive = 1
+    save_every: Positive | None = None  # None: after each epoch alone
     seed: Seed = 0
     machines: Positive = 1
     tracking: Literal["wandb", "mlflow"] | None = None

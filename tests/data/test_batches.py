@@ -122,6 +122,35 @@ def test_the_last_batch_is_filled_with_rows_that_do_not_count():
     assert inputs["input_word_ids"][:, 0].tolist() == [3, 4, 3]
 
 
+def test_a_large_batch_is_served_in_steps_each_as_short_as_its_rows():
+    lengths = [3, 9, 4, 12, 5, 7, 2, 8, 6, 4, 10, 3, 5]
+    given = {"seed": 1, "lengths": [4, 8, 12]}
+    whole = Batches(uneven(lengths), np.arange(13), batch_size=8, **given)
+    steps = Batches(uneven(lengths), np.arange(13), batch_size=2, accumulate=4, **given)
+    assert (whole.updates, len(whole), steps.updates, len(steps)) == (2, 2, 2, 8)
+    for epoch in range(2):
+        whole.start(epoch)
+        steps.start(epoch)
+        parts = serve(steps)
+        for number, (_, labels, weights) in enumerate(serve(whole)):
+            mine = parts[4 * number : 4 * number + 4]
+            assert np.array_equal(np.concatenate([part[1] for part in mine]), labels)
+            assert np.array_equal(np.concatenate([part[2] for part in mine]), weights)
+        assert parts[-1][2].tolist() == [0, 0]  # all rows of it only fill the batch up
+        for inputs, labels, _ in parts:
+            longest = max(lengths[row] for row in labels)
+            assert inputs["input_mask"].shape == (2, next(width for width in (4, 8, 12) if width >= longest))
+
+
+def test_machines_share_each_step_of_a_large_batch():
+    given = {"batch_size": 4, "accumulate": 2, "seed": 1, "lengths": [8, 16]}
+    whole = serve(Batches(uneven(np.arange(2, 15)), **given))
+    parts = [serve(Batches(uneven(np.arange(2, 15)), part=(i, 2), **given)) for i in range(2)]
+    for batch, *halves in zip(whole, *parts, strict=True):
+        assert np.array_equal(batch[0]["input_word_ids"], np.concatenate([h[0]["input_word_ids"] for h in halves]))
+        assert np.array_equal(batch[2], np.concatenate([half[2] for half in halves]))
+
+
 def test_a_row_is_padded_and_its_segments_are_told_apart():
     tokens = Tokens(np.array([7, 8, 9, 5, 6], "int32"), np.array([0, 3, 5]), np.array([2, 1]), 6)
     found = tokens.batch(np.array([1, 0]), 4)

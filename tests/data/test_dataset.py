@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bertglue.data.dataset import UNLABELLED, Data, Split, check_labels, hold_out_rows, make_split
+from bertglue.data.dataset import UNLABELLED, Data, Split, check_labels, draw_train_rows, hold_out_rows, make_split
 from bertglue.data.load_data import check_source, load_data
 from bertglue.data.text_columns import TextColumn, encode_rows, take_rows
 from bertglue.errors import InputError
@@ -86,6 +86,42 @@ def test_a_share_that_leaves_no_rows_is_named(rows, share, left, held):
         hold_out_rows(data(rows), share)
 
 
+def rows_of(split):
+    return [int(text[4:]) for text in split.columns["sentence"]]
+
+
+def test_some_rows_of_train_are_drawn_by_the_seed_in_their_order_and_none_that_is_held_out():
+    whole = hold_out_rows(data(), 0.2)
+    found = [draw_train_rows(whole, 30, seed) for seed in (1, 1, 2)]
+    first, again, other = (rows_of(one["train"]) for one in found)
+    assert len(first) == 30
+    assert first == sorted(set(first)) == again != other
+    assert set(first) < set(rows_of(whole["train"]))
+    assert first != rows_of(whole["train"])[:30]  # drawn, not cut off
+    assert found[0]["train"].labels.tolist() == [row % 2 for row in first]
+    assert found[0].examples == {"train": 30, "validation": 6, "held_out": 20}
+    assert found[0].drawn_from == 80
+    assert draw_train_rows(whole, None, 1) is whole
+    assert rows_of(draw_train_rows(whole, 80, 1)["train"]) == rows_of(whole["train"])
+
+
+def test_rows_drawn_from_a_file_stay_in_it():
+    """Memory does not grow with the texts."""
+    column = TextColumn.keep(1, ((f"row {row}".encode(),) for row in range(100)))[0]
+    train = Split({"sentence": column}, np.zeros(100, "int32"))
+    found = draw_train_rows(Data(TASKS["cola"], "folder", {"train": train}), 5, 0)["train"].columns["sentence"]
+    assert isinstance(found, TextColumn)
+    assert found.buffer is column.buffer
+    assert len(found) == len(found[:]) == 5
+
+
+def test_more_rows_than_there_are_is_one_line():
+    with pytest.raises(
+        InputError, match=r"^train_rows is 81, and there are 80 rows to train on; give as many or fewer$"
+    ):
+        draw_train_rows(hold_out_rows(data(), 0.2), 81, 0)
+
+
 @pytest.mark.parametrize("name", ["train", "validation"])
 def test_unknown_labels_are_counted_and_the_first_is_named(name):
     whole = data(validation=split())
@@ -111,5 +147,8 @@ def test_an_unknown_source_is_none_of_the_loaders_and_each_gets_its_options(monk
         assert load_data(TASKS["cola"], source, glue_dir="there", seed=3).source == source
     assert asked == [("toy", {"seed": 3}), ("folder", {"folder": "there"})]
     check_source(Parameters(task="cola", source="toy"))
-    check_source(Parameters(task="cola", source="folder", glue_dir="here"))
+    check_source(Parameters(task="cola", source="folder", glue_dir="here", hold_out=0.5))
     assert asked[2:] == [("folder", {"folder": "here"})]
+    with pytest.raises(InputError, match="train_rows is 4, and there are 3 rows"):  # before any run starts
+        check_source(Parameters(task="cola", source="folder", glue_dir="here", hold_out=0.5, train_rows=4))
+    assert load_data(TASKS["cola"], "toy", hold_out=0.5, train_rows=2).examples["train"] == 2

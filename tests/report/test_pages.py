@@ -1,5 +1,6 @@
 """The pages: what they show follows from the runs, missing runs show as missing, and all of the report has a place."""
 
+import copy
 import json
 import re
 
@@ -19,7 +20,18 @@ from bertglue.evaluation.published_scores import published_numbers
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.bundled import BUNDLED_FOLDER
 from bertglue.report import sphinx_theme
-from bertglue.report.pages import common, contents, errata, model, modifications, results, status
+from bertglue.report.pages import (
+    common,
+    contents,
+    data,
+    errata,
+    model,
+    modifications,
+    pretraining_gain,
+    results,
+    status,
+    viability,
+)
 from bertglue.runs.collection import Runs, collect_runs, load_runs
 
 
@@ -81,6 +93,22 @@ def test_missing_runs_show_as_what_became_of_them(tmp_path):
     assert "Missing: rte (mismatched), mrpc (failed)" in status.summary(runs)
     assert "not GLUE" not in common.banner(runs).data
     assert contents.states(runs)["Figure", 8] == "failed"
+
+
+def test_runs_on_some_rows_of_train_say_so(runs):
+    """Wherever a page states how many rows a run was trained on."""
+    record = copy.deepcopy(runs["mrpc"])
+    record["parameters"]["train_rows"] = 48
+    some = Runs([record, *(runs[task] for task in runs if task != "mrpc")])
+    added = " Trained on a random subset of train: MRPC (48)."
+    assert added in common.banner(some).data
+    assert common.banner(some).data.replace(added, "") == common.banner(runs).data
+    said = "48 (a random subset)"
+    assert as_text(data.overview(some)).count(said) == as_text(data.facts(some, "mrpc")).count(said) == 1
+    assert said not in as_text(data.facts(some, "cola"))
+    assert viability.our_times(record)["train_examples"] == said
+    assert said in errata.say_validation_data(Runs([record]))
+    assert said in pretraining_gain.data_frame([record])["trained on"].tolist()
 
 
 def test_compressions_show_as_what_became_of_them(runs, tmp_path):

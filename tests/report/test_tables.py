@@ -21,6 +21,16 @@ def test_every_parameter_stands_beside_its_value():
     assert len(lines) == 1 + len(Parameters.model_fields)
 
 
+def test_sizes_of_splits_say_of_how_many_rows_those_of_train_are_some():
+    split = Split({"sentence": ["a"] * 1000}, np.zeros(1000, "int32"))
+    withheld = Split({"sentence": ["a"]}, np.array([-1]))
+    splits = {"train": split, "validation": split, "test": withheld}
+    rows = "validation | 1,000 | yes\ntest | 1 | withheld\n"
+    for drawn_from, train in ((None, "1,000"), (8551, "1,000 of 8,551")):
+        shown = as_text(tables.split_sizes(Data(TASKS["cola"], "toy", splits, drawn_from)))
+        assert shown == f"split | examples | labels\ntrain | {train} | yes\n{rows}"
+
+
 def test_counts_are_written_with_their_thousands():
     assert as_text(tables.counts_table({"steps": 1234, "rows": 5})) == "what | count\nsteps | 1,234\nrows | 5\n"
 

@@ -145,7 +145,7 @@ OTHER = {  # another value of each parameter
     "evaluation_batch_size": 4, "epochs": 9, "max_length": 32, "learning_rate": 0.5, "warmup_fraction": 0.5,
     "weight_decay": 0.5, "bias_correction": False, "bucketing": False, "bucket_lengths": [8], "hold_out": 0.5,
     "keep": "best", "patience": 3, "dropout": 0.5, "encoder_dropout": 0.5, "steps_per_execution": 2, "seed": 7,
-    "machines": 2, "profile": "other", "preprocessor": "other",
+    "machines": 2, "profile": "other", "preprocessor": "other", "train_rows": 9, "accumulate": 2,
 }  # fmt: skip
 
 
@@ -159,7 +159,7 @@ def cola(tmp_path_factory):
 def test_every_parameter_but_places_and_samples_makes_another_run(cola, name):
     place, path = cola
     free = {"run_dir": "r", "cache_dir": "c", "glue_dir": "g", "samples": ["s"], "tracking": "wandb",
-            "device": "cpu"}  # fmt: skip
+            "device": "cpu", "save_every": 3}  # fmt: skip
     collection.collect_runs(expected(place, "cola", **{name: {**OTHER, **free}[name]}), path, place)
     assert states_of(path) == {"cola": "finished" if name in free else "mismatched"}
     assert json.loads(path.read_text()) == [] or name in free

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from checkout import copy_checkout
 from paths import ROOT
 
 
-def snakemake(*config, options=("--cores", "2")):
+def snakemake(*config, options=("--cores", "2"), folder=ROOT):
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--nolock", *options]
-    return subprocess.run([*command, "--config", *config], cwd=ROOT, capture_output=True, text=True, env=environment)
+    return subprocess.run([*command, "--config", *config], cwd=folder, capture_output=True, text=True, env=environment)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,20 @@ def test_downloads_are_made_once_before_the_runs():
     jobs = re.findall(r"Job \d+: (\w+): (fetching|fine-tuning)", result.stdout + result.stderr)
     assert sorted(set(jobs[:2])) == [("cola", "fetching"), ("rte", "fetching")]
     assert sorted(jobs[2:]) == [("cola", "fine-tuning")] * 2 + [("rte", "fine-tuning")] * 2
+
+
+def test_a_task_s_own_values_in_a_profile_reach_its_runs_and_downloads_alone(tmp_path):
+    folder = copy_checkout(tmp_path / "clone")
+    (folder / "params/tasks/full").mkdir()
+    (folder / "params/tasks/full/rte.yaml").write_text("epochs: 10\n")
+    result = snakemake("profile=full", "tasks=cola rte", options=("--cores", "2", "--printshellcmds"), folder=folder)
+    assert result.returncode == 0, result.stderr
+    said = result.stdout + result.stderr
+    assert "-m bertglue.tools.fetch params/profiles/full.yaml params/tasks/rte.yaml params/tasks/full/rte.yaml" in said
+    assert "-m bertglue.tools.fetch params/profiles/full.yaml params/tasks/cola.yaml " in said
+    assert "cola.yaml params/" not in said
+    assert '"-f %s " params/profiles/full.yaml params/tasks/rte.yaml params/tasks/full/rte.yaml)' in said
+    assert '"-f %s " params/profiles/full.yaml params/tasks/cola.yaml)' in said
 
 
 def test_a_dry_run_for_slurm():

@@ -68,7 +68,7 @@ def logs(tmp_path):
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        ("CANCELLED", "SLURM ended job 12: it was cancelled; the next make resumes it after its last whole epoch"),
+        ("CANCELLED", "SLURM ended job 12: it was cancelled; the next make resumes it from its last checkpoint"),
         ("TIMEOUT", "SLURM ended job 12: it reached its time limit; ask for more in params/clusters/slurm/config"),
         ("OUT_OF_MEMORY", "SLURM ended job 12: it reached its memory limit; ask for more"),
         ("NODE_FAIL", "SLURM ended job 12: its node failed; the next make"),

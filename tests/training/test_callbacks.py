@@ -174,7 +174,7 @@ OTHER = {
     "keep": "best", "patience": 3, "precision": "auto", "bias_correction": False, "bucketing": False,
     "bucket_lengths": [4],
     "source": "folder", "task": "cola", "steps_per_execution": 2, "evaluation_batch_size": 4, "machines": 2,
-    "backend": "jax", "preprocessor": "other",
+    "backend": "jax", "preprocessor": "other", "train_rows": 9, "accumulate": 2,
 }  # fmt: skip
 
 
@@ -182,7 +182,7 @@ OTHER = {
 def test_a_run_resumes_under_the_same_parameters_alone(tiny_config, tmp_path, name):
     values = OTHER | {
         "run_dir": "r", "cache_dir": "c", "glue_dir": "g", "samples": ["s"], "profile": "p", "tracking": "wandb",
-        "device": "cpu",
+        "device": "cpu", "save_every": 3,
     }  # fmt: skip
     run = Run(tmp_path, tiny_config)
     first = recorder_of(run)

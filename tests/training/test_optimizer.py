@@ -75,6 +75,19 @@ def test_a_token_that_occurs_twice_has_one_gradient(scale, corrected):
     np.testing.assert_allclose(layer.embeddings, expected, atol=1e-5 if corrected else 5e-5)  # 1 - 0.999 in float32
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="slices are TensorFlow's")
+def test_slices_of_a_gradient_are_clipped_as_their_sum():
+    """Two occurrences of a token whose gradients nearly cancel: their sum is not clipped, one by one they would be."""
+    import tensorflow as tf
+
+    variable = keras.Variable(np.zeros((3, 1), "float32"))
+    optimizer = build_optimizer(0.1, steps=1)
+    optimizer.build([variable])
+    slices = tf.IndexedSlices(tf.constant([[8.0], [-7.5]]), tf.constant([1, 1]), tf.constant([3, 1]))
+    optimizer.apply([slices], [variable])
+    np.testing.assert_allclose(optimizer._momentums[0].numpy(), [[0], [0.05], [0]], rtol=1e-5)
+
+
 def test_the_other_backend_does_the_same():
     other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not backend", __file__]

@@ -76,11 +76,12 @@ class GatedTraining:
             tokens["train"],
             data["train"].labels,
             batch_size=parameters.batch_size,
+            accumulate=parameters.accumulate,
             seed=parameters.seed,
             lengths=lengths,
         )
         trained = self.reduced.model
-        steps = len(self.batches) * parameters.epochs
+        steps = self.batches.updates * parameters.epochs
         compile_for_training(trained, data.task, parameters, steps)
         trained.optimizer.faster = GATE_TRAVEL / trained.optimizer.rates(steps).sum()
         self.variables = [*trained.variables, *trained.optimizer.variables]

@@ -77,7 +77,10 @@ def open_finished_run(parameters: CompressionParameters) -> FinishedRun:
     recipe = recipe_of(parameters)
     if not recipe.hold_out:
         raise InputError(f"{parameters.run_dir} was trained with hold_out 0; run it with a share of train such as 0.1")
-    data = load_data(get_task(recipe.task), recipe.source, glue_dir=recipe.glue_dir, hold_out=recipe.hold_out)
+    data = load_data(
+        get_task(recipe.task), recipe.source, glue_dir=recipe.glue_dir, hold_out=recipe.hold_out,
+        train_rows=recipe.train_rows, train_seed=recipe.seed,
+    )  # fmt: skip
     classifier, preprocessor = load_classifier(parameters.run_dir)
     if not any(count_heads(classifier)):
         raise InputError(f"{parameters.run_dir} holds a classifier without heads; there is none to remove")

@@ -24,13 +24,22 @@ class Batches(keras.utils.PyDataset):
     The last batch is filled up with rows of weight zero, so that every step has as many rows; nothing is dropped and
     nothing is counted twice. The weights of its other rows make up for it: the mean over the whole batch, on however
     many devices, is the mean over the rows that count. `part` (index, count) serves one machine's part of each batch.
+
+    With `accumulate`, such a batch is of `batch_size * accumulate` rows, and is served in as many steps: their mean
+    gradient is that of the batch. Each step is padded to the smallest length that its own rows fit into.
+
+    Where `first` is set, an epoch is served from that step on.
     """
 
+    first = 0
+
     def __init__(
-        self, tokens: Tokens, labels=None, *, batch_size: int, seed: int | None = None, part=(0, 1), lengths=()
-    ):
+        self, tokens: Tokens, labels=None, *, batch_size: int, accumulate: int = 1, seed: int | None = None,
+        part=(0, 1), lengths=(),
+    ):  # fmt: skip
         super().__init__()
-        self.tokens, self.batch_size, self.seed = tokens, batch_size, seed
+        self.tokens, self.batch_size, self.accumulate, self.seed = tokens, batch_size, accumulate, seed
+        self.update_rows = batch_size * accumulate
         self.part = slice(batch_size * part[0] // part[1], batch_size * (part[0] + 1) // part[1])
         self.labels = np.zeros(len(tokens), "int32") if labels is None else labels
         self.lengths, self.grouped = np.array(padded_lengths(tokens, lengths)), len(lengths) > 0
@@ -43,20 +52,32 @@ class Batches(keras.utils.PyDataset):
             rng = np.random.default_rng((self.seed, epoch))
             rng.shuffle(self.order)
         if self.grouped:
-            pool = len(self.order) if self.seed is None else POOL_BATCHES * self.batch_size
-            self.order = group(self.order, self.tokens.lengths, self.batch_size, pool, rng)
-        longest = np.maximum.reduceat(self.tokens.lengths[self.order], np.arange(0, len(self.order), self.batch_size))
-        self.widths = self.lengths[np.searchsorted(self.lengths, longest)]
+            pool = len(self.order) if self.seed is None else POOL_BATCHES * self.update_rows
+            self.order = group(self.order, self.tokens.lengths, self.update_rows, pool, rng)
+        last = (self.updates - 1) * self.update_rows
+        filled = np.concatenate([self.order[:last], np.resize(self.order[last:], self.update_rows)])
+        self.step_rows = filled.reshape(-1, self.batch_size)
+        self.widths = self.lengths[np.searchsorted(self.lengths, self.tokens.lengths[self.step_rows].max(1))]
+
+    @property
+    def updates(self) -> int:
+        """The updates of the weights in an epoch."""
+        return -(-len(self.tokens) // self.update_rows)
 
     def __len__(self):
-        return -(-len(self.tokens) // self.batch_size)
+        return self.updates * self.accumulate - self.first
 
     def __getitem__(self, index):
-        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        weights = np.zeros(self.batch_size, "float32")
-        weights[: len(rows)] = self.batch_size / len(rows)
-        rows = np.resize(rows, self.batch_size)[self.part]
-        return self.tokens.batch(rows, self.widths[index]), self.labels[rows], weights[self.part]
+        step = self.first + index
+        rows = self.step_rows[step][self.part]
+        return self.tokens.batch(rows, self.widths[step]), self.labels[rows], self.weights(step)[self.part]
+
+    def weights(self, step: int) -> np.ndarray:
+        """Weigh the rows of a step [batch_size], so that those of its update that count make up for the others."""
+        update, step = divmod(step, self.accumulate)
+        counted = min(self.update_rows, len(self.tokens) - update * self.update_rows)
+        place = step * self.batch_size + np.arange(self.batch_size)
+        return np.where(place < counted, self.update_rows / counted, 0).astype("float32")
 
 
 def stream(batches: Batches):

@@ -60,6 +60,7 @@ class Data:
     task: Task
     source: str
     splits: dict[str, Split] = field(repr=False)
+    drawn_from: int | None = None  # the rows of which those of train are some, where `draw_train_rows` drew them
 
     def __getitem__(self, name: str) -> Split:
         return self.splits[name]
@@ -88,6 +89,17 @@ def hold_out_rows(data: Data, share: float) -> Data:
                          f"{count} to choose by; give another share")  # fmt: skip
     parts = {"train": np.sort(order[count:]), HELD_OUT: np.sort(order[:count])}
     return Data(data.task, data.source, {**data.splits, **{n: data["train"].take(rows) for n, rows in parts.items()}})
+
+
+def draw_train_rows(data: Data, rows: int | None, seed: int) -> Data:
+    """Leave some rows of train, drawn at random, in their order; None leaves all."""
+    if rows is None:
+        return data
+    train = data["train"]
+    if rows > len(train):
+        raise InputError(f"train_rows is {rows}, and there are {len(train)} rows to train on; give as many or fewer")
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(train))[:rows])
+    return Data(data.task, data.source, {**data.splits, "train": train.take(chosen)}, drawn_from=len(train))
 
 
 def check_labels(data: Data) -> Data:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bertglue.data.dataset import Data, Split, check_labels, hold_out_rows
+from bertglue.data.dataset import Data, Split, check_labels, draw_train_rows, hold_out_rows
 from bertglue.tasks import Task, get_task
 
 __all__ = ["Data", "Split", "check_source", "load_data"]
@@ -11,10 +11,16 @@ __all__ = ["Data", "Split", "check_source", "load_data"]
 def check_source(parameters) -> None:
     """Read a folder source once, before any run starts: what is wrong in it is one line, not a failed run."""
     if parameters.source == "folder":
-        load_data(get_task(parameters.task), "folder", glue_dir=parameters.glue_dir)
+        load_data(
+            get_task(parameters.task), "folder", glue_dir=parameters.glue_dir, hold_out=parameters.hold_out,
+            train_rows=parameters.train_rows,
+        )  # fmt: skip
 
 
-def load_data(task: Task, source: str, *, glue_dir: str | None = None, seed: int = 0, hold_out: float = 0.0) -> Data:
+def load_data(
+    task: Task, source: str, *, glue_dir: str | None = None, seed: int = 0, hold_out: float = 0.0,
+    train_rows: int | None = None, train_seed: int = 0,
+) -> Data:  # fmt: skip
     """Load the splits of a task; every source returns the same columns, labels, splits and label encodings.
 
     Args:
@@ -25,13 +31,16 @@ def load_data(task: Task, source: str, *, glue_dir: str | None = None, seed: int
         seed: of the toy sentences.
         hold_out: the share of train, 0 or more and below 1, that becomes the split `held_out`, to select
             hyperparameters on.
+        train_rows: rows of the rest of train that are left to train on, drawn at random, in their order; None: all.
+        train_seed: by which they are drawn.
 
     Returns:
         The splits, each with columns of text and labels [rows]: int32 classes, or float32 scores from 0 to 5; -1 where
         GLUE withholds them. MNLI brings the diagnostic set along as `ax`, where the source has it.
 
     Raises:
-        InputError: a file, row or label is missing or wrong, or `hold_out` leaves a split without rows.
+        InputError: a file, row or label is missing or wrong, `hold_out` leaves a split without rows, or
+            `train_rows` is more than there are.
 
     Source:
         Wang et al., 2019, arXiv:1804.07461.
@@ -49,4 +58,5 @@ def load_data(task: Task, source: str, *, glue_dir: str | None = None, seed: int
     else:
         from bertglue.data.tfds import load
     options = {"toy": {"seed": seed}, "folder": {"folder": glue_dir}}.get(source, {})
-    return hold_out_rows(check_labels(Data(task, source, load(task, **options))), hold_out)
+    data = hold_out_rows(check_labels(Data(task, source, load(task, **options))), hold_out)
+    return draw_train_rows(data, train_rows, train_seed)

@@ -46,9 +46,14 @@ def counts_table(counts: dict[str, int]) -> HTML:
 
 
 def split_sizes(data: Data) -> HTML:
-    """Count the examples of each split and say which have labels."""
+    """Count the examples of each split, also those that train was drawn from, and say which have labels."""
+    whole = {"train": f" of {data.drawn_from:,}"} if data.drawn_from else {}
     rows = [
-        {"split": name, "examples": f"{len(split):,}", "labels": "yes" if split.labelled else "withheld"}
+        {
+            "split": name,
+            "examples": f"{len(split):,}{whole.get(name, '')}",
+            "labels": "yes" if split.labelled else "withheld",
+        }
         for name, split in data.splits.items()
     ]
     return table(pd.DataFrame(rows))

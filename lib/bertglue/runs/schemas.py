@@ -173,18 +173,40 @@ class Trained(FileSchema):
     @field_validator("curve")
     @classmethod
     def as_long_as_the_history(cls, points: list[CurvePoint], info: ValidationInfo) -> list[CurvePoint]:
-        if points[-1].step < len(info.data.get("history", ())):
+        if (points[-1].step if points else 0) < len(info.data.get("history", ())):
             raise unfit("it has fewer steps than the history has epochs")
         return points
 
 
 class ResumedTraining(Trained):
-    """The training that `resume.npz` goes on with; validated for a task, {"task": its name}."""
+    """The training that `resume.npz` goes on with; validated for a task, {"task": its name}.
 
+    In its first epoch there is no history yet.
+    """
+
+    history: list[EpochRow]
+    curve: list[CurvePoint]
     seconds: list[Seconds]
     evaluate_seconds: Seconds
     kept: Count
     predict_seconds: dict[str, Seconds]
+
+
+class ResumedProgress(FileSchema):
+    """The progress of an epoch up to the last point of its curve."""
+
+    steps: Count
+    rows: Count
+    loss: Annotated[float, Field(ge=-1, le=1e12)]
+    accuracy: Annotated[float, Field(ge=0, le=1 + ROUNDING)]
+
+
+class ResumedPlace(FileSchema):
+    """The place within an epoch that `resume.npz` goes on from; step 0 where the last epoch was whole."""
+
+    step: Count
+    seconds: Seconds
+    seen: ResumedProgress
 
 
 class Lengths(FileSchema):
@@ -257,6 +279,7 @@ class RecordedParameters(FileSchema):
     weight_decay: Rate
     dropout: Share
     encoder_dropout: Share
+    train_rows: Size | None = None
 
 
 class RunRecord(Trained, Scored, OfTask):

@@ -53,7 +53,7 @@ def describe(job: str, status: str, output: str, log: Path) -> str | None:
         status = "OUT_OF_MEMORY"
     if status in WORDS:
         limit = "; ask for more in params/clusters/slurm/config.yaml" if status in ("TIMEOUT", "OUT_OF_MEMORY") else ""
-        return f"SLURM ended job {job}: {WORDS[status]}{limit}; the next make resumes it after its last whole epoch"
+        return f"SLURM ended job {job}: {WORDS[status]}{limit}; the next make resumes it from its last checkpoint"
     if log.exists() and log.stat().st_size:
         return None
     lines = [line.strip() for line in output.splitlines() if line.strip()]

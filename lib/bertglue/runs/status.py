@@ -26,7 +26,8 @@ from bertglue.tasks import TASKS
 FINISHED, FAILED, MISMATCHED, NOT_RUN = "finished", "failed", "mismatched", "not run"
 STATUS_FILE = "status.json"  # beside results.json
 RUNS_KEY, COMPRESSIONS_KEY = "runs", "compressions"  # what it lists
-FREE_WITHIN_BOOK = {"run_dir", "cache_dir", "glue_dir", "samples", "tracking", "device"}  # may differ within one book
+# may differ within one book
+FREE_WITHIN_BOOK = {"run_dir", "cache_dir", "glue_dir", "samples", "tracking", "device", "save_every"}
 
 
 def read_status(path: Path, what: str = RUNS_KEY) -> list[dict]:

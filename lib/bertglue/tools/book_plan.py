@@ -311,9 +311,13 @@ def read_parameters(profile: str, task: str, given: Mapping[str, str]) -> Parame
     return Parameters.from_files(*parameter_files(profile, task), **given)
 
 
-def parameter_files(profile: str, task: str) -> tuple[str, str]:
-    """Return the files that a task's parameters are read from, the later one over the earlier."""
-    return f"params/profiles/{profile}.yaml", f"params/tasks/{task}.yaml"
+def parameter_files(profile: str, task: str) -> list[str]:
+    """Return the files that a task's parameters are read from, later ones over earlier ones.
+
+    The last, a task's values in one profile, is there only where somebody wrote it.
+    """
+    own = f"params/tasks/{profile}/{task}.yaml"
+    return [f"params/profiles/{profile}.yaml", f"params/tasks/{task}.yaml", *([own] if Path(own).is_file() else [])]
 
 
 def select_compressed(asked: str, profile: str, parameters: Mapping[str, Parameters]) -> list[str]:

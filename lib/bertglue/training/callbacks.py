@@ -23,14 +23,14 @@ from bertglue.evaluation import metrics
 from bertglue.models.logits import predict_splits
 from bertglue.parameters import Parameters
 from bertglue.runs.record import RESUME_FILE
-from bertglue.runs.schemas import ResumedTraining
+from bertglue.runs.schemas import ResumedPlace, ResumedTraining
 from bertglue.training.checkpoint import assign, fits, load_checkpoint, save_checkpoint
 from bertglue.training.running_metrics import ConfusionMatrix
 from bertglue.training.tracking import Tracker, scalars, trackers
 
 CURVE_POINTS_PER_EPOCH = 10  # of the curve within an epoch
 # may differ when a run goes on
-FREE_ON_RESUME = {"run_dir", "cache_dir", "glue_dir", "samples", "profile", "tracking", "device"}
+FREE_ON_RESUME = {"run_dir", "cache_dir", "glue_dir", "samples", "profile", "tracking", "device", "save_every"}
 
 
 @dataclass
@@ -61,8 +61,20 @@ class EpochProgress:
         return total / (self.rows - before.rows)
 
 
+@dataclass(frozen=True)
+class Place:
+    """The place of a training within an epoch: steps and seconds so far, and the progress at the curve's last point."""
+
+    step: int = 0
+    seconds: float = 0.0
+    seen: EpochProgress = EpochProgress()
+
+
 class EpochRecorder(keras.callbacks.Callback):
-    """Evaluate after each epoch, print a line, and write the checkpoint from which a killed run resumes."""
+    """Evaluate after each epoch, print a line, and write the checkpoint from which a killed run resumes.
+
+    With `save_every` it is written within the epochs too, between two updates of the weights.
+    """
 
     def __init__(self, data: Data, tokens: dict[str, Tokens], parameters: Parameters, running, classifier, publish):
         super().__init__()
@@ -70,34 +82,65 @@ class EpochRecorder(keras.callbacks.Callback):
         self.parameters, self.running = parameters, running
         self.classifier, self.publish = classifier, publish  # what predicts, and what brings its weights up to date
         self.splits = [split for split in (HELD_OUT, *self.task.validation) if split in tokens]
-        self.steps = -(-len(tokens["train"]) // parameters.batch_size)  # of an epoch
+        update_rows = parameters.batch_size * parameters.accumulate
+        self.steps = -(-len(tokens["train"]) // update_rows) * parameters.accumulate  # of an epoch
         self.training = TrainingResult()
         self.best: list[np.ndarray] = []  # the weights of the kept epoch, where that is the best one
         self.trackers: list[Tracker] = []
         self.path = Path(parameters.run_dir) / RESUME_FILE
+        self.resumed, self.resumed_metrics = Place(), []  # where the next epoch begins
 
     def on_train_begin(self, logs=None):
-        if process()[0] == 0:
+        if process()[0] == 0 and not self.trackers:
             self.trackers = trackers(self.parameters, fresh=not self.training.history)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch + 1
         self.done = epoch * self.steps
-        self.seen = EpochProgress()
-        self.started = time.perf_counter()
+        self.first = self.saved = self.resumed.step
+        self.seen, self.started = self.resumed.seen, time.perf_counter() - self.resumed.seconds
+        if self.first:  # Keras has just reset them
+            assign(self.metric_variables(), self.resumed_metrics)
+        self.resumed, self.resumed_metrics = Place(), []
 
     def on_train_batch_end(self, batch, logs=None):
         """Keep the loss and the accuracy of the rows since the last point; ten points an epoch."""
+        step = min(self.first + batch + 1, self.steps)  # the last call of the device may have room for more
         if not math.isfinite(float(logs["running_loss"])):
-            self.fail(f"the loss is {float(logs['running_loss'])} at step {batch + 1} of {self.steps}", self.epoch)
-        if batch + 1 >= self.seen.steps + self.steps / CURVE_POINTS_PER_EPOCH or batch + 1 == self.steps:
-            rows = min((batch + 1) * self.parameters.batch_size, len(self.tokens["train"]))
-            seen = EpochProgress(batch + 1, rows, float(logs["running_loss"]), float(logs.get("confusion", 0.0)))
-            point = {"step": self.done + batch + 1, "loss": seen.since(self.seen, "loss")}
-            if not self.task.regression:
-                point["accuracy"] = seen.since(self.seen, "accuracy")
-            self.training.curve.append(point)
-            self.seen = seen
+            self.fail(f"the loss is {float(logs['running_loss'])} at step {step} of {self.steps}", self.epoch)
+        rows, all_rows = step * self.parameters.batch_size, len(self.tokens["train"])
+        due = step >= self.seen.steps + self.steps / CURVE_POINTS_PER_EPOCH and rows < all_rows
+        if due or step == self.steps:  # once all rows are seen there may be steps that only fill the last update up
+            self.add_point(step, min(rows, all_rows), logs)
+        if self.is_due(step):
+            self.save_within_epoch(step)
+
+    def is_due(self, step: int) -> bool:
+        """Return whether `save_every` steps were passed; at the end of an epoch its own checkpoint follows."""
+        every = self.parameters.save_every
+        between_updates = step % self.parameters.accumulate == 0
+        return bool(every) and between_updates and step < self.steps and step // every > self.saved // every
+
+    def save_within_epoch(self, step: int) -> None:
+        now = time.perf_counter()
+        self.sync()
+        if process()[0] == 0:
+            self.save(Place(step, now - self.started, self.seen))
+        self.saved = step
+        self.started += time.perf_counter() - now  # the epoch's seconds are of training
+
+    def sync(self) -> None:
+        """Bring the variables up to date, which Keras on JAX keeps aside during an epoch."""
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()
+
+    def add_point(self, step: int, rows: int, logs) -> None:
+        seen = EpochProgress(step, rows, float(logs["running_loss"]), float(logs.get("confusion", 0.0)))
+        point = {"step": self.done + step, "loss": seen.since(self.seen, "loss")}
+        if not self.task.regression:
+            point["accuracy"] = seen.since(self.seen, "accuracy")
+        self.training.curve.append(point)
+        self.seen = seen
 
     def on_epoch_end(self, epoch, logs=None):
         training = self.training
@@ -122,6 +165,7 @@ class EpochRecorder(keras.callbacks.Callback):
 
     def fail(self, what: str, epoch: int) -> None:
         """End the run in one line: nothing after this step would mean anything."""
+        self.sync()
         rate = float(self.model.optimizer.learning_rate)
         remedy = "lower learning_rate" if self.parameters.precision == "float32" else "set precision to float32 first"
         raise InputError(f"{what}, epoch {epoch}, at a learning rate of {rate:.3g}; {remedy}")
@@ -144,7 +188,8 @@ class EpochRecorder(keras.callbacks.Callback):
         return self.training
 
     def kept_variables(self) -> list:
-        kept = [*self.model.trainable_variables, self.model.optimizer.iterations]
+        # the counter itself: `iterations` is computed from it where gradients are accumulated
+        kept = [*self.model.trainable_variables, self.model.optimizer._iterations]
         return kept if self.parameters.keep == "best" else []
 
     def predict(self) -> dict[str, np.ndarray]:
@@ -166,32 +211,42 @@ class EpochRecorder(keras.callbacks.Callback):
                 scores |= metric.scores(self.task)
         return scores
 
-    def save(self) -> None:
+    def save(self, place: Place = Place()) -> None:
         training = asdict(self.training)
         training.pop("logits")
-        save_checkpoint(self.path, {"of": self.identity(), "training": training}, state=self.state(), best=self.best)
+        about = {"of": self.identity(), "training": training, "place": asdict(place)}
+        running = self.metric_variables() if place.step else []
+        save_checkpoint(self.path, about, state=self.state(), best=self.best, running=running)
 
     def resume(self) -> int:
-        """Go on from where the same run was killed; return the epochs that are done."""
+        """Go on from where the same run was killed; return the epochs that are done.
+
+        `resumed` is the place within the next one.
+        """
         if process()[1] > 1:
             share_file(self.path)
         if not self.path.exists():
             return 0
         try:
-            about, groups = load_checkpoint(self.path, "state", "best")
+            about, groups = load_checkpoint(self.path, "state", "best", "running")
             self.check_state(about, groups)
         except InputError as error:
             print(f"{error}; starting from the first epoch", flush=True)
             return 0
         assign(self.state(), groups["state"])
         self.training, self.best = TrainingResult(**about["training"]), groups["best"]
-        if self.parameters.keep == "best":  # whose logits belong to other weights than the last
+        place = ResumedPlace.model_validate(about["place"])
+        self.resumed = Place(place.step, place.seconds, EpochProgress(**place.seen.model_dump()))
+        self.resumed_metrics = groups["running"]
+        if self.best:  # whose logits belong to other weights than the last
             last = [ops.convert_to_numpy(v) for v in self.kept_variables()]
             assign(self.kept_variables(), self.best)
             self.training.logits = self.predict()
             assign(self.kept_variables(), last)
-        print(f"resuming after epoch {len(self.training.history)}, from {self.path}", flush=True)
-        return len(self.training.history)
+        done = len(self.training.history)
+        within = f"{done + 1}, step {place.step} of {self.steps}"
+        print(f"resuming after epoch {within if place.step else done}, from {self.path}", flush=True)
+        return done
 
     def check_state(self, about: dict, groups: dict[str, list[np.ndarray]]) -> None:
         """Check that a state is of this run and whole; what is not is an InputError."""
@@ -201,14 +256,42 @@ class EpochRecorder(keras.callbacks.Callback):
         wrong = find_problem(training, ResumedTraining, context={"task": self.task.name})
         if not wrong and set(training) != set(ResumedTraining.model_fields):
             wrong = "training has other keys"
-        if not wrong and not (fits(self.state(), groups["state"]) and fits(self.kept_variables(), groups["best"])):
-            wrong = "the arrays are not those of this model"
+        if not wrong and (problem := find_problem(about.get("place"), ResumedPlace)):
+            wrong = f"place: {problem}"
+        if not wrong:
+            place = ResumedPlace.model_validate(about["place"])
+            kept = self.kept_variables() if training["history"] else []
+            running = self.metric_variables() if place.step else []
+            pairs = ((self.state(), "state"), (kept, "best"), (running, "running"))
+            if not all(fits(variables, groups[name]) for variables, name in pairs):
+                wrong = "the arrays are not those of this model"
+            elif not self.is_reached(place, training, groups["state"]):
+                wrong = f"it cannot have been written at step {place.step} of epoch {len(training['history']) + 1}"
         if wrong:
             raise InputError(f"{self.path} is damaged ({wrong})")
+
+    def is_reached(self, place: ResumedPlace, training: dict, state: list[np.ndarray]) -> bool:
+        """Return whether a training that took the optimizer's steps is at this place, and its curve fits it."""
+        epochs, seen = len(training["history"]), place.seen
+        counter = next(i for i, v in enumerate(self.state()) if v is self.model.optimizer._iterations)
+        points = [point["step"] for point in training["curve"]]
+        return (
+            place.step < self.steps
+            and place.step % self.parameters.accumulate == 0
+            and int(state[counter]) == epochs * self.steps + place.step > 0
+            and seen.steps <= place.step
+            and seen.rows == min(seen.steps * self.parameters.batch_size, len(self.tokens["train"]))
+            and (points[-1] if points else 0) == epochs * self.steps + seen.steps
+        )
 
     def state(self) -> list:
         """List the variables that a run continues with: weights, optimizer, and the state of the random numbers."""
         return [*self.model.variables, *self.model.optimizer.variables]
+
+    def metric_variables(self) -> list:
+        """List the variables of the running metrics, Keras's mean loss among them, which begin anew with each epoch."""
+        tracker = next(metric for metric in self.model.metrics if metric.name == "loss")
+        return [variable for metric in (tracker, *self.running) for variable in metric.variables]
 
     def identity(self) -> dict:
         """Describe the run that a state belongs to: what it was asked, on what rows, by which version of the code."""

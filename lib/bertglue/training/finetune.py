@@ -8,6 +8,7 @@ from bertglue.data.batches import Batches, batch_lengths, stream
 from bertglue.data.dataset import Data
 from bertglue.data.token_ids import Tokens
 from bertglue.devices import jit_compile, process
+from bertglue.errors import InputError
 from bertglue.parameters import Parameters
 from bertglue.runs.record import begin_run
 from bertglue.tasks import Task
@@ -38,20 +39,48 @@ def compile_classifier(classifier: keras.Model, task: Task, optimizer, steps_per
 
 
 def compile_for_training(classifier: keras.Model, task: Task, parameters: Parameters, steps: int):
-    """Compile a classifier for a run of `steps` steps; return the running metrics of its training steps."""
+    """Compile a classifier for a run of `steps` updates; return the running metrics of its training steps."""
+    if parameters.accumulate > 1 and shared_by_tensorflow():
+        raise InputError(
+            f"accumulate is {parameters.accumulate}, and TensorFlow accumulates gradients on one device; "
+            "set backend to jax, or accumulate to 1 with a larger batch_size"
+        )
     optimizer = build_optimizer(
         parameters.learning_rate,
         steps=steps,
         warmup_fraction=parameters.warmup_fraction,
         weight_decay=parameters.weight_decay,
+        accumulate=parameters.accumulate,
         bias_correction=parameters.bias_correction,
     )
     optimizer.build(classifier.trainable_variables)
     return compile_classifier(classifier, task, optimizer, parameters.steps_per_execution)
 
 
-def fit(model: keras.Model, batches: Batches, *, epochs: int = 1, initial_epoch: int = 0, callbacks=()) -> None:
-    """Train a compiled model, each epoch in its own order."""
+def shared_by_tensorflow() -> bool:
+    """Return whether TensorFlow trains on several devices, which Keras synchronizes in no branch of a graph."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return tf.distribute.has_strategy()
+
+
+def fit(
+    model: keras.Model, batches: Batches, *, epochs: int = 1, initial_epoch: int = 0, first: int = 0, callbacks=()
+) -> None:
+    """Train a compiled model, each epoch in its own order; the first one from its step `first` on."""
+    if first:  # Keras takes the number of steps once for all epochs
+        batches.first = first
+        fit_epochs(model, batches, initial_epoch, initial_epoch + 1, callbacks)
+        batches.first, initial_epoch = 0, initial_epoch + 1
+        if model.stop_training:
+            return
+    if initial_epoch < epochs:
+        fit_epochs(model, batches, initial_epoch, epochs, callbacks)
+
+
+def fit_epochs(model: keras.Model, batches: Batches, initial_epoch: int, epochs: int, callbacks) -> None:
     start = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.start(epoch))
     model.fit(
         stream(batches), epochs=epochs, initial_epoch=initial_epoch, callbacks=[start, *callbacks], shuffle=False,
@@ -62,7 +91,8 @@ def fit(model: keras.Model, batches: Batches, *, epochs: int = 1, initial_epoch:
 def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parameters: Parameters) -> TrainingResult:
     """Fine-tune a classifier on `train`, and evaluate the held-out and validation splits after each epoch.
 
-    A run that was killed resumes after its last whole epoch, from `resume.npz` in `parameters.run_dir`.
+    A run that was killed resumes from `resume.npz` in `parameters.run_dir`, which is written after each epoch and every
+    `save_every` steps.
 
     Args:
         classifier: takes the encoder's inputs and returns logits [batch, outputs]; its weights are trained in place.
@@ -98,15 +128,16 @@ def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parame
     """
     begin_run(parameters.run_dir)
     batches = Batches(
-        tokens["train"], data["train"].labels, batch_size=parameters.batch_size, seed=parameters.seed, part=process(),
-        lengths=batch_lengths(parameters),
+        tokens["train"], data["train"].labels, batch_size=parameters.batch_size, accumulate=parameters.accumulate,
+        seed=parameters.seed, part=process(), lengths=batch_lengths(parameters),
     )  # fmt: skip
     reduced = UsedEmbeddingsModel(classifier, tokens["train"])
-    running = compile_for_training(reduced.model, data.task, parameters, steps=len(batches) * parameters.epochs)
+    running = compile_for_training(reduced.model, data.task, parameters, steps=batches.updates * parameters.epochs)
     recorder = EpochRecorder(data, tokens, parameters, running, classifier, reduced.publish)
     recorder.set_model(reduced.model)
     done = recorder.resume()
     if not recorder.finished:
-        callbacks = [recorder, Progress(len(batches), parameters.epochs)]
-        fit(reduced.model, batches, initial_epoch=done, epochs=parameters.epochs, callbacks=callbacks)
+        first = recorder.resumed.step
+        callbacks = [recorder, Progress(len(batches), parameters.epochs, done=done * len(batches) + first)]
+        fit(reduced.model, batches, initial_epoch=done, epochs=parameters.epochs, first=first, callbacks=callbacks)
     return recorder.finish()

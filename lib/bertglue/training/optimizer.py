@@ -49,6 +49,12 @@ class AdamW(keras.optimizers.AdamW):
             self.fast = {index for index, v in enumerate(variables) if GATE_WEIGHT in v.path}
         super().build(variables)
 
+    def _get_current_learning_rate(self):
+        """Follow the schedule by the updates; Keras counts the steps that are accumulated for one."""
+        if isinstance(self._learning_rate, WarmupLinearDecay):
+            return self._learning_rate(self.iterations)
+        return super()._get_current_learning_rate()
+
     def rates(self, steps: int) -> np.ndarray:
         """Return the learning rate of each of the first steps [steps]."""
         return ops.convert_to_numpy(self._learning_rate(np.arange(steps))).astype("float64")
@@ -58,7 +64,7 @@ class AdamW(keras.optimizers.AdamW):
         return float(np.prod(1 - self.weight_decay * self.rates(steps)))
 
     def apply(self, grads, trainable_variables=None):
-        super().apply([g if g is None else ops.convert_to_tensor(g) for g in grads], trainable_variables)
+        super().apply([dense(g) for g in grads], trainable_variables)
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
@@ -86,6 +92,15 @@ class AdamW(keras.optimizers.AdamW):
         )
 
 
+def dense(gradient):
+    """Return a gradient as one tensor; Keras's conversion leaves TensorFlow's slices as they are."""
+    if not hasattr(gradient, "indices"):
+        return gradient
+    import tensorflow as tf
+
+    return tf.convert_to_tensor(gradient)
+
+
 def on_one_cpu() -> bool:
     """Return whether TensorFlow computes on one CPU, not on GPUs or with several devices."""
     import tensorflow as tf
@@ -102,9 +117,9 @@ def build_optimizer(
     accumulate: int = 1,
     bias_correction: bool = True,
 ) -> keras.optimizers.Optimizer:
-    """Build the report's AdamW for a run of `steps` steps.
+    """Build the report's AdamW for a run of `steps` updates.
 
-    `accumulate` is the number of steps of gradient accumulation for one update.
+    `accumulate` is the number of batches whose gradients are accumulated for one update.
     """
     schedule = WarmupLinearDecay(learning_rate, steps, round(steps * warmup_fraction))
     optimizer = AdamW(

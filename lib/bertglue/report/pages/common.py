@@ -21,7 +21,20 @@ def banner(runs: Runs) -> HTML:
             " The toy data are generated sentences in the format of GLUE. They are <strong>not GLUE</strong>:"
             " a score here says nothing about the benchmark, and a published value beside it is there for the shape."
         )
-    return admonition("What was run", f"{said} Encoder: {', '.join(map(escape_text, encoders))}.")
+    said += f" Encoder: {', '.join(map(escape_text, encoders))}."
+    if drawn := [f"{TASKS[name].title} ({run['examples']['train']:,})" for name, run in runs.items() if is_subset(run)]:
+        said += f" Trained on a random subset of train: {joined(drawn)}."
+    return admonition("What was run", said)
+
+
+def is_subset(run: dict) -> bool:
+    """Return whether a run was trained on some rows of train alone."""
+    return run["parameters"].get("train_rows") is not None
+
+
+def count_rows(run: dict, split: str = "train") -> str:
+    """Format the rows of a split; where those of train are a subset, say so."""
+    return f"{run['examples'][split]:,}" + (" (a random subset)" if split == "train" and is_subset(run) else "")
 
 
 def admonition(title: str, body: str) -> HTML:

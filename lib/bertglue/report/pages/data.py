@@ -13,6 +13,7 @@ from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.evaluation.published_scores import PUBLISHED_NAMES, published_numbers
 from bertglue.report.escaping import escape_line
 from bertglue.report.figures import FIGURE_STYLE, color, finish, small_multiples, split_title
+from bertglue.report.pages.common import count_rows
 from bertglue.report.tables import LINE_BREAK, rows_table, table
 from bertglue.runs.collection import Runs
 from bertglue.runs.text_samples import read_text_samples
@@ -40,7 +41,7 @@ def overview(runs: Runs):
         asked, text = TASK_QUESTIONS[name]
         official = published_numbers()["glue_examples"][PUBLISHED_NAMES[name, task.validation[0]]]
         run = runs.get(name)
-        ours = [run["examples"][split] for split in ("train", task.validation[0])] if run else None
+        ours = [count_rows(run, split) for split in ("train", task.validation[0])] if run else None
         rows.append(
             {
                 "task": task.title,
@@ -48,9 +49,7 @@ def overview(runs: Runs):
                 "texts in GLUE": text,
                 "metrics": LINE_BREAK.join(METRIC_TITLES[metric] for metric in task.metrics),
                 "GLUE's train, validation, test": LINE_BREAK.join(f"{count:,}" for count in official),
-                "here: train, validation": LINE_BREAK.join(f"{count:,}" for count in ours)
-                if ours
-                else runs.missing(name),
+                "here: train, validation": LINE_BREAK.join(ours) if ours else runs.missing(name),
             }
         )
     return table(pd.DataFrame(rows), classes="scores")
@@ -68,7 +67,7 @@ def facts(runs: Runs, name: str):
         rows.append(
             {
                 "split": split_title(split),
-                "rows": f"{run['examples'][split]:,}",
+                "rows": count_rows(run, split),
                 "GLUE's": official_count(task, split),
                 "labels": ", ".join(f"{label}: {count / total:.1%}" for label, count in labels.items()) or "withheld",
                 "tokens, median": f"{lengths['median']:.0f}",

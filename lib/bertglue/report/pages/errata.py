@@ -20,7 +20,7 @@ from bertglue.evaluation.published_scores import (
 )
 from bertglue.report import reference_runs
 from bertglue.report.figures import FIGURE_STYLE, color, finish
-from bertglue.report.pages.common import joined
+from bertglue.report.pages.common import count_rows, joined
 from bertglue.report.pages.model import BERT_BASE
 from bertglue.report.pages.results import PUBLISHED_LOGS, best_reference_runs
 from bertglue.report.tables import table
@@ -283,10 +283,10 @@ def say_validation_data(runs: Runs) -> str:
     if not runs:
         return "here a test holds that `train` is what is trained on"
     name, run = next(iter(runs.items()))
-    steps, rows = run["curve"][-1]["step"], run["examples"]["train"]
+    steps = run["curve"][-1]["step"]
     return (
         f"here {TASKS[name].title} was trained for {steps:,} steps of {run['batch_size']}: {run['epochs']} times its "
-        f"{rows:,} train rows"
+        f"{count_rows(run)} train rows"
     )
 
 

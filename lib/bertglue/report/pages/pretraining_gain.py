@@ -10,7 +10,7 @@ from bertglue.evaluation import aggregate
 from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.evaluation.published_scores import PUBLISHED_NAMES, published_numbers
 from bertglue.report.figures import FIGURE_STYLE, color, finish
-from bertglue.report.pages.common import row_title
+from bertglue.report.pages.common import count_rows, row_title
 from bertglue.tasks import TASKS
 
 ENCODER_TITLES = {BUNDLED_RANDOM: "randomly initialized", BUNDLED: "pre-trained"}
@@ -109,7 +109,7 @@ def data_frame(runs: list[dict]) -> pd.DataFrame:
             rows.append(
                 {
                     "task": row_title(TASKS[name], split),
-                    "trained on": f"{examples['train']:,}",
+                    "trained on": count_rows(same[0]),
                     "held out": f"{examples.get('held_out', 0):,}",
                     "GLUE's train": f"{train:,}",
                     "validation": f"{examples[split]:,}",

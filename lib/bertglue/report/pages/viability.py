@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from bertglue.evaluation.published_scores import published_numbers
+from bertglue.report.pages.common import count_rows
 from bertglue.report.pages.results import PUBLISHED_LOGS
 from bertglue.report.tables import rows_table, table
 from bertglue.runs.collection import Runs
@@ -29,7 +30,7 @@ def our_times(run: dict) -> dict[str, str]:
     """Return a run's entries of Table 2."""
     seconds = run["timing"]["predict"].get("test")
     return {
-        "train_examples": f"{run['examples']['train']:,}",
+        "train_examples": count_rows(run),
         "first_epoch": f"{run['timing']['first_epoch']:.1f}",
         "test_inference": "no test split" if seconds is None else f"{seconds:.1f}",
         "test_examples": f"{run['examples'].get('test', 0):,}",
