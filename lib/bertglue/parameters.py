@@ -106,6 +106,8 @@ class Parameters(Checked):
         epochs: passes over train.
         max_length: tokens of a row (sequence length); longer rows are trimmed.
         learning_rate: the peak of the schedule.
+        layer_decay: layer-wise learning-rate decay: each layer of the encoder learns at so many times the rate of the one
+            above it, the embeddings at the lowest; 1 trains all at the same rate.
         warmup_fraction: the share of steps in which the learning rate rises.
         weight_decay: AdamW's; biases and layer norms have none.
         bias_correction: Adam's; False leaves it out, as BERT's own code did.
@@ -114,6 +116,8 @@ class Parameters(Checked):
         hold_out: the share of train kept aside to select hyperparameters on.
         keep: the weights of the `last` epoch, or of the `best` one on the held-out split (else on validation).
         patience: epochs without improvement before early stopping; None trains all epochs.
+        pooling: what the classifier's head reads: `cls`, the pooled output of [CLS], or the `mean` of the last layer over
+            the tokens.
         dropout: the rate before the classifier's head.
         encoder_dropout: the rate inside the encoder.
         steps_per_execution: steps in one call of the device.
@@ -153,6 +157,7 @@ class Parameters(Checked):
     epochs: Positive = 4
     max_length: Positive = 48
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 3e-4
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     warmup_fraction: Fraction = 0.1
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.01
     bias_correction: bool = True
@@ -161,6 +166,7 @@ class Parameters(Checked):
     hold_out: Fraction = 0.1
     keep: Literal["last", "best"] = "last"
     patience: Positive | None = None
+    pooling: Literal["cls", "mean"] = "cls"
     dropout: Fraction = 0.1
     encoder_dropout: Fraction = 0.0
     steps_per_execution: Positive = 1

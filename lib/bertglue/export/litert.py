@@ -104,7 +104,8 @@ def calibration_rows(tokens: Tokens, length: int) -> Iterator[list[np.ndarray]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Convert a saved classifier; `convert_in_process` calls it where Keras runs on another backend."""
-    import bertglue.models.bert  # noqa: F401  (registers the layers that the file names)
+    import bertglue.models.bert
+    import bertglue.models.classifier  # noqa: F401  (both register the layers that the file names)
 
     parser = argparse.ArgumentParser(prog="python -m bertglue.export.litert", description=main.__doc__)
     parser.add_argument("model", type=Path, help="the classifier, as Keras saves it")

@@ -11,7 +11,7 @@ import numpy as np
 
 from bertglue.errors import InputError
 from bertglue.models.bert import build_encoder, encoder_config
-from bertglue.models.classifier import build_classifier
+from bertglue.models.classifier import build_classifier, pooling_of
 
 OUTPUT_KERNEL = "attention_output/kernel"
 Heads = Sequence[Sequence[int]]  # numbers of heads, for each layer
@@ -45,7 +45,8 @@ def rebuild(classifier: keras.Model, kept: Heads, dropout: float | None = None) 
     rate = classifier.get_layer("pooled_dropout").rate
     if dropout is not None:
         config, rate = replace(config, dropout=dropout), dropout
-    smaller = build_classifier(build_encoder(config), classifier.get_layer("head").units, rate)
+    outputs, pooling = classifier.get_layer("head").units, pooling_of(classifier)
+    smaller = build_classifier(build_encoder(config), outputs, rate, pooling)
     copy_kept(encoder, smaller.get_layer("encoder"), kept)
     smaller.get_layer("head").set_weights(classifier.get_layer("head").get_weights())
     return smaller

@@ -45,6 +45,7 @@ def compile_for_training(classifier: keras.Model, task: Task, parameters: Parame
         warmup_fraction=parameters.warmup_fraction,
         weight_decay=parameters.weight_decay,
         bias_correction=parameters.bias_correction,
+        layer_decay=parameters.layer_decay,
     )
     optimizer.build(classifier.trainable_variables)
     return compile_classifier(classifier, task, optimizer, parameters.steps_per_execution)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
@@ -36,34 +39,54 @@ class AdamW(keras.optimizers.AdamW):
     embedding is the sum over all positions of a token; TensorFlow gives it as slices, which Keras squares and clips one
     by one. On TensorFlow's CPU an update is one pass over the memory instead of a dozen.
 
-    Gates on heads learn `faster` times as fast as weights. Without `bias_correction` the first steps are as large as in
-    BERT's own code, which left it out.
+    Each weight has a factor on its learning rate, and with it on its decay, as in a parameter group of PyTorch's AdamW:
+    `layer_decay` sets the factors by depth, and `set_factor` those of a name. Without `bias_correction` the first steps
+    are as large as in BERT's own code, which left it out.
     """
 
-    faster, bias_correction = 1.0, True
+    layer_decay, bias_correction = 1.0, True
 
     def build(self, variables):
         if not self.built:
             spared = [v for v in variables if any(name in v.path for name in NO_DECAY)]
             self.exclude_from_weight_decay(var_list=spared)
-            self.fast = {index for index, v in enumerate(variables) if GATE_WEIGHT in v.path}
+            self.factors = layer_factors([v.path for v in variables], self.layer_decay)
         super().build(variables)
+
+    def set_factor(self, name: str, factor: float) -> None:
+        """Set the factor of the weights with a name in their path; call it before the first step is traced."""
+        for index, variable in enumerate(self._trainable_variables):
+            if name in variable.path:
+                self.factors[index] = factor
+
+    def factor(self, variable) -> float:
+        return float(self.factors[self._get_variable_index(variable)])
 
     def rates(self, steps: int) -> np.ndarray:
         """Return the learning rate of each of the first steps [steps]."""
         return ops.convert_to_numpy(self._learning_rate(np.arange(steps))).astype("float64")
 
-    def decay(self, steps: int) -> float:
-        """Return what the first `steps` steps leave of a weight that has had no gradient."""
-        return float(np.prod(1 - self.weight_decay * self.rates(steps)))
+    def decay(self, steps: int, variable) -> float:
+        """Return what the first `steps` steps leave of a number of a weight that has had no gradient."""
+        return float(np.prod(1 - self.weight_decay * self.factor(variable) * self.rates(steps)))
 
     def apply(self, grads, trainable_variables=None):
         super().apply([g if g is None else ops.convert_to_tensor(g) for g in grads], trainable_variables)
 
+    def _apply_weight_decay(self, variables):
+        """Decay each weight at its own rate; Keras, which has one for all, does it for those of one factor at a time."""
+        weight_decay, factors = self.weight_decay, [self.factor(variable) for variable in variables]
+        try:
+            for factor in sorted(set(factors)):
+                self.weight_decay = weight_decay * factor
+                super()._apply_weight_decay([v for v, own in zip(variables, factors, strict=True) if own == factor])
+        finally:
+            self.weight_decay = weight_decay
+
     def update_step(self, gradient, variable, learning_rate):
-        index = self._get_variable_index(variable)
-        if index in self.fast:
-            learning_rate = learning_rate * self.faster
+        index, factor = self._get_variable_index(variable), self.factor(variable)
+        if factor != 1:
+            learning_rate = learning_rate * factor
         if not self.bias_correction:  # take back what the update below does
             step = ops.cast(self.iterations + 1, "float32")
             learning_rate = learning_rate * (1 - self.beta_1**step) / ops.sqrt(1 - self.beta_2**step)
@@ -86,6 +109,26 @@ class AdamW(keras.optimizers.AdamW):
         )
 
 
+def layer_factors(paths: Sequence[str], layer_decay: float) -> np.ndarray:
+    """Return the factor of each weight's learning rate, by its path [weights]: layer-wise learning-rate decay.
+
+    Pooler and head have 1, each layer of the encoder `layer_decay` times the one above it, the embeddings the last.
+
+    Source:
+        Howard and Ruder, 2018, arXiv:1801.06146, section 3.2; for a pre-trained transformer Clark et al., 2020,
+        arXiv:2003.10555, appendix B.
+    """
+    numbers = [re.search(r"\blayer_(\d+)_", path) for path in paths]
+    layers = 1 + max((int(number[1]) for number in numbers if number), default=-1)
+
+    def below_the_head(path, number) -> int:
+        if number:
+            return layers - int(number[1])
+        return layers + 1 if "embedding" in path else 0
+
+    return np.array([layer_decay ** below_the_head(*each) for each in zip(paths, numbers, strict=True)], "float64")
+
+
 def on_one_cpu() -> bool:
     """Return whether TensorFlow computes on one CPU, not on GPUs or with several devices."""
     import tensorflow as tf
@@ -101,10 +144,11 @@ def build_optimizer(
     weight_decay: float = 0.01,
     accumulate: int = 1,
     bias_correction: bool = True,
+    layer_decay: float = 1.0,
 ) -> keras.optimizers.Optimizer:
     """Build the report's AdamW for a run of `steps` steps.
 
-    `accumulate` is the number of steps of gradient accumulation for one update.
+    `accumulate` is the number of steps of gradient accumulation for one update; `layer_decay` as in `layer_factors`.
     """
     schedule = WarmupLinearDecay(learning_rate, steps, round(steps * warmup_fraction))
     optimizer = AdamW(
@@ -114,5 +158,5 @@ def build_optimizer(
         global_clipnorm=1.0,
         gradient_accumulation_steps=accumulate if accumulate > 1 else None,
     )
-    optimizer.bias_correction = bias_correction
+    optimizer.bias_correction, optimizer.layer_decay = bias_correction, layer_decay
     return optimizer

@@ -56,6 +56,6 @@ class UsedEmbeddingsModel:
         """Bring the classifier's word embeddings to where the training is."""
         optimizer = self.model.optimizer
         steps = int(ops.convert_to_numpy(optimizer.iterations))
-        embeddings = self.start * np.float32(optimizer.decay(steps))
+        embeddings = self.start * np.float32(optimizer.decay(steps, self.used.embeddings))
         embeddings[self.rows] = ops.convert_to_numpy(self.used.embeddings)
         self.words.embeddings.assign(embeddings)
