@@ -19,7 +19,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy takes
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 PLACES = ("run_dir", "output_dir", "cache_dir", "folder")  # parameters that name a folder to write
 READ_FROM = ("glue_dir", "encoder")  # those that may name one to read
-Precision = Literal["auto", "float32", "mixed_bfloat16"]  # auto: bfloat16 where the device multiplies in it
+Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]  # auto: what the device is fastest in
 
 
 class Checked(BaseModel):
@@ -100,7 +100,8 @@ class Parameters(Checked):
         backend: of Keras, `tensorflow` or `jax`; None takes `KERAS_BACKEND`, or JAX where a TPU's library is.
         device: `auto` takes the best that is there; `gpu` also stops where the machine has a GPU that the backend
             cannot use; `cpu` trains on the processor.
-        precision: `float32`, `mixed_bfloat16` (mixed precision), or `auto`: the latter where the device supports it.
+        precision: `float32`, `mixed_bfloat16`, `mixed_float16` (mixed precision, the last with loss scaling), or `auto`:
+            the one that the device multiplies in fastest.
         batch_size: rows of a training step.
         evaluation_batch_size: rows of a prediction step.
         epochs: passes over train.

@@ -20,15 +20,18 @@ from bertglue.devices import process, share_file
 from bertglue.environment import commit
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
+from bertglue.models.bert import compute_dtype
 from bertglue.models.logits import predict_splits
 from bertglue.parameters import Parameters
 from bertglue.runs.record import RESUME_FILE
 from bertglue.runs.schemas import ResumedTraining
 from bertglue.training.checkpoint import assign, fits, load_checkpoint, save_checkpoint
+from bertglue.training.optimizer import loss_scale
 from bertglue.training.running_metrics import ConfusionMatrix
 from bertglue.training.tracking import Tracker, scalars, trackers
 
 CURVE_POINTS_PER_EPOCH = 10  # of the curve within an epoch
+MIN_LOSS_SCALE = 2.0**-8  # from 2^15; only gradients that are no numbers bring it lower
 # may differ when a run goes on
 FREE_ON_RESUME = {"run_dir", "cache_dir", "glue_dir", "samples", "profile", "tracking", "device"}
 
@@ -102,6 +105,8 @@ class EpochRecorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         training = self.training
         training.seconds.append(time.perf_counter() - self.started)
+        if (scale := loss_scale(self.model.optimizer)) is not None and scale < MIN_LOSS_SCALE:
+            self.fail(f"gradients overflow even with the loss scaled by {scale:.3g}", epoch + 1)
         row = {"epoch": epoch + 1, "train": self.train_scores(logs)}
         started = time.perf_counter()
         logits = self.predict()
@@ -123,7 +128,8 @@ class EpochRecorder(keras.callbacks.Callback):
     def fail(self, what: str, epoch: int) -> None:
         """End the run in one line: nothing after this step would mean anything."""
         rate = float(self.model.optimizer.learning_rate)
-        remedy = "lower learning_rate" if self.parameters.precision == "float32" else "set precision to float32 first"
+        computed = compute_dtype(self.classifier)  # which `auto` chose
+        remedy = "lower learning_rate" if computed == "float32" else f"{computed} may be why: set precision to float32"
         raise InputError(f"{what}, epoch {epoch}, at a learning rate of {rate:.3g}; {remedy}")
 
     @property

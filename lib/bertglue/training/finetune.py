@@ -12,7 +12,7 @@ from bertglue.parameters import Parameters
 from bertglue.runs.record import begin_run
 from bertglue.tasks import Task
 from bertglue.training.callbacks import EpochRecorder, TrainingResult
-from bertglue.training.optimizer import build_optimizer
+from bertglue.training.optimizer import build_optimizer, with_loss_scaling
 from bertglue.training.progress import Progress
 from bertglue.training.running_metrics import ConfusionMatrix, RunningLoss
 from bertglue.training.used_embeddings import UsedEmbeddingsModel
@@ -27,6 +27,8 @@ def compile_classifier(classifier: keras.Model, task: Task, optimizer, steps_per
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         entropy = keras.losses.sparse_categorical_crossentropy
         running = [RunningLoss(entropy, name="running_loss", from_logits=True), ConfusionMatrix(task.outputs)]
+    optimizer = with_loss_scaling(keras.optimizers.get(optimizer), classifier)
+    optimizer.build(classifier.trainable_variables)
     classifier.compile(
         optimizer,
         loss,
@@ -47,7 +49,6 @@ def compile_for_training(classifier: keras.Model, task: Task, parameters: Parame
         bias_correction=parameters.bias_correction,
         layer_decay=parameters.layer_decay,
     )
-    optimizer.build(classifier.trainable_variables)
     return compile_classifier(classifier, task, optimizer, parameters.steps_per_execution)
 
 

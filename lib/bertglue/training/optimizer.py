@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from bertglue.models.bert import compute_dtype
+
 GATE_WEIGHT = "log_alpha"  # gates on heads, which start far from where they end
 NO_DECAY = ("bias", "layer_norm", GATE_WEIGHT)
 
@@ -127,6 +129,29 @@ def layer_factors(paths: Sequence[str], layer_decay: float) -> np.ndarray:
         return layers + 1 if "embedding" in path else 0
 
     return np.array([layer_decay ** below_the_head(*each) for each in zip(paths, numbers, strict=True)], "float64")
+
+
+def with_loss_scaling(optimizer: keras.optimizers.Optimizer, model: keras.Model) -> keras.optimizers.Optimizer:
+    """Wrap an optimizer where a model computes in float16, in which most gradients would be too small for a number.
+
+    The loss is multiplied by a scale and the gradients are divided by it before they are clipped. Where one overflows,
+    the scale is halved and the step is left out: it counts neither for the schedule nor for the decay.
+
+    Source:
+        Micikevicius et al., 2018, arXiv:1710.03740, section 3.2.
+    """
+    return keras.optimizers.LossScaleOptimizer(optimizer) if compute_dtype(model) == "float16" else optimizer
+
+
+def unwrapped(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Return the optimizer that updates the weights, without the loss scaling around it."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def loss_scale(optimizer: keras.optimizers.Optimizer) -> float | None:
+    """Return the scale of the loss; None without loss scaling."""
+    scale = getattr(optimizer, "dynamic_scale", None)
+    return None if scale is None else float(ops.convert_to_numpy(scale))
 
 
 def on_one_cpu() -> bool:
