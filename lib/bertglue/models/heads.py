@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from bertglue.errors import InputError
-from bertglue.models.bert import build_encoder, encoder_config
+from bertglue.models.bert import build_encoder, compute_dtype, encoder_config
 from bertglue.models.classifier import build_classifier, pooling_of
 
 OUTPUT_KERNEL = "attention_output/kernel"
@@ -66,6 +66,11 @@ def widen(classifier: keras.Model) -> keras.Model:
     """Convert a classifier stored in 16 bits to float32, in which processors are fast; return any other as it is."""
     stored = classifier.get_layer("encoder").get_layer("word_embeddings").variable_dtype
     return in_type(classifier, "float32") if stored in ("float16", "bfloat16") else classifier
+
+
+def in_float32(classifier: keras.Model) -> keras.Model:
+    """Convert a classifier that computes in 16 bits, as one trained in mixed precision does; return any other as it is."""
+    return classifier if compute_dtype(classifier) == "float32" else in_type(classifier, "float32")
 
 
 def copy_kept(source: keras.Model, target: keras.Model, kept: Heads) -> None:
