@@ -100,15 +100,15 @@ class Parameters(Checked):
         backend: of Keras, `tensorflow` or `jax`; None takes `KERAS_BACKEND`, or JAX where a TPU's library is.
         device: `auto` takes the best that is there; `gpu` also stops where the machine has a GPU that the backend
             cannot use; `cpu` trains on the processor.
-        precision: `float32`, `mixed_bfloat16`, `mixed_float16` (mixed precision, the last with loss scaling), or `auto`:
-            the one that the device multiplies in fastest.
+        precision: `float32`, `mixed_bfloat16`, `mixed_float16` (mixed precision, the last with loss scaling), or
+            `auto`: the one that the device multiplies in fastest.
         batch_size: rows of a training step.
         evaluation_batch_size: rows of a prediction step.
         epochs: passes over train.
         max_length: tokens of a row (sequence length); longer rows are trimmed.
         learning_rate: the peak of the schedule.
-        layer_decay: layer-wise learning-rate decay: each layer of the encoder learns at so many times the rate of the one
-            above it, the embeddings at the lowest; 1 trains all at the same rate.
+        layer_decay: layer-wise learning-rate decay: each layer of the encoder learns at so many times the rate of the
+            one above it, the embeddings at the lowest; 1 trains all at the same rate.
         warmup_fraction: the share of steps in which the learning rate rises.
         weight_decay: AdamW's; biases and layer norms have none.
         bias_correction: Adam's; False leaves it out, as BERT's own code did.
@@ -117,8 +117,8 @@ class Parameters(Checked):
         hold_out: the share of train kept aside to select hyperparameters on.
         keep: the weights of the `last` epoch, or of the `best` one on the held-out split (else on validation).
         patience: epochs without improvement before early stopping; None trains all epochs.
-        pooling: what the classifier's head reads: `cls`, the pooled output of [CLS], or the `mean` of the last layer over
-            the tokens.
+        pooling: what the classifier's head reads: `cls`, the pooled output of [CLS], or the `mean` of the last layer
+            over the tokens.
         dropout: the rate before the classifier's head.
         encoder_dropout: the rate inside the encoder.
         steps_per_execution: steps in one call of the device.

@@ -69,7 +69,7 @@ def widen(classifier: keras.Model) -> keras.Model:
 
 
 def in_float32(classifier: keras.Model) -> keras.Model:
-    """Convert a classifier that computes in 16 bits, as one trained in mixed precision does; return any other as it is."""
+    """Convert a classifier that computes in 16 bits, as after mixed precision; return any other as it is."""
     return classifier if compute_dtype(classifier) == "float32" else in_type(classifier, "float32")
 
 

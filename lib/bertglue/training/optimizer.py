@@ -76,7 +76,7 @@ class AdamW(keras.optimizers.AdamW):
         super().apply([g if g is None else ops.convert_to_tensor(g) for g in grads], trainable_variables)
 
     def _apply_weight_decay(self, variables):
-        """Decay each weight at its own rate; Keras, which has one for all, does it for those of one factor at a time."""
+        """Decay each weight at its own rate: by Keras, which has one for all, those of one factor at a time."""
         weight_decay, factors = self.weight_decay, [self.factor(variable) for variable in variables]
         try:
             for factor in sorted(set(factors)):
