@@ -12,6 +12,7 @@ from small_run import Run
 from bertglue import InputError
 from bertglue.compression.head_gates import add_gates, open_heads
 from bertglue.compression.head_importance import MaskedHeads
+from bertglue.compression.head_selection import GatedTraining
 from bertglue.data.token_ids import Tokens
 from bertglue.export import export, keras_quantization, litert, litert_runtime
 from bertglue.models.bert import build_encoder
@@ -117,6 +118,12 @@ def test_heads_are_removed_masked_and_gated(classifier, rows):
     smaller = keep_heads(classifier, [[1], []])
     assert pooling_of(smaller) == "mean"
     np.testing.assert_allclose(logits_of(masked.model, rows), logits_of(smaller, rows), atol=1e-5)
+
+
+def test_gates_are_trained_and_close(tiny_config, tmp_path):
+    run = Run(tmp_path, tiny_config, pooling="mean", against=True, epochs=2)
+    gated = GatedTraining(run.classifier, run.data, run.tokens, run.parameters)
+    assert gated.train(0.0).heads > gated.train(10.0).heads == 0
 
 
 @pytest.mark.parametrize("kind", [None, "float16", "int8"])
