@@ -23,9 +23,9 @@ from bertglue.models.fast_layers import gelu
 from bertglue.parameters import Parameters
 from bertglue.runs.record import RESUME_FILE
 from bertglue.tasks import TASKS
-from bertglue.training import callbacks
+from bertglue.training import callbacks, optimizer
 from bertglue.training.finetune import compile_for_training
-from bertglue.training.optimizer import build_optimizer, loss_scale, unwrapped, with_loss_scaling
+from bertglue.training.optimizer import LossScaling, build_optimizer, loss_scale, unwrapped, with_loss_scaling
 from bertglue.training.used_embeddings import UsedEmbeddingsModel
 
 
@@ -152,8 +152,8 @@ def test_gradients_are_clipped_after_they_are_unscaled(tiny_config, float16, cor
 
 @pytest.mark.parametrize("keep", ["last", "best"])
 def test_a_killed_run_resumes_to_the_bit_with_the_scale_of_its_loss(tiny_config, tmp_path, monkeypatch, float16, keep):
-    moving = functools.partial(keras.optimizers.LossScaleOptimizer, initial_scale=2.0**24, dynamic_growth_steps=4)
-    monkeypatch.setattr(keras.optimizers, "LossScaleOptimizer", moving)  # it overflows, and grows again
+    moving = functools.partial(LossScaling, initial_scale=2.0**24, dynamic_growth_steps=4)
+    monkeypatch.setattr(optimizer, "LossScaling", moving)  # it overflows, and grows again
     expected = one_length(tmp_path / "unbroken", tiny_config, epochs=2, keep=keep).train()
     save = callbacks.EpochRecorder.save
 

@@ -131,6 +131,24 @@ def layer_factors(paths: Sequence[str], layer_decay: float) -> np.ndarray:
     return np.array([layer_decay ** below_the_head(*each) for each in zip(paths, numbers, strict=True)], "float64")
 
 
+class LossScaling(keras.optimizers.LossScaleOptimizer):
+    """Keras's loss scaling, which leaves a step out where the gradients of any device overflow.
+
+    Keras on TensorFlow looks at those of the first device alone, before they are added up.
+    """
+
+    def check_finite(self, grads):
+        finite = super().check_finite(grads)
+        if keras.backend.backend() != "tensorflow":
+            return finite
+        import tensorflow as tf
+
+        if not tf.distribute.has_strategy():
+            return finite
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(~finite, "float32")) == 0
+
+
 def with_loss_scaling(optimizer: keras.optimizers.Optimizer, model: keras.Model) -> keras.optimizers.Optimizer:
     """Wrap an optimizer where a model computes in float16, in which most gradients would be too small for a number.
 
@@ -140,7 +158,7 @@ def with_loss_scaling(optimizer: keras.optimizers.Optimizer, model: keras.Model)
     Source:
         Micikevicius et al., 2018, arXiv:1710.03740, section 3.2.
     """
-    return keras.optimizers.LossScaleOptimizer(optimizer) if compute_dtype(model) == "float16" else optimizer
+    return LossScaling(optimizer) if compute_dtype(model) == "float16" else optimizer
 
 
 def unwrapped(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
