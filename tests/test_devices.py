@@ -75,7 +75,7 @@ with strategy.scope():
 @tf.function
 def step(overflows):
     second = tf.distribute.get_replica_context().replica_id_in_sync_group == 1
-    optimizer.apply([tf.where(overflows & second, [float("inf")], [1.0])], [weight])
+    optimizer.apply([tf.where(overflows & second, [float("inf")], [2.0**15])], [weight])
 for overflows in (True, False):
     strategy.run(step, args=(tf.constant(overflows),))
     scale, done, now = map(keras.ops.convert_to_numpy, (optimizer.dynamic_scale, optimizer.iterations, weight))
