@@ -40,7 +40,8 @@ class Run:
         self.data = Data(task, "toy", {split: Split(columns, labels) for split, (_, labels) in made.items()})
         recipe = {"epochs": 4, "batch_size": 8, "learning_rate": 0.02, "bucket_lengths": [8], **changes}
         self.parameters = Parameters(task="sst2", run_dir=str(folder), **recipe)
-        self.classifier = build_classifier(build_encoder(config, seed=1), task.outputs, dropout=head_dropout)
+        encoder, pooling = build_encoder(config, seed=1), self.parameters.pooling
+        self.classifier = build_classifier(encoder, task.outputs, dropout=head_dropout, pooling=pooling)
 
     def train(self):
         return train(self.classifier, self.data, self.tokens, self.parameters)

@@ -62,6 +62,32 @@ def test_two_devices_are_as_one(alone, tmp_path, backend):
     assert_equal(two, expected)
 
 
+OVERFLOW = """
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras
+from bertglue.training.optimizer import LossScaling, build_optimizer
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    weight, optimizer = keras.Variable([1.0]), LossScaling(build_optimizer(0.1, 9, weight_decay=0.0))
+    optimizer.build([weight])
+@tf.function
+def step(overflows):
+    second = tf.distribute.get_replica_context().replica_id_in_sync_group == 1
+    optimizer.apply([tf.where(overflows & second, [float("inf")], [2.0**15])], [weight])
+for overflows in (True, False):
+    strategy.run(step, args=(tf.constant(overflows),))
+    scale, done, now = map(keras.ops.convert_to_numpy, (optimizer.dynamic_scale, optimizer.iterations, weight))
+    print(scale, done, now.round(2))"""
+
+
+def test_a_step_that_overflows_on_the_second_device_alone_is_left_out():
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    done = subprocess.run([sys.executable, "-c", OVERFLOW], env=environment, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["16384.0 0 [1.]", "16384.0 1 [0.9]"], done.stderr
+
+
 def test_tensorflow_trains_on_one_machine():
     with pytest.raises(InputError, match="machines is 2, and TensorFlow under Keras 3 trains on one"):
         select_strategy(Parameters(machines=2))

@@ -76,7 +76,7 @@ def test_the_fine_tuning_notebook_hands_each_parameter_to_what_it_is_for():
     code = "\n".join(source for _, source, _ in sections("finetune"))
     for line in (
         "load_encoder(parameters.encoder, dropout=parameters.encoder_dropout, seed=parameters.seed)",
-        "build_classifier(encoder_model, data.task.outputs, parameters.dropout)",
+        "build_classifier(encoder_model, data.task.outputs, parameters.dropout, parameters.pooling)",
         "load_preprocessor(parameters.encoder, parameters.max_length, preprocessor=parameters.preprocessor)",
         "parameters.source, glue_dir=parameters.glue_dir, hold_out=parameters.hold_out",
         "train_rows=parameters.train_rows, train_seed=parameters.seed",

@@ -137,6 +137,8 @@ def test_a_file_that_is_no_yaml(tmp_path):
         ({"task": "sst2", "max_length": 2}, "max_length is 2, and SST-2 needs 3 tokens or more"),
         ({"machines": 2, "backend": "tensorflow"}, "machines is 2, and TensorFlow trains on one; set backend to jax"),
         ({"batch_size": 2**21}, "batch_size is 2097152"),
+        ({"layer_decay": 0.0}, "layer_decay is 0.0"), ({"layer_decay": 1.1}, "layer_decay is 1.1"),
+        ({"pooling": "max"}, "pooling is 'max': input should be 'cls' or 'mean'"),
     ],
 )  # fmt: skip
 def test_absurd_and_contradicting_values_are_refused_in_one_line(given, said):

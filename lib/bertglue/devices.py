@@ -42,7 +42,7 @@ def select_strategy(parameters=None) -> Strategy:
     """Pick what is there: on JAX a TPU or GPUs, of one or several machines; on TensorFlow GPUs; else the CPU.
 
     A batch is shared by all devices; its size must be a multiple of their number. Where `precision` is auto, Keras is
-    told to compute in bfloat16 if the device multiplies in it. Where `device` is cpu, accelerators are left alone.
+    told to compute as `auto_precision` finds best. Where `device` is cpu, accelerators are left alone.
     """
     machines = getattr(parameters, "machines", 1)  # a pre-training has neither
     device = getattr(parameters, "device", "auto")
@@ -61,7 +61,7 @@ def select_strategy(parameters=None) -> Strategy:
         if size % strategy.count:
             raise InputError(f"{name} is {size}; give a multiple of the {strategy.count} devices that share a batch")
     if parameters and parameters.precision == "auto":
-        keras.config.set_dtype_policy("mixed_bfloat16" if has_bfloat16() else "float32")
+        keras.config.set_dtype_policy(auto_precision())
     return strategy
 
 
@@ -100,20 +100,31 @@ def visible_gpus() -> int:
     return len(tf.config.list_logical_devices("GPU"))
 
 
-def has_bfloat16() -> bool:
-    """Return whether the device multiplies in bfloat16: TPUs, NVIDIA's GPUs from compute capability 8, some CPUs."""
+def auto_precision() -> str:
+    """Return the precision that the device multiplies in fastest, of those that BERT trains well in.
+
+    That is bfloat16 on TPUs, on NVIDIA's GPUs from compute capability 8 (A100) and on some CPUs; float16, with loss
+    scaling, on GPUs from 7 (V100, T4), whose tensor cores know no other; float32 elsewhere.
+    """
+    kind, capability = accelerator()
+    if kind == "tpu" or capability >= (8, 0) or (kind == "cpu" and bfloat16_units()):
+        return "mixed_bfloat16"
+    return "mixed_float16" if capability >= (7, 0) else "float32"
+
+
+def accelerator() -> tuple[str, tuple[int, ...]]:
+    """Return the kind of the first device, and its compute capability, which is (0, 0) of all but NVIDIA's GPUs."""
     if keras.backend.backend() == "jax":
         import jax
 
         device = jax.devices()[0]
-        kind, capability = device.platform, float(getattr(device, "compute_capability", 0))
-    else:
-        import tensorflow as tf
+        found = re.fullmatch(r"(\d+)\.(\d+)", str(getattr(device, "compute_capability", "")))
+        return device.platform, tuple(map(int, found.groups())) if found else (0, 0)
+    import tensorflow as tf
 
-        gpus = tf.config.list_physical_devices("GPU")
-        details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
-        kind, capability = "gpu" if gpus else "cpu", details.get("compute_capability", (0, 0))[0]
-    return bool(bfloat16_units()) if kind == "cpu" else kind == "tpu" or capability >= 8
+    gpus = tf.config.list_physical_devices("GPU")
+    details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
+    return "gpu" if gpus else "cpu", details.get("compute_capability", (0, 0))
 
 
 def select_jax(machines: int = 1) -> Strategy:

@@ -20,7 +20,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy takes
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 PLACES = ("run_dir", "output_dir", "cache_dir", "folder")  # parameters that name a folder to write
 READ_FROM = ("glue_dir", "encoder")  # those that may name one to read
-Precision = Literal["auto", "float32", "mixed_bfloat16"]  # auto: bfloat16 where the device multiplies in it
+Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]  # auto: what the device is fastest in
 
 
 class Checked(BaseModel):
@@ -101,7 +101,8 @@ class Parameters(Checked):
         backend: of Keras, `tensorflow` or `jax`; None takes `KERAS_BACKEND`, or JAX where a TPU's library is.
         device: `auto` takes the best that is there; `gpu` also stops where the machine has a GPU that the backend
             cannot use; `cpu` trains on the processor.
-        precision: `float32`, `mixed_bfloat16` (mixed precision), or `auto`: the latter where the device supports it.
+        precision: `float32`, `mixed_bfloat16`, `mixed_float16` (mixed precision, the last with loss scaling), or
+            `auto`: the one that the device multiplies in fastest.
         batch_size: rows of a training step.
         accumulate: steps whose gradients are accumulated for one update of the weights: that of a batch of
             `batch_size * accumulate` rows, in the memory of `batch_size` rows.
@@ -109,6 +110,8 @@ class Parameters(Checked):
         epochs: passes over train.
         max_length: tokens of a row (sequence length); longer rows are trimmed.
         learning_rate: the peak of the schedule; None takes what suits the encoder (`encoder_names`).
+        layer_decay: layer-wise learning-rate decay: each layer of the encoder learns at so many times the rate of the
+            one above it, the embeddings at the lowest; 1 trains all at the same rate.
         warmup_fraction: the share of updates in which the learning rate rises.
         weight_decay: AdamW's; biases and layer norms have none.
         bias_correction: Adam's; False leaves it out, as BERT's own code did.
@@ -118,6 +121,8 @@ class Parameters(Checked):
         train_rows: rows of train to train on, drawn at random by `seed` from those that `hold_out` leaves; None: all.
         keep: the weights of the `last` epoch, or of the `best` one on the held-out split (else on validation).
         patience: epochs without improvement before early stopping; None trains all epochs.
+        pooling: what the classifier's head reads: `cls`, the pooled output of [CLS], or the `mean` of the last layer
+            over the tokens.
         dropout: the rate before the classifier's head.
         encoder_dropout: the rate inside the encoder.
         steps_per_execution: steps in one call of the device.
@@ -160,6 +165,7 @@ class Parameters(Checked):
     epochs: Positive = 4
     max_length: Positive = 48
     learning_rate: Annotated[float, Field(gt=0, le=10)] | None = Field(default=None, validate_default=True)
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     warmup_fraction: Fraction = 0.1
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.01
     bias_correction: bool = True
@@ -169,6 +175,7 @@ class Parameters(Checked):
     train_rows: Positive | None = None  # None: all
     keep: Literal["last", "best"] = "last"
     patience: Positive | None = None
+    pooling: Literal["cls", "mean"] = "cls"
     dropout: Fraction = 0.1
     encoder_dropout: Fraction = 0.0
     steps_per_execution: Positive = 1

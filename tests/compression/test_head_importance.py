@@ -13,8 +13,8 @@ from bertglue.models.bert import encoder_config
 from bertglue.models.heads import count_heads, keep_heads, rebuild
 from bertglue.parameters import Parameters
 from bertglue.tasks import TASKS
+from bertglue.training import optimizer
 from bertglue.training.finetune import train
-from bertglue.training.optimizer import AdamW
 
 LABELS = np.array([0, 1, 1, 0, 1, 0])
 
@@ -129,7 +129,10 @@ def test_closed_gates_are_heads_that_are_gone(classifier, packed):
 
 
 def test_a_strong_penalty_closes_gates_and_none_leaves_them(classifier, packed, tmp_path, monkeypatch):
-    monkeypatch.setattr(AdamW, "faster", 100.0)  # a selection sets it by the length of its trials
+    def factors(paths, layer_decay):  # a selection sets those of its gates by the length of its trials
+        return np.where([optimizer.GATE_WEIGHT in path for path in paths], 100.0, 1.0)
+
+    monkeypatch.setattr(optimizer, "layer_factors", factors)
     task = TASKS["mrpc"]
     split = Split(dict.fromkeys(task.columns, [""] * 6), LABELS)
     data = Data(task, "toy", {"train": split, "validation": split})

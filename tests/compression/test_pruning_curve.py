@@ -16,6 +16,7 @@ from bertglue.evaluation.evaluate import evaluate
 from bertglue.models.heads import keep_heads
 from bertglue.parameters import Parameters
 from bertglue.tasks import TASKS
+from bertglue.training.optimizer import GATE_WEIGHT
 
 TASK = TASKS["mrpc"]
 ROWS = 12
@@ -108,10 +109,10 @@ def test_a_trial_does_not_depend_on_the_ones_before(classifier, data, tokens):
 @pytest.mark.parametrize("epochs", [1, 5])
 def test_gates_may_travel_as_far_in_a_short_trial_as_in_a_long_one(classifier, data, tokens, epochs):
     gated = head_selection.GatedTraining(classifier, data, tokens, PARAMETERS.model_copy(update={"epochs": epochs}))
-    optimizer = gated.reduced.model.optimizer
-    assert optimizer.faster * optimizer.rates(len(gated.batches) * epochs).sum() == pytest.approx(
-        head_selection.GATE_TRAVEL
-    )
+    optimizer, variables = gated.reduced.model.optimizer, gated.reduced.model.trainable_variables
+    (factor,) = {optimizer.factor(v) for v in variables if GATE_WEIGHT in v.path}
+    assert factor * optimizer.rates(len(gated.batches) * epochs).sum() == pytest.approx(head_selection.GATE_TRAVEL)
+    assert {optimizer.factor(v) for v in variables if GATE_WEIGHT not in v.path} == {1}
 
 
 def test_a_perfect_score_has_a_standard_error(classifier, data, tokens, monkeypatch):

@@ -11,9 +11,9 @@ from bertglue import InputError
 from bertglue.data.token_ids import Tokens
 from bertglue.export import litert, litert_runtime
 from bertglue.models import attention
-from bertglue.models.bert import EncoderConfig, build_encoder
+from bertglue.models.bert import EncoderConfig, build_encoder, compute_dtype
 from bertglue.models.classifier import build_classifier
-from bertglue.models.heads import keep_heads
+from bertglue.models.heads import in_type, keep_heads
 
 pytest.importorskip("ai_edge_litert", reason="it runs the files; Colab's images have none")
 
@@ -58,6 +58,15 @@ def test_a_file_gives_the_classifiers_logits(classifier, packed, files, kind, to
     assert np.ptp(expected, axis=0).min() > 0.5  # there is something to tell apart
     found = litert_runtime.LiteRTModel(files[kind]).predict(packed, batch_size)
     np.testing.assert_allclose(found, expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_a_classifier_in_mixed_precision_is_written_as_one_in_float32(classifier, packed, tmp_path, precision):
+    short = in_type(classifier, precision)
+    path = litert.convert_to_litert(short, tmp_path / "model.tflite", "float32", LENGTH)
+    expected = classifier.predict(packed.batch(np.arange(40), LENGTH), verbose=0)
+    np.testing.assert_allclose(litert_runtime.LiteRTModel(path).predict(packed), expected, atol=1e-5)
+    assert compute_dtype(short) == precision.removeprefix("mixed_")
 
 
 def test_padding_does_not_use_up_the_range_of_eight_bits():

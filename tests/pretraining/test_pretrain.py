@@ -20,6 +20,7 @@ from bertglue.parameters import PretrainingParameters
 from bertglue.pretraining.corpus import Cleaner, Corpus, load_corpus, pack, read_documents, split_sentences, tidy
 from bertglue.pretraining.examples import Examples, Vocabulary, draw_pairs, mask_words, pack_pairs
 from bertglue.pretraining.pretrain import Pretraining, build_pretrainer
+from bertglue.training.optimizer import loss_scale
 
 WORDS = [
     "alpha",
@@ -187,6 +188,7 @@ RECIPE = {
     "save_every": 3,
     "evaluate_batches": 2,
 }
+SHORT = {"stages": [[12, 4]], "save_every": 4}
 
 
 def run(folder, text=None, **changes):
@@ -215,13 +217,34 @@ def test_the_words_are_scored_by_their_embeddings(tmp_path):
     np.testing.assert_allclose(logits, hidden @ table.T + np.arange(len(ENTRIES)), atol=1e-5)
 
 
-def test_a_killed_run_goes_on_as_an_unbroken_one(tmp_path):
-    unbroken = run(tmp_path / "unbroken", accumulate=2)
+@pytest.fixture
+def policy():
+    before = keras.config.dtype_policy()
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy(before)
+
+
+def test_float16_learns_as_float32_does(tmp_path, policy):
+    losses, scales = [], []
+    for precision in ("float32", "mixed_float16"):
+        policy(precision)
+        pretraining = run(tmp_path / precision, precision=precision, accumulate=2, learning_rate=0.01, **SHORT)
+        losses.append(pretraining.run()[-1]["held_out"]["loss"])
+        scales.append(loss_scale(pretraining.trainer.optimizer))
+    assert losses[1] == pytest.approx(losses[0], abs=0.01)
+    assert scales == [None, 2.0**15]  # no step overflowed
+    assert int(pretraining.trainer.optimizer.iterations) == 2  # of two batches each
+
+
+@pytest.mark.parametrize(("precision", "steps", "changes"), [("float32", 8, {}), ("mixed_float16", 4, SHORT)])
+def test_a_killed_run_goes_on_as_an_unbroken_one(tmp_path, policy, precision, steps, changes):
+    policy(precision)
+    unbroken = run(tmp_path / "unbroken", accumulate=2, **changes)
     unbroken.run()
-    for until in (3, 8):  # each time a new object: all that it knows is in the checkpoint
-        broken = run(tmp_path / "broken", accumulate=2)
+    for until in (3, steps):  # each time a new object: all that it knows is in the checkpoint
+        broken = run(tmp_path / "broken", accumulate=2, **changes)
         broken.run(until)
-    assert broken.step == unbroken.step == 8
+    assert broken.step == unbroken.step == steps
     assert broken.history[-1]["held_out"] == pytest.approx(unbroken.history[-1]["held_out"], abs=1e-6)
     for left, right in zip(broken.variables(), unbroken.variables(), strict=True):
         np.testing.assert_allclose(np.asarray(left), np.asarray(right), atol=1e-9)

@@ -172,7 +172,7 @@ OTHER = {
     "seed": 1, "encoder": "bundled-random", "learning_rate": 0.5, "batch_size": 4, "epochs": 9, "dropout": 0.3,
     "encoder_dropout": 0.3, "warmup_fraction": 0.3, "weight_decay": 0.3, "max_length": 8, "hold_out": 0.3,
     "keep": "best", "patience": 3, "precision": "auto", "bias_correction": False, "bucketing": False,
-    "bucket_lengths": [4],
+    "bucket_lengths": [4], "pooling": "mean", "layer_decay": 0.5,
     "source": "folder", "task": "cola", "steps_per_execution": 2, "evaluation_batch_size": 4, "machines": 2,
     "backend": "jax", "preprocessor": "other", "train_rows": 9, "accumulate": 2,
 }  # fmt: skip

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from bertglue.training.optimizer import WarmupLinearDecay, build_optimizer
+from bertglue.training import optimizer as optimizers
+from bertglue.training.optimizer import WarmupLinearDecay, build_optimizer, layer_factors
 
 
 def rates(schedule, steps):
@@ -86,6 +87,57 @@ def test_slices_of_a_gradient_are_clipped_as_their_sum():
     slices = tf.IndexedSlices(tf.constant([[8.0], [-7.5]]), tf.constant([1, 1]), tf.constant([3, 1]))
     optimizer.apply([slices], [variable])
     np.testing.assert_allclose(optimizer._momentums[0].numpy(), [[0], [0.05], [0]], rtol=1e-5)
+
+
+FACTORS = {"word_embeddings": 1 / 8, "embeddings_layer_norm": 1 / 8, "layer_0_output": 1 / 4, "layer_1_output": 1 / 2,
+           "pooler_transform": 1, "head": 1}  # fmt: skip
+
+
+def layered_model():
+    """A model with the names of an encoder's layers."""
+    inputs = keras.Input((4,), dtype="int32")
+    x = keras.layers.Embedding(6, 3, name="word_embeddings")(inputs)
+    x = keras.layers.LayerNormalization(name="embeddings_layer_norm")(x)
+    for name in list(FACTORS)[2:]:
+        x = keras.layers.Dense(3, name=name)(x)
+    return keras.Model(inputs, x)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("corrected", [True, False])
+def test_each_layer_learns_and_decays_at_its_own_rate(monkeypatch, fast, corrected):
+    if not fast:
+        monkeypatch.setattr(optimizers, "on_one_cpu", lambda: False)
+    rng, model = np.random.default_rng(0), layered_model()
+    optimizer = build_optimizer(
+        0.1, steps=4, warmup_fraction=0, weight_decay=0.5, bias_correction=corrected, layer_decay=0.5
+    )
+    variables = model.trainable_variables
+    start = {v.path: rng.normal(size=v.shape) for v in variables}
+    steps = [{path: rng.normal(scale=0.02, size=value.shape) for path, value in start.items()} for _ in range(3)]
+    for variable in variables:
+        variable.assign(start[variable.path])
+    for gradients in steps:
+        optimizer.apply([keras.ops.convert_to_tensor(gradients[v.path], "float32") for v in variables], variables)
+    for variable in variables:
+        path = variable.path
+        rates = np.array([0.1, 0.075, 0.05]) * FACTORS[path.split("/")[0]]
+        decayed = 0 if "layer_norm" in path or path.endswith("bias") else 0.5
+        expected = adamw(start[path], [step[path] for step in steps], rates, decayed=decayed, corrected=corrected)
+        np.testing.assert_allclose(variable, expected, atol=1e-5 if corrected else 5e-5, err_msg=path)
+
+
+def test_factors_by_depth_and_by_name():
+    paths = ["encoder/word_embeddings/embeddings", "encoder/layer_0_self_attention/query/kernel",
+             "layer_11_output_layer_norm/gamma", "pooler_transform/kernel", "head/bias"]  # fmt: skip
+    np.testing.assert_allclose(layer_factors(paths, 0.9), [0.9**13, 0.9**12, 0.9, 1, 1])
+    assert layer_factors(paths, 1.0).tolist() == [1] * 5  # exactly, so that nothing is multiplied
+    optimizer = build_optimizer(0.1, steps=4, layer_decay=0.5)
+    variables = layered_model().trainable_variables
+    optimizer.build(variables)
+    optimizer.set_factor("head/", 3.0)
+    assert {optimizer.factor(v) for v in variables if "head" in v.path} == {3}
+    assert {optimizer.factor(v) for v in variables if "layer_1" in v.path} == {0.5}
 
 
 def test_the_other_backend_does_the_same():

@@ -1,6 +1,7 @@
 """Training without the word embeddings that no row uses: the same weights as training with all of them."""
 
 import numpy as np
+import pytest
 
 from bertglue.data.batches import Batches
 from bertglue.data.token_ids import Tokens
@@ -12,10 +13,11 @@ from bertglue.training.finetune import compile_for_training, fit
 from bertglue.training.used_embeddings import WORD_EMBEDDINGS, UsedEmbeddingsModel
 
 
-def test_all_weights_come_out_as_without_narrowing(tiny_config):
+@pytest.mark.parametrize("layer_decay", [1.0, 0.5])
+def test_all_weights_come_out_as_without_narrowing(tiny_config, layer_decay):
     ids = np.random.default_rng(0).choice([5, 7, 11, 30], 60).astype("int32")
     packed = Tokens(ids, np.arange(13) * 5, np.full(12, 3), 16)
-    parameters = Parameters(learning_rate=0.05, weight_decay=0.5)
+    parameters = Parameters(learning_rate=0.05, weight_decay=0.5, layer_decay=layer_decay)
     weights = []
     for narrow in (False, True):
         classifier = build_classifier(build_encoder(tiny_config, seed=1), 2, dropout=0)
@@ -34,4 +36,5 @@ def test_all_weights_come_out_as_without_narrowing(tiny_config):
         / build_encoder(tiny_config, seed=1).get_layer(WORD_EMBEDDINGS).embeddings[8]
     )
     rates = np.array([1, 8 / 9, 7 / 9, 6 / 9, 5 / 9, 4 / 9]) * 0.05  # after a warm-up of one step
-    np.testing.assert_allclose(unused, np.prod(1 - 0.5 * rates), rtol=1e-5)
+    factor = layer_decay**3  # below two layers
+    np.testing.assert_allclose(unused, np.prod(1 - 0.5 * factor * rates), rtol=1e-5)

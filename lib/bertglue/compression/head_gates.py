@@ -20,7 +20,8 @@ INITIAL_LOG_ALPHA = 2.0  # log alpha of a gate at the start: open with a probabi
 class HeadGates(layers.Layer):
     """Compute a gate in 0..1 for each head [heads]: sampled in training, deterministic elsewhere.
 
-    Its loss is `strength` times the expected number of gates that are not zero.
+    Its loss is `strength` times the expected number of gates that are not zero. All is computed in float32: in 16 bits
+    the loss, once scaled, could overflow.
     """
 
     def __init__(self, heads: int, strength: float, **kwargs):
@@ -31,11 +32,13 @@ class HeadGates(layers.Layer):
     def build(self, shape):
         constant = keras.initializers.Constant
         self.log_alpha = self.add_weight(
-            shape=(self.heads,), initializer=constant(INITIAL_LOG_ALPHA), name=GATE_WEIGHT, dtype="float32"
-        )
+            shape=(self.heads,), initializer=constant(INITIAL_LOG_ALPHA), name=GATE_WEIGHT, dtype="float32",
+            autocast=False,
+        )  # fmt: skip
         self.push = self.add_weight(
-            shape=(), initializer=constant(self.strength), trainable=False, name="strength", dtype="float32"
-        )
+            shape=(), initializer=constant(self.strength), trainable=False, name="strength", dtype="float32",
+            autocast=False,
+        )  # fmt: skip
 
     def call(self, inputs, training=None):
         self.add_loss(self.push * ops.sum(self.open_probability()))

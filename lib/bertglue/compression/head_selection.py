@@ -25,6 +25,7 @@ from bertglue.parameters import Parameters
 from bertglue.tasks import Task
 from bertglue.training.checkpoint import assign
 from bertglue.training.finetune import compile_for_training, fit
+from bertglue.training.optimizer import GATE_WEIGHT, unwrapped
 from bertglue.training.used_embeddings import UsedEmbeddingsModel
 
 MIN_STRENGTH, MAX_STRENGTH = 1e-3, 1.0  # strengths to search between; at the latter every gate closes
@@ -83,7 +84,8 @@ class GatedTraining:
         trained = self.reduced.model
         steps = self.batches.updates * parameters.epochs
         compile_for_training(trained, data.task, parameters, steps)
-        trained.optimizer.faster = GATE_TRAVEL / trained.optimizer.rates(steps).sum()
+        optimizer = unwrapped(trained.optimizer)
+        optimizer.set_factor(GATE_WEIGHT, GATE_TRAVEL / optimizer.rates(steps).sum())
         self.variables = [*trained.variables, *trained.optimizer.variables]
         self.start = [np.array(v) for v in self.variables]  # copies: JAX gives the memory of what it trains away
 

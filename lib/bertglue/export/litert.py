@@ -20,6 +20,7 @@ from bertglue.data.token_ids import ENCODER_INPUTS, Tokens
 from bertglue.errors import InputError, exit_status, one_line
 from bertglue.export.litert_runtime import load_rows, save_rows
 from bertglue.models.attention import PADDING_SCORE, PADDING_SCORE_8_BIT, MultiHeadAttention
+from bertglue.models.heads import in_float32
 from bertglue.quiet_tensorflow import silence_stderr
 
 LITERT_KINDS = ("float32", "float16", "int8 dynamic", "int8 static")
@@ -43,7 +44,7 @@ def convert_to_litert(
     import tensorflow as tf
 
     with padding_score(PADDING_SCORE_8_BIT if kind == "int8 static" else PADDING_SCORE):
-        traced = freeze(classifier, length)
+        traced = freeze(in_float32(classifier), length)  # LiteRT has no operations in 16 bits
     converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], tf.Module())
     if kind != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -104,7 +105,8 @@ def calibration_rows(tokens: Tokens, length: int) -> Iterator[list[np.ndarray]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Convert a saved classifier; `convert_in_process` calls it where Keras runs on another backend."""
-    import bertglue.models.bert  # noqa: F401  (registers the layers that the file names)
+    import bertglue.models.bert
+    import bertglue.models.classifier  # noqa: F401  (both register the layers that the file names)
 
     parser = argparse.ArgumentParser(prog="python -m bertglue.export.litert", description=main.__doc__)
     parser.add_argument("model", type=Path, help="the classifier, as Keras saves it")

@@ -114,6 +114,11 @@ def encoder_config(encoder: keras.Model) -> EncoderConfig:
     )
 
 
+def compute_dtype(model: keras.Model) -> str:
+    """Return the type in which the encoder of a model computes; its weights may be of another one."""
+    return model.get_layer("encoder").get_layer("word_embeddings").compute_dtype
+
+
 def check_fit(encoder: keras.Model, preprocessor) -> None:
     """Check that a preprocessor fits an encoder: the same vocabulary, and no more tokens than positions."""
     rows = encoder.get_layer("word_embeddings").input_dim

@@ -17,7 +17,9 @@ SLOPE, CUBE = 2 * np.sqrt(2 / np.pi), 2 * np.sqrt(2 / np.pi) * 0.044715
 def gelu(x):
     """Apply GELU in its tanh form, as the published encoders do (arXiv:1606.08415)."""
     if keras.backend.backend() != "tensorflow" or not keras.ops.is_tensor(x):
-        return keras.activations.gelu(x, approximate=True)
+        short = keras.backend.standardize_dtype(x.dtype)
+        wide = keras.ops.cast(x, "float32") if short == "float16" else x  # which cannot hold the cube of 41
+        return keras.ops.cast(keras.activations.gelu(wide, approximate=True), short)
     return tensorflow_gelu(x)
 
 

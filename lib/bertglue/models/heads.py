@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from bertglue.errors import InputError
-from bertglue.models.bert import build_encoder, encoder_config
-from bertglue.models.classifier import build_classifier
+from bertglue.models.bert import build_encoder, compute_dtype, encoder_config
+from bertglue.models.classifier import build_classifier, pooling_of
 
 OUTPUT_KERNEL = "attention_output/kernel"
 Heads = Sequence[Sequence[int]]  # numbers of heads, for each layer
@@ -45,7 +45,8 @@ def rebuild(classifier: keras.Model, kept: Heads, dropout: float | None = None) 
     rate = classifier.get_layer("pooled_dropout").rate
     if dropout is not None:
         config, rate = replace(config, dropout=dropout), dropout
-    smaller = build_classifier(build_encoder(config), classifier.get_layer("head").units, rate)
+    outputs, pooling = classifier.get_layer("head").units, pooling_of(classifier)
+    smaller = build_classifier(build_encoder(config), outputs, rate, pooling)
     copy_kept(encoder, smaller.get_layer("encoder"), kept)
     smaller.get_layer("head").set_weights(classifier.get_layer("head").get_weights())
     return smaller
@@ -65,6 +66,11 @@ def widen(classifier: keras.Model) -> keras.Model:
     """Convert a classifier stored in 16 bits to float32, in which processors are fast; return any other as it is."""
     stored = classifier.get_layer("encoder").get_layer("word_embeddings").variable_dtype
     return in_type(classifier, "float32") if stored in ("float16", "bfloat16") else classifier
+
+
+def in_float32(classifier: keras.Model) -> keras.Model:
+    """Convert a classifier that computes in 16 bits, as after mixed precision; return any other as it is."""
+    return classifier if compute_dtype(classifier) == "float32" else in_type(classifier, "float32")
 
 
 def copy_kept(source: keras.Model, target: keras.Model, kept: Heads) -> None:

@@ -26,7 +26,7 @@ from bertglue.parameters import PretrainingParameters
 from bertglue.pretraining.corpus import Corpus, count, load_corpus
 from bertglue.pretraining.examples import Examples, Vocabulary
 from bertglue.training.checkpoint import assign, fits, load_checkpoint, save_checkpoint
-from bertglue.training.optimizer import build_optimizer
+from bertglue.training.optimizer import build_optimizer, with_loss_scaling
 from bertglue.training.running_metrics import RunningLoss
 
 FREE_ON_RESUME = {"texts", "folder", "backend"}  # may differ when a run goes on
@@ -201,6 +201,7 @@ def compile_pretrainer(trainer: keras.Model, parameters: PretrainingParameters) 
         weight_decay=parameters.weight_decay,
         accumulate=parameters.accumulate,
     )
+    optimizer = with_loss_scaling(optimizer, trainer)
     optimizer.build(trainer.trainable_variables)
     loss = {name: keras.losses.SparseCategoricalCrossentropy(from_logits=True) for name in ("words", "follows")}
     accuracy = keras.metrics.sparse_categorical_accuracy

@@ -15,13 +15,13 @@ from bertglue.parameters import Parameters
 def describe_machine() -> dict[str, str]:
     """Return what was found, {what: value}."""
     configure(Parameters())
-    from bertglue.devices import has_bfloat16, select_strategy
+    from bertglue.devices import auto_precision, select_strategy
 
     strategy = select_strategy()
     return {
         "device": str(strategy),
         "NVIDIA GPUs": gpus(strategy.backend),
-        "precision auto": "mixed_bfloat16" if has_bfloat16() else "float32",
+        "precision auto": auto_precision(),
         "processor": processor(),
         "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
         "bundled encoder": here(BUNDLED_FOLDER / WEIGHTS_FILE),

@@ -20,15 +20,18 @@ from bertglue.devices import process, share_file
 from bertglue.environment import commit
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
+from bertglue.models.bert import compute_dtype
 from bertglue.models.logits import predict_splits
 from bertglue.parameters import Parameters
 from bertglue.runs.record import RESUME_FILE
 from bertglue.runs.schemas import ResumedPlace, ResumedTraining
 from bertglue.training.checkpoint import assign, fits, load_checkpoint, save_checkpoint
+from bertglue.training.optimizer import loss_scale, unwrapped
 from bertglue.training.running_metrics import ConfusionMatrix
 from bertglue.training.tracking import Tracker, scalars, trackers
 
 CURVE_POINTS_PER_EPOCH = 10  # of the curve within an epoch
+MIN_LOSS_SCALE = 2.0**-8  # from 2^15; only gradients that are no numbers bring it lower
 # may differ when a run goes on
 FREE_ON_RESUME = {"run_dir", "cache_dir", "glue_dir", "samples", "profile", "tracking", "device", "save_every"}
 
@@ -145,6 +148,8 @@ class EpochRecorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         training = self.training
         training.seconds.append(time.perf_counter() - self.started)
+        if (scale := loss_scale(self.model.optimizer)) is not None and scale < MIN_LOSS_SCALE:
+            self.fail(f"gradients overflow even with the loss scaled by {scale:.3g}", epoch + 1)
         row = {"epoch": epoch + 1, "train": self.train_scores(logs)}
         started = time.perf_counter()
         logits = self.predict()
@@ -167,7 +172,8 @@ class EpochRecorder(keras.callbacks.Callback):
         """End the run in one line: nothing after this step would mean anything."""
         self.sync()
         rate = float(self.model.optimizer.learning_rate)
-        remedy = "lower learning_rate" if self.parameters.precision == "float32" else "set precision to float32 first"
+        computed = compute_dtype(self.classifier)  # which `auto` chose
+        remedy = "lower learning_rate" if computed == "float32" else f"{computed} may be why: set precision to float32"
         raise InputError(f"{what}, epoch {epoch}, at a learning rate of {rate:.3g}; {remedy}")
 
     @property
@@ -189,7 +195,7 @@ class EpochRecorder(keras.callbacks.Callback):
 
     def kept_variables(self) -> list:
         # the counter itself: `iterations` is computed from it where gradients are accumulated
-        kept = [*self.model.trainable_variables, self.model.optimizer._iterations]
+        kept = [*self.model.trainable_variables, unwrapped(self.model.optimizer)._iterations]
         return kept if self.parameters.keep == "best" else []
 
     def predict(self) -> dict[str, np.ndarray]:
@@ -273,12 +279,15 @@ class EpochRecorder(keras.callbacks.Callback):
     def is_reached(self, place: ResumedPlace, training: dict, state: list[np.ndarray]) -> bool:
         """Return whether a training that took the optimizer's steps is at this place, and its curve fits it."""
         epochs, seen = len(training["history"]), place.seen
-        counter = next(i for i, v in enumerate(self.state()) if v is self.model.optimizer._iterations)
+        counter = next(i for i, v in enumerate(self.state()) if v is unwrapped(self.model.optimizer)._iterations)
         points = [point["step"] for point in training["curve"]]
+        steps, taken = epochs * self.steps + place.step, int(state[counter])
+        overflowed = loss_scale(self.model.optimizer) is not None  # steps that did are not counted
         return (
             place.step < self.steps
             and place.step % self.parameters.accumulate == 0
-            and int(state[counter]) == epochs * self.steps + place.step > 0
+            and steps > 0
+            and (0 <= taken <= steps if overflowed else taken == steps)
             and seen.steps <= place.step
             and seen.rows == min(seen.steps * self.parameters.batch_size, len(self.tokens["train"]))
             and (points[-1] if points else 0) == epochs * self.steps + seen.steps

@@ -13,7 +13,7 @@ from bertglue.parameters import Parameters
 from bertglue.runs.record import begin_run
 from bertglue.tasks import Task
 from bertglue.training.callbacks import EpochRecorder, TrainingResult
-from bertglue.training.optimizer import build_optimizer
+from bertglue.training.optimizer import build_optimizer, with_loss_scaling
 from bertglue.training.progress import Progress
 from bertglue.training.running_metrics import ConfusionMatrix, RunningLoss
 from bertglue.training.used_embeddings import UsedEmbeddingsModel
@@ -28,6 +28,8 @@ def compile_classifier(classifier: keras.Model, task: Task, optimizer, steps_per
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         entropy = keras.losses.sparse_categorical_crossentropy
         running = [RunningLoss(entropy, name="running_loss", from_logits=True), ConfusionMatrix(task.outputs)]
+    optimizer = with_loss_scaling(keras.optimizers.get(optimizer), classifier)
+    optimizer.build(classifier.trainable_variables)
     classifier.compile(
         optimizer,
         loss,
@@ -52,8 +54,8 @@ def compile_for_training(classifier: keras.Model, task: Task, parameters: Parame
         weight_decay=parameters.weight_decay,
         accumulate=parameters.accumulate,
         bias_correction=parameters.bias_correction,
+        layer_decay=parameters.layer_decay,
     )
-    optimizer.build(classifier.trainable_variables)
     return compile_classifier(classifier, task, optimizer, parameters.steps_per_execution)
 
 

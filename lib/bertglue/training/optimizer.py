@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
+
+from bertglue.models.bert import compute_dtype
 
 GATE_WEIGHT = "log_alpha"  # gates on heads, which start far from where they end
 NO_DECAY = ("bias", "layer_norm", GATE_WEIGHT)
@@ -36,17 +41,18 @@ class AdamW(keras.optimizers.AdamW):
     embedding is the sum over all positions of a token; TensorFlow gives it as slices, which Keras squares and clips one
     by one. On TensorFlow's CPU an update is one pass over the memory instead of a dozen.
 
-    Gates on heads learn `faster` times as fast as weights. Without `bias_correction` the first steps are as large as in
-    BERT's own code, which left it out.
+    Each weight has a factor on its learning rate, and with it on its decay, as in a parameter group of PyTorch's AdamW:
+    `layer_decay` sets the factors by depth, and `set_factor` those of a name. Without `bias_correction` the first steps
+    are as large as in BERT's own code, which left it out.
     """
 
-    faster, bias_correction = 1.0, True
+    layer_decay, bias_correction = 1.0, True
 
     def build(self, variables):
         if not self.built:
             spared = [v for v in variables if any(name in v.path for name in NO_DECAY)]
             self.exclude_from_weight_decay(var_list=spared)
-            self.fast = {index for index, v in enumerate(variables) if GATE_WEIGHT in v.path}
+            self.factors = layer_factors([v.path for v in variables], self.layer_decay)
         super().build(variables)
 
     def _get_current_learning_rate(self):
@@ -55,21 +61,40 @@ class AdamW(keras.optimizers.AdamW):
             return self._learning_rate(self.iterations)
         return super()._get_current_learning_rate()
 
+    def set_factor(self, name: str, factor: float) -> None:
+        """Set the factor of the weights with a name in their path; call it before the first step is traced."""
+        for index, variable in enumerate(self._trainable_variables):
+            if name in variable.path:
+                self.factors[index] = factor
+
+    def factor(self, variable) -> float:
+        return float(self.factors[self._get_variable_index(variable)])
+
     def rates(self, steps: int) -> np.ndarray:
         """Return the learning rate of each of the first steps [steps]."""
         return ops.convert_to_numpy(self._learning_rate(np.arange(steps))).astype("float64")
 
-    def decay(self, steps: int) -> float:
-        """Return what the first `steps` steps leave of a weight that has had no gradient."""
-        return float(np.prod(1 - self.weight_decay * self.rates(steps)))
+    def decay(self, steps: int, variable) -> float:
+        """Return what the first `steps` steps leave of a number of a weight that has had no gradient."""
+        return float(np.prod(1 - self.weight_decay * self.factor(variable) * self.rates(steps)))
 
     def apply(self, grads, trainable_variables=None):
         super().apply([dense(g) for g in grads], trainable_variables)
 
+    def _apply_weight_decay(self, variables):
+        """Decay each weight at its own rate: by Keras, which has one for all, those of one factor at a time."""
+        weight_decay, factors = self.weight_decay, [self.factor(variable) for variable in variables]
+        try:
+            for factor in sorted(set(factors)):
+                self.weight_decay = weight_decay * factor
+                super()._apply_weight_decay([v for v, own in zip(variables, factors, strict=True) if own == factor])
+        finally:
+            self.weight_decay = weight_decay
+
     def update_step(self, gradient, variable, learning_rate):
-        index = self._get_variable_index(variable)
-        if index in self.fast:
-            learning_rate = learning_rate * self.faster
+        index, factor = self._get_variable_index(variable), self.factor(variable)
+        if factor != 1:
+            learning_rate = learning_rate * factor
         if not self.bias_correction:  # take back what the update below does
             step = ops.cast(self.iterations + 1, "float32")
             learning_rate = learning_rate * (1 - self.beta_1**step) / ops.sqrt(1 - self.beta_2**step)
@@ -101,6 +126,67 @@ def dense(gradient):
     return tf.convert_to_tensor(gradient)
 
 
+def layer_factors(paths: Sequence[str], layer_decay: float) -> np.ndarray:
+    """Return the factor of each weight's learning rate, by its path [weights]: layer-wise learning-rate decay.
+
+    Pooler and head have 1, each layer of the encoder `layer_decay` times the one above it, the embeddings the last.
+
+    Source:
+        Howard and Ruder, 2018, arXiv:1801.06146, section 3.2; for a pre-trained transformer Clark et al., 2020,
+        arXiv:2003.10555, appendix B.
+    """
+    numbers = [re.search(r"\blayer_(\d+)_", path) for path in paths]
+    layers = 1 + max((int(number[1]) for number in numbers if number), default=-1)
+
+    def below_the_head(path, number) -> int:
+        if number:
+            return layers - int(number[1])
+        return layers + 1 if "embedding" in path else 0
+
+    return np.array([layer_decay ** below_the_head(*each) for each in zip(paths, numbers, strict=True)], "float64")
+
+
+class LossScaling(keras.optimizers.LossScaleOptimizer):
+    """Keras's loss scaling, which leaves a step out where the gradients of any device overflow.
+
+    Keras on TensorFlow looks at those of the first device alone, before they are added up.
+    """
+
+    def check_finite(self, grads):
+        finite = super().check_finite(grads)
+        if keras.backend.backend() != "tensorflow":
+            return finite
+        import tensorflow as tf
+
+        if not tf.distribute.has_strategy():
+            return finite
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(~finite, "float32")) == 0
+
+
+def with_loss_scaling(optimizer: keras.optimizers.Optimizer, model: keras.Model) -> keras.optimizers.Optimizer:
+    """Wrap an optimizer where a model computes in float16, in which most gradients would be too small for a number.
+
+    The loss is multiplied by a scale and the gradients are divided by it before they are clipped. Where one overflows,
+    the scale is halved and the step is left out: it counts neither for the schedule nor for the decay.
+
+    Source:
+        Micikevicius et al., 2018, arXiv:1710.03740, section 3.2.
+    """
+    return LossScaling(optimizer) if compute_dtype(model) == "float16" else optimizer
+
+
+def unwrapped(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Return the optimizer that updates the weights, without the loss scaling around it."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def loss_scale(optimizer: keras.optimizers.Optimizer) -> float | None:
+    """Return the scale of the loss; None without loss scaling."""
+    scale = getattr(optimizer, "dynamic_scale", None)
+    return None if scale is None else float(ops.convert_to_numpy(scale))
+
+
 def on_one_cpu() -> bool:
     """Return whether TensorFlow computes on one CPU, not on GPUs or with several devices."""
     import tensorflow as tf
@@ -116,10 +202,12 @@ def build_optimizer(
     weight_decay: float = 0.01,
     accumulate: int = 1,
     bias_correction: bool = True,
+    layer_decay: float = 1.0,
 ) -> keras.optimizers.Optimizer:
     """Build the report's AdamW for a run of `steps` updates.
 
-    `accumulate` is the number of batches whose gradients are accumulated for one update.
+    `accumulate` is the number of batches whose gradients are accumulated for one update; `layer_decay` as in
+    `layer_factors`.
     """
     schedule = WarmupLinearDecay(learning_rate, steps, round(steps * warmup_fraction))
     optimizer = AdamW(
@@ -129,5 +217,5 @@ def build_optimizer(
         global_clipnorm=1.0,
         gradient_accumulation_steps=accumulate if accumulate > 1 else None,
     )
-    optimizer.bias_correction = bias_correction
+    optimizer.bias_correction, optimizer.layer_decay = bias_correction, layer_decay
     return optimizer

@@ -11,6 +11,7 @@ import numpy as np
 from keras import layers, ops
 
 from bertglue.data.token_ids import Tokens
+from bertglue.training.optimizer import unwrapped
 
 WORD_EMBEDDINGS = "word_embeddings"
 
@@ -54,8 +55,8 @@ class UsedEmbeddingsModel:
 
     def publish(self) -> None:
         """Bring the classifier's word embeddings to where the training is."""
-        optimizer = self.model.optimizer
+        optimizer = unwrapped(self.model.optimizer)
         steps = int(ops.convert_to_numpy(optimizer.iterations))
-        embeddings = self.start * np.float32(optimizer.decay(steps))
+        embeddings = self.start * np.float32(optimizer.decay(steps, self.used.embeddings))
         embeddings[self.rows] = ops.convert_to_numpy(self.used.embeddings)
         self.words.embeddings.assign(embeddings)
