@@ -46,10 +46,6 @@ class NamedEncoder:
     hidden_act: str = "gelu"
 
 
-DEFAULT_RATE = 2e-5  # of the report's recipe for BERT-base
-SMALL_RATE = 3e-4  # small encoders want a higher one
-
-
 def small_bert(layers: int, width: int, learning_rate: float) -> NamedEncoder:
     """One of the small BERTs (Turc et al., 2019, arXiv:1908.08962)."""
     size = f"uncased_L-{layers}_H-{width}_A-{width // 64}"

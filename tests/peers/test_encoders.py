@@ -15,7 +15,7 @@ TEXTS = [
     "The movie was a charming, old-fashioned delight -- and it's only 87 minutes long!",
     "No.",
     "",
-    "Researchers (at the university's Institute for Advanced Study) said on Tuesday, May 3rd, that 12.5% of its samples "
+    "Researchers (at the university's Institute for Advanced Study) said on Tuesday, May 3rd, that 12.5% of samples "
     "were contaminated; nobody knows why, and the committee's report, which was due in March, has been delayed again.",
     "Zurich and Munchen are cities.",
     "a " * 60,

@@ -67,7 +67,7 @@ def test_the_mean_gradient_is_clipped_and_a_weight_decays_once_an_update():
     for gradient in (3.0, -3.0):
         optimizer.apply([keras.ops.full((1,), gradient)], [variable])
     np.testing.assert_allclose(keras.ops.convert_to_numpy(variable), 8 * (1 - 0.1 * 0.5), rtol=1e-6)
-    assert optimizer.decay(1) == pytest.approx(0.95)
+    assert optimizer.decay(1, variable) == pytest.approx(0.95)
 
 
 def test_tensorflow_on_several_devices_says_that_it_does_not_accumulate(tiny_config, tmp_path, monkeypatch):

@@ -150,27 +150,32 @@ def test_gradients_are_clipped_after_they_are_unscaled(tiny_config, float16, cor
         np.testing.assert_allclose(left, right, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("keep", ["last", "best"])
-def test_a_killed_run_resumes_to_the_bit_with_the_scale_of_its_loss(tiny_config, tmp_path, monkeypatch, float16, keep):
+@pytest.mark.parametrize(("keep", "save_every"), [("last", None), ("best", None), ("last", 3)])
+def test_a_killed_run_resumes_to_the_bit_with_the_scale_of_its_loss(
+    tiny_config, tmp_path, monkeypatch, float16, keep, save_every
+):
+    recipe = {"epochs": 2, "keep": keep, "save_every": save_every}
     moving = functools.partial(LossScaling, initial_scale=2.0**24, dynamic_growth_steps=4)
     monkeypatch.setattr(optimizer, "LossScaling", moving)  # it overflows, and grows again
-    expected = one_length(tmp_path / "unbroken", tiny_config, epochs=2, keep=keep).train()
+    expected = one_length(tmp_path / "unbroken", tiny_config, **recipe).train()
     save = callbacks.EpochRecorder.save
 
-    def save_and_die(self):
-        save(self)
+    def save_and_die(self, *place):
+        save(self, *place)
         raise KeyboardInterrupt
 
-    broken = one_length(tmp_path / "broken", tiny_config, epochs=2, keep=keep)
+    broken = one_length(tmp_path / "broken", tiny_config, **recipe)
     monkeypatch.setattr(callbacks.EpochRecorder, "save", save_and_die)
     with pytest.raises(KeyboardInterrupt):
         broken.train()
     scales = []
     monkeypatch.setattr(
-        callbacks.EpochRecorder, "save", lambda self: scales.append(loss_scale(self.model.optimizer)) or save(self)
+        callbacks.EpochRecorder,
+        "save",
+        lambda self, *place: scales.append(loss_scale(self.model.optimizer)) or save(self, *place),
     )
-    assert one_length(tmp_path / "broken", tiny_config, epochs=2, keep=keep).train().history == expected.history
-    assert len(scales) == 1
+    assert one_length(tmp_path / "broken", tiny_config, **recipe).train().history == expected.history
+    assert scales
     assert 2.0**24 not in scales
     left, right = (np.load(tmp_path / name / RESUME_FILE) for name in ("unbroken", "broken"))
     assert left.files == right.files
