@@ -29,7 +29,7 @@ HERE = $(if $(filter /%,$(BIN)),$(BIN),$(CURDIR)/$(BIN))
 LOCKS := requirements.lock $(if $(filter cuda,$(GPU)),requirements-cuda.lock)
 READY := $(ENV)/ready$(if $(filter cuda,$(GPU)),-cuda)
 
-.PHONY: help environment book pdf reproduce reference bench mutants test test-whole test-colab colab-lists newest-python lint format lock address tpu-check clean
+.PHONY: help environment book pdf reproduce reference bench mutants test test-whole test-peers test-colab colab-lists newest-python lint format lock address tpu-check clean
 .DEFAULT_GOAL := $(if $(filter command,$(firstword $(origin GPU))),environment,help)
 
 help:
@@ -112,6 +112,12 @@ test-whole: $(READY)
 	@$(MAKE) --no-print-directory .colab/tpu/ready || echo "without Colab's TPU image, whose tests are skipped"
 	"$(BIN)"/python -m pytest -n $(TEST_JOBS) --dist loadfile -m "whole and not colab"
 
+# Beside PyTorch and transformers: outputs, losses, exports; on both backends. They are no part of the project's packages.
+test-peers: $(READY)
+	@$(MAKE) --no-print-directory .peers/ready
+	@for backend in tensorflow jax; do echo "KERAS_BACKEND=$$backend"; \
+	  KERAS_BACKEND=$$backend GLUE_DIR="$(GLUE_DIR)" .peers/bin/python -m pytest tests/peers || exit 1; done
+
 # Small wrong changes, made one at a time: which do the tests notice? PACKAGES="evaluation data" COUNT=60
 PACKAGES ?=
 COUNT ?= 60
@@ -128,14 +134,17 @@ bench:
 	@TF_CPP_MIN_LOG_LEVEL=3 .bench/bin/python benchmarks/training.py --glue-dir "$(GLUE_DIR)" \
 	  $(if $(VOCABULARY),--vocabulary "$(VOCABULARY)") $(BENCH)
 
-.bench/ready: $(READY)
-	rm -rf .bench
-	$(PYTHON) -m venv .bench
-	echo "import site; site.addsitedir('$$(echo "$(CURDIR)"/.venv/lib/python3*/site-packages)')" \
-	  > "$$(echo .bench/lib/python3*/site-packages)/venv.pth"
-	"$(BIN)"/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["bench"], sep="\n")' \
-	  > .bench/requirements.txt
-	.bench/bin/python -m pip install --quiet --disable-pip-version-check -r .bench/requirements.txt
+# Both see the packages of the project's own environment too.
+GROUPS_OF_.peers/ready = peers
+GROUPS_OF_.bench/ready = peers bench
+.peers/ready .bench/ready: $(READY)
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	echo "import site; site.addsitedir('$$(echo "$(HERE)"/../lib/python3*/site-packages)')" \
+	  > "$$(echo $(@D)/lib/python3*/site-packages)/venv.pth"
+	"$(BIN)"/python -c 'import sys, tomllib; groups = tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]; \
+	  print(*(line for name in sys.argv[1:] for line in groups[name]), sep="\n")' $(GROUPS_OF_$@) > $(@D)/requirements.txt
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $(@D)/requirements.txt
 	@touch $@
 
 # The notebooks in the packages of Colab's three images (tests/tools/colab_packages) and their Python.

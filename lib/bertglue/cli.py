@@ -150,21 +150,26 @@ def export(
     kind: Annotated[
         str,
         typer.Option(
-            help="savedmodel (takes texts); float32, float16, 'int8 dynamic' (a LiteRT file); or keras-float16, "
-            "keras-bfloat16, keras-int8 (a folder that predict reads)"
+            help="savedmodel (takes texts); huggingface (for transformers); float32, float16, 'int8 dynamic' (a LiteRT "
+            "file); or keras-float16, keras-bfloat16, keras-int8 (a folder that predict reads)"
         ),
     ] = "savedmodel",
 ) -> None:
-    """Write a classifier for use elsewhere: a SavedModel, a LiteRT file with its tokenizer, or quantized weights."""
-    from bertglue.export.export import export_keras, export_litert, export_savedmodel
+    """Write a classifier for use elsewhere, with a model card: for TensorFlow, transformers, LiteRT."""
+    from bertglue.export.export import export_huggingface, export_keras, export_litert, export_savedmodel
+    from bertglue.export.model_card import CARD_KEYS, render_model_card
     from bertglue.runs.predict import Predictor
+    from bertglue.runs.record import RECORD_FILE, read_record
+
+    card = render_model_card(read_record(run / RECORD_FILE, *CARD_KEYS), kind)
 
     if kind.startswith("keras-"):
-        written = export_keras(run, folder, kind.removeprefix("keras-"))
+        written = export_keras(run, folder, kind.removeprefix("keras-"), card)
     else:
         predictor = Predictor(run)
         parts = (predictor.classifier, predictor.preprocessor, predictor.task, folder)
-        written = export_savedmodel(*parts) if kind == "savedmodel" else export_litert(*parts, kind)
+        whole = {"savedmodel": export_savedmodel, "huggingface": export_huggingface}
+        written = whole[kind](*parts, card) if kind in whole else export_litert(*parts, kind, card=card)
     size = sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
     print(f"{written}: {kind}, {size / 1e6:.1f} MB")
 

@@ -50,8 +50,8 @@ def adamw(weights, gradients, rates, *, decayed, clip=1.0, corrected=True):
         gradient = gradient * min(1, clip / np.linalg.norm(gradient))
         m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
         weights = weights - rate * decayed * weights
-        correction = np.sqrt(1 - 0.999**step) / (1 - 0.9**step) if corrected else 1
-        weights = weights - rate * correction * m / (np.sqrt(v) + 1e-6)
+        corrected_m, corrected_v = (m / (1 - 0.9**step), v / (1 - 0.999**step)) if corrected else (m, v)
+        weights = weights - rate * corrected_m / (np.sqrt(corrected_v) + 1e-6)
     return weights
 
 

@@ -1,10 +1,12 @@
-"""A fine-tuned classifier for use elsewhere: a SavedModel that takes texts, a LiteRT file with its tokenizer, or the
-folder of a run with quantized weights."""
+"""A fine-tuned classifier for use elsewhere: a SavedModel that takes texts, a LiteRT file with its tokenizer, a Hugging
+Face folder, or the folder of a run with quantized weights. Each has a model card, where one is given."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -12,8 +14,10 @@ import keras
 from bertglue.atomic_files import write_folder
 from bertglue.data.token_ids import Tokens
 from bertglue.errors import InputError, one_line
+from bertglue.export.huggingface import write_huggingface
 from bertglue.export.keras_quantization import store_in_type
 from bertglue.export.litert import convert_to_litert
+from bertglue.export.model_card import CARD_FILE
 from bertglue.models.preprocessor import Preprocessor
 from bertglue.models.saved_classifier import VOCABULARY_FILE, load_classifier, save_classifier
 from bertglue.runs.record import RECORD_FILE
@@ -40,7 +44,9 @@ print(about["labels"][logits.argmax()] if about["labels"] else logits[0])
 '''
 
 
-def export_savedmodel(classifier: keras.Model, preprocessor: Preprocessor, task: Task, folder: str | Path) -> Path:
+def export_savedmodel(
+    classifier: keras.Model, preprocessor: Preprocessor, task: Task, folder: str | Path, card: str = ""
+) -> Path:
     """Write a SavedModel whose `serve` takes one tensor of strings [rows] for each text of the task.
 
     It gives `label` (string) and `probabilities` [rows, labels] in the order of `labels`, or `score` for STS-B. Loading
@@ -64,7 +70,7 @@ def export_savedmodel(classifier: keras.Model, preprocessor: Preprocessor, task:
     archive = keras.export.ExportArchive()
     archive.track(classifier)
     archive.add_endpoint("serve", serve, [tf.TensorSpec([None], tf.string, name=name) for name in task.columns])
-    with new_folder(folder) as partial:
+    with new_folder(folder, card) as partial:
         try:
             archive.write_out(partial, verbose=False)
         except tf.errors.OpError as error:  # as TensorFlow reports a full disk
@@ -74,14 +80,14 @@ def export_savedmodel(classifier: keras.Model, preprocessor: Preprocessor, task:
 
 def export_litert(
     classifier: keras.Model, preprocessor: Preprocessor, task: Task, folder: str | Path, kind: str = "int8 dynamic",
-    calibration: Tokens | None = None,
+    calibration: Tokens | None = None, card: str = "",
 ) -> Path:  # fmt: skip
     """Write a LiteRT file with its vocabulary, its labels, and ten lines that use it; all of it or nothing.
 
     `kind` and `calibration` are those of `deployment.convert`.
     """
     about = {"task": task.name, "labels": list(task.labels), "length": preprocessor.seq_length, "kind": kind}
-    with new_folder(folder) as partial:
+    with new_folder(folder, card) as partial:
         convert_to_litert(classifier, partial / LITERT_FILE, kind, preprocessor.seq_length, calibration)
         (partial / LITERT_METADATA).write_text(json.dumps(about, indent=1) + "\n")
         (partial / VOCABULARY_FILE).write_text("\n".join(preprocessor.vocabulary) + "\n", encoding="utf-8")
@@ -89,21 +95,37 @@ def export_litert(
     return Path(folder)
 
 
-def export_keras(run_dir: str | Path, folder: str | Path, kind: str) -> Path:
+def export_huggingface(
+    classifier: keras.Model, preprocessor: Preprocessor, task: Task, folder: str | Path, card: str = ""
+) -> Path:
+    """Write a folder that transformers reads, `pipeline("text-classification", folder)` among it; all of it or nothing.
+
+    Its probabilities are those of the classifier; `id2label` names the task's labels.
+    """
+    with new_folder(folder, card) as partial:
+        write_huggingface(classifier, preprocessor, task, partial)
+    return Path(folder)
+
+
+def export_keras(run_dir: str | Path, folder: str | Path, kind: str, card: str = "") -> Path:
     """Write a finished run's classifier with quantized weights; `predict` reads the folder as it does the run's.
 
     `kind` is one of `keras_quantization.STORED_TYPES`.
     """
     classifier, preprocessor = load_classifier(run_dir)
     stored = store_in_type(classifier, kind)
-    with new_folder(folder) as partial:
+    with new_folder(folder, card) as partial:
         shutil.copy(Path(run_dir) / RECORD_FILE, partial / RECORD_FILE)
         save_classifier(stored, preprocessor, partial)
     return Path(folder)
 
 
-def new_folder(folder: str | Path):
-    """Write a folder whole or not at all; what is there already is not written over."""
+@contextlib.contextmanager
+def new_folder(folder: str | Path, card: str) -> Iterator[Path]:
+    """Write a folder whole or not at all, its model card last; what is there already is not written over."""
     if Path(folder).exists():
         raise InputError(f"{folder} is there already; name another folder, or remove it")
-    return write_folder(Path(folder))
+    with write_folder(Path(folder)) as partial:
+        yield partial
+        if card:
+            (partial / CARD_FILE).write_text(card, encoding="utf-8")

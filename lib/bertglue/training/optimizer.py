@@ -39,7 +39,8 @@ class AdamW(keras.optimizers.AdamW):
 
     Layer norms and biases are not decayed; Keras can tell them by name on TensorFlow alone. The gradient of an
     embedding is the sum over all positions of a token; TensorFlow gives it as slices, which Keras squares and clips one
-    by one. On TensorFlow's CPU an update is one pass over the memory instead of a dozen.
+    by one. Epsilon stands beside the corrected moments, as in PyTorch (Kingma and Ba, 2015, arXiv:1412.6980, algorithm
+    1). On TensorFlow's CPU an update is one pass over the memory instead of a dozen.
 
     Each weight has a factor on its learning rate, and with it on its decay, as in a parameter group of PyTorch's AdamW:
     `layer_decay` sets the factors by depth, and `set_factor` those of a name. Without `bias_correction` the first steps
@@ -95,11 +96,13 @@ class AdamW(keras.optimizers.AdamW):
         index, factor = self._get_variable_index(variable), self.factor(variable)
         if factor != 1:
             learning_rate = learning_rate * factor
-        if not self.bias_correction:  # take back what the update below does
-            step = ops.cast(self.iterations + 1, "float32")
+        epsilon, step = self.epsilon, ops.cast(self.iterations + 1, "float32")
+        if self.bias_correction:  # beside the corrected moments, as in the paper and in PyTorch; Keras has it smaller
+            epsilon = epsilon * ops.sqrt(1 - self.beta_2**step)
+        else:  # take back what the update below does
             learning_rate = learning_rate * (1 - self.beta_1**step) / ops.sqrt(1 - self.beta_2**step)
         if keras.backend.backend() != "tensorflow" or not on_one_cpu():
-            return super().update_step(gradient, variable, learning_rate)
+            return self.generic_step(gradient, variable, learning_rate, epsilon)
         import tensorflow as tf
 
         step = tf.cast(self.iterations + 1, "float32")
@@ -112,9 +115,17 @@ class AdamW(keras.optimizers.AdamW):
             lr=tf.cast(learning_rate, "float32"),
             beta1=self.beta_1,
             beta2=self.beta_2,
-            epsilon=self.epsilon,
+            epsilon=epsilon,
             grad=tf.cast(gradient, "float32"),
         )
+
+    def generic_step(self, gradient, variable, learning_rate, epsilon):
+        """Update a weight by Keras's own operations, with another epsilon than the optimizer's."""
+        own, self.epsilon = self.epsilon, epsilon
+        try:
+            return super().update_step(gradient, variable, learning_rate)
+        finally:
+            self.epsilon = own
 
 
 def dense(gradient):

@@ -1,0 +1,129 @@
+"""The model card of an exported classifier (Mitchell et al., 2019, arXiv:1810.03993), written from the run's record."""
+
+from __future__ import annotations
+
+import yaml
+
+from bertglue.errors import printable
+from bertglue.evaluation.metrics import METRIC_TITLES
+from bertglue.tasks import TASKS, Task
+
+CARD_FILE = "README.md"
+CARD_KEYS = (
+    "source",
+    "encoder",
+    "examples",
+    "metrics",
+    "interval",
+    "baseline",
+    "parameters",
+    "environment",
+    "finished",
+)
+NOT_A_RECIPE = ("profile", "task", "source", "glue_dir", "samples", "run_dir", "cache_dir", "tracking")
+SOURCES = {
+    "toy": "generated toy sentences in the format of this task; **they are not GLUE**, and no score here is one of it",
+    "folder": "GLUE, files in the official layout",
+    "tfds": "GLUE, from tensorflow-datasets",
+    "huggingface": "GLUE, from Hugging Face's parquet files",
+}
+CARD_TEMPLATE = """\
+---
+{header}---
+
+# {title}
+
+A BERT classifier, fine-tuned on {task}, in the format *{kind}*.
+
+- **Takes** {inputs}, of {length} tokens at most; what is longer is cut.
+- **Gives** {outputs}.
+- **Encoder** {encoder}
+- **Data** {source}: {train} rows of train.
+
+## Scores
+
+On the labelled splits, which the training did not see. The interval is of 95 %, over the examples; the baseline always
+predicts the most frequent label of train, or its mean. One run: other seeds give other scores.
+
+{scores}
+
+## Recipe
+
+{recipe}
+
+Trained on {device}, {finished}; {versions}.
+
+## Limits
+
+It was made to compare recipes on a benchmark, and was tested on the splits above alone: text of another kind, language
+or time may be labelled wrongly, and a probability near one is no promise. Nobody looked at how it treats groups of
+people; do not let it decide about any. The data sets of GLUE have licences of their own, some for research alone.
+"""
+
+
+def render_model_card(record: dict, kind: str) -> str:
+    """Write the card of a run's classifier in a format, as Markdown with the header that model hubs read."""
+    task: Task = TASKS[record["task"]]
+    parameters = record["parameters"]
+    return CARD_TEMPLATE.format(
+        header=yaml.safe_dump(card_header(record, task), sort_keys=False, allow_unicode=True),
+        title=f"BERT for {task.title}",
+        task=f"{task.title} of the GLUE benchmark",
+        kind=kind,
+        inputs=" and ".join(f"`{column}`" for column in task.columns),
+        length=record.get("max_length", parameters.get("max_length", "")),
+        outputs="a score" if task.regression else f"one of {', '.join(f'`{label}`' for label in task.labels)}",
+        encoder=describe_encoder(record),
+        source=SOURCES.get(record["source"], code(record["source"])),
+        train=f"{record['examples']['train']:,}",
+        scores=score_rows(record, task),
+        recipe="\n".join(
+            f"- `{name}`: {code(value)}" for name, value in parameters.items() if name not in NOT_A_RECIPE
+        ),
+        device=code(record["environment"]["device"]),
+        finished=code(record["finished"]),
+        versions=", ".join(f"{code(name)} {code(v)}" for name, v in record["environment"]["versions"].items()),
+    )
+
+
+def card_header(record: dict, task: Task) -> dict:
+    """Return what a hub reads of a card; a toy's scores are not among it."""
+    header = {"language": "en", "library_name": "transformers", "pipeline_tag": "text-classification"}
+    header["tags"] = ["bert", "bertglue", task.name]
+    if record["source"] == "toy":
+        return header
+    metrics = [
+        {"type": name, "value": round(value, 4), "name": f"{METRIC_TITLES[name]} ({split})"}
+        for split in task.validation
+        for name, value in record["metrics"][split].items()
+        if name in METRIC_TITLES
+    ]
+    dataset = {"type": "nyu-mll/glue", "name": "GLUE", "config": task.name, "split": task.validation[0]}
+    result = {"task": {"type": "text-classification"}, "dataset": dataset, "metrics": metrics}
+    return header | {"datasets": ["nyu-mll/glue"], "model-index": [{"name": f"bert-{task.name}", "results": [result]}]}
+
+
+def describe_encoder(record: dict) -> str:
+    """Name the encoder that was fine-tuned, and where its weights came from."""
+    origin = record.get("encoder_origin") or {}
+    known = {"from": origin.get("place"), "revision": origin.get("revision"), "sha256": origin.get("sha256")}
+    said = ", ".join(f"{what} {code(value)}" for what, value in known.items() if value)
+    return f"{code(record['encoder'])}{f' ({said})' if said else ''}."
+
+
+def score_rows(record: dict, task: Task) -> str:
+    """Tabulate every score with its interval and its baseline."""
+    rows = ["| split | metric | score | 95 % interval | baseline |", "|---|---|---|---|---|"]
+    for split in (*task.validation, *(other for other in record["metrics"] if other not in task.validation)):
+        for name, value in record["metrics"][split].items():
+            low, high = record["interval"][split][name]
+            base = record["baseline"][split][name]
+            title = METRIC_TITLES.get(name, code(name))
+            rows.append(f"| {code(split)} | {title} | {value:.3f} | {low:.3f} to {high:.3f} | {base:.3f} |")
+    return "\n".join(rows)
+
+
+def code(value: object) -> str:
+    """Quote a value of a record as Markdown shows it: as it is, whatever is in it."""
+    text = printable(value).replace("`", "'").replace("|", "¦")[:300]
+    return f"`{text}`" if text else "``"
