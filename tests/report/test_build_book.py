@@ -23,7 +23,15 @@ def test_the_book_holds_what_was_run(tmp_path):
     build_book.assemble_book(source, "toy", [run, smaller, *pages])
     toc = yaml.safe_load((source / "_toc.yml").read_text())
     chapters = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
-    assert chapters == ["pages/data", "guides/tested", "guides/trust", "tasks/rte", "compressed/rte", "references"]
+    assert chapters == [
+        "pages/data",
+        "guides/encoders",
+        "guides/tested",
+        "guides/trust",
+        "tasks/rte",
+        "compressed/rte",
+        "references",
+    ]
     assert (source / "intro.ipynb").exists()
     title, text = nbformat.read(source / "tasks/rte.ipynb", as_version=4).cells[0].source.split("\n\n")
     assert title == "# RTE"

@@ -16,7 +16,7 @@ from keras import ops
 from bertglue.encoder_names import PRETRAINED_HERE
 from bertglue.errors import InputError
 from bertglue.models.bert import EncoderConfig, build_encoder
-from bertglue.models.bert_names import POOLER
+from bertglue.models.bert_names import POOLER, flat_shape
 
 SUPPORTED_FORMATS = (
     "a folder of Hugging Face (config.json, model.safetensors), of Google's 2018 checkpoints (bert_config.json, "
@@ -104,9 +104,67 @@ class EncoderSource(ABC):
     def read(self, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
         """Read the weight that the native encoder calls so; None for a pooler that was not published with it."""
 
+    def check(self) -> None:  # noqa: B027  (most formats have no sizes beside their weights)
+        """Hold the sizes to the weights before anything is built."""
+
     def remarks(self, names: set[str]) -> list[str]:
         """Describe the weights beside those of these native names; what is no BERT is refused."""
         return []
+
+
+class PublishedEncoder(EncoderSource):
+    """An encoder with a file of its configuration, and weights under names of their own for BERT's layers."""
+
+    config_file = supported = ""
+    pooler = deeper = ()  # how the names begin of a pooler's weights, and of those that every BERT has
+
+    @abstractmethod
+    def names(self) -> set[str]:
+        """Return the names of all weights, those of no encoder too; what is no weight is left out."""
+
+    @abstractmethod
+    def their_name(self, name: str) -> str:
+        """Return their name of a weight of the native encoder."""
+
+    @abstractmethod
+    def stored_shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a weight, matrices as [inputs, outputs], without reading it."""
+
+    @abstractmethod
+    def load(self, name: str) -> np.ndarray:
+        """Read a weight in that shape."""
+
+    def check(self) -> None:
+        """Hold the configuration to the weights before anything of its sizes is built."""
+        sizes, hidden = self.config, self.config.hidden_size
+        self.check_shape("word_embeddings/embeddings", (sizes.vocabulary_size, hidden))
+        self.check_shape("position_embedding/embeddings", (sizes.max_positions, hidden))
+        self.check_shape("type_embeddings/embeddings", (sizes.type_vocabulary_size, hidden))
+        for layer in (0, len(sizes.heads) - 1):
+            self.check_shape(f"layer_{layer}_intermediate/kernel", (hidden, sizes.intermediate_size))
+
+    def check_shape(self, name: str, flat: tuple[int, ...]) -> None:
+        theirs = self.their_name(name)
+        if theirs not in self.names():
+            raise self.unlike(f"its weight {theirs} is missing")
+        if (found := self.stored_shape(name)) != flat:
+            said = f"{list(found)}, and {self.config_file} says {list(flat)}"
+            raise self.unlike(f"its weight {theirs} is {said}")
+
+    def read(self, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+        if name.startswith(POOLER) and not any(other.startswith(self.pooler) for other in self.names()):
+            return None
+        self.check_shape(name, flat_shape(name, shape))
+        return self.load(name).reshape(shape)
+
+    def remarks(self, names: set[str]) -> list[str]:
+        left = sorted(self.names() - {self.their_name(name) for name in names})
+        if lacking := [name for name in left if name.startswith(self.deeper)]:
+            raise self.unlike(f"it has weights that BERT lacks, {some(lacking)}")
+        return [f"its other weights are left out: {some(left, 4)}"] if left else []
+
+    def unlike(self, why: str) -> InputError:
+        return InputError(f"{self.place} is not supported: {why}; {self.supported}")
 
 
 def build_from(source: EncoderSource, *, dropout: float, seed: int, hidden_act: str | None = None) -> keras.Model:
@@ -115,6 +173,7 @@ def build_from(source: EncoderSource, *, dropout: float, seed: int, hidden_act: 
     A pooler that the source lacks is randomly initialized from `seed`, and a line says so. `hidden_act` is the
     activation that the encoder is known to have, where its files may say another one.
     """
+    source.check()
     config = replace(source.config, dropout=dropout)
     config = replace(config, hidden_act=hidden_act) if hidden_act else config
     encoder = build_encoder(config, seed)

@@ -13,9 +13,9 @@ from bertglue.checked_files import read_object
 from bertglue.data.token_ids import read_vocabulary
 from bertglue.errors import InputError, one_line
 from bertglue.models.bert import EncoderConfig
-from bertglue.models.bert_names import flat_shape, google_name
+from bertglue.models.bert_names import google_name
 from bertglue.models.encoder_files import VOCABULARY_FILE
-from bertglue.models.encoder_source import EncoderSource, Tokenization, is_cased, pad_vocabulary, some
+from bertglue.models.encoder_source import PublishedEncoder, Tokenization, is_cased, pad_vocabulary
 from bertglue.models.huggingface import FETCH_AGAIN, BertConfigFile, sizes_of
 
 GOOGLE_CONFIG_FILE = "bert_config.json"
@@ -23,8 +23,11 @@ OF_TRAINING = re.compile(r"(adam_[mv]|global_step)$")  # the optimizer's state, 
 PREFIX = "bert/"
 
 
-class GoogleEncoder(EncoderSource):
+class GoogleEncoder(PublishedEncoder):
     """A folder of Google's."""
+
+    config_file, supported = GOOGLE_CONFIG_FILE, "Google's BERTs of 2018 to 2020 are supported"
+    pooler, deeper = (f"{PREFIX}pooler/",), (f"{PREFIX}embeddings/", f"{PREFIX}encoder/")
 
     @functools.cached_property
     def config(self) -> EncoderConfig:
@@ -48,32 +51,20 @@ class GoogleEncoder(EncoderSource):
     def shapes(self) -> dict[str, list[int]]:
         return self.checkpoint.get_variable_to_shape_map()
 
-    def read(self, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
-        theirs = PREFIX + google_name(name)
-        if theirs not in self.shapes:
-            if not any(other.startswith(f"{PREFIX}pooler/") for other in self.shapes) and "pooler/" in theirs:
-                return None
-            raise self.unlike(f"its weight {theirs} is missing")
-        flat = flat_shape(name, shape)
-        if tuple(self.shapes[theirs]) != flat:
-            raise self.unlike(
-                f"its weight {theirs} is {self.shapes[theirs]}, and {GOOGLE_CONFIG_FILE} says {list(flat)}"
-            )
+    def names(self) -> set[str]:
+        return {name for name in self.shapes if not OF_TRAINING.search(name)}
+
+    def their_name(self, name: str) -> str:
+        return PREFIX + google_name(name)
+
+    def stored_shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self.shapes[self.their_name(name)])
+
+    def load(self, name: str) -> np.ndarray:
         try:
-            return self.checkpoint.get_tensor(theirs).reshape(shape)
+            return self.checkpoint.get_tensor(self.their_name(name))
         except (tf.errors.OpError, ValueError, RuntimeError) as error:
             raise self.broken(error) from None
-
-    def remarks(self, names: set[str]) -> list[str]:
-        known = {PREFIX + google_name(name) for name in names}
-        left = sorted(name for name in self.shapes.keys() - known if not OF_TRAINING.search(name))
-        deeper = [name for name in left if name.startswith((f"{PREFIX}embeddings/", f"{PREFIX}encoder/"))]
-        if deeper:
-            raise self.unlike(f"it has weights that BERT lacks, {some(deeper)}")
-        return [f"its other weights are left out: {some(left, 4)}"] if left else []
-
-    def unlike(self, why: str) -> InputError:
-        return InputError(f"{self.place} is not supported: {why}; Google's BERTs of 2018 to 2020 are supported")
 
     def broken(self, error: Exception) -> InputError:
         return InputError(f"{self.folder}: its checkpoint is cut short or damaged ({one_line(error)}); {FETCH_AGAIN}")

@@ -17,9 +17,9 @@ from bertglue.checked_files import FileSchema, read_object
 from bertglue.data.token_ids import read_vocabulary
 from bertglue.errors import InputError, one_line
 from bertglue.models.bert import EncoderConfig
-from bertglue.models.bert_names import POOLER, flat_shape, huggingface_name
+from bertglue.models.bert_names import huggingface_name
 from bertglue.models.encoder_files import VOCABULARY_FILE
-from bertglue.models.encoder_source import EncoderSource, Tokenization, is_cased, pad_vocabulary, some
+from bertglue.models.encoder_source import PublishedEncoder, Tokenization, is_cased, pad_vocabulary
 from bertglue.models.fast_layers import GELU, GELU_TANH
 
 MODEL_CONFIG_FILE, SAFETENSORS_FILE, INDEX_FILE = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -36,7 +36,6 @@ CONVERT = (
 )
 HIDDEN_ACTS = {"gelu": GELU, "gelu_new": GELU_TANH, "gelu_pytorch_tanh": GELU_TANH}
 WITHOUT_WEIGHT = ("position_ids",)  # buffers
-POOLER_NAME = "pooler."
 
 
 class BertConfigFile(FileSchema):
@@ -63,8 +62,11 @@ class TokenizerConfigFile(FileSchema):
     tokenize_chinese_chars: bool = None
 
 
-class HuggingFaceEncoder(EncoderSource):
+class HuggingFaceEncoder(PublishedEncoder):
     """A folder of Hugging Face."""
+
+    config_file, supported = MODEL_CONFIG_FILE, "BERT as transformers writes it is supported"
+    pooler, deeper = ("pooler.",), ("embeddings.", "encoder.")
 
     @functools.cached_property
     def config(self) -> EncoderConfig:
@@ -90,31 +92,23 @@ class HuggingFaceEncoder(EncoderSource):
                 files[path] = safe_open(path, framework="numpy")
         return files
 
-    def read(self, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
-        theirs = huggingface_name(name)
-        if theirs not in self.weights:
-            if name.startswith(POOLER) and not any(other.startswith(POOLER_NAME) for other in self.weights):
-                return None
-            raise self.unlike(f"its weight {theirs} is missing")
-        path, stored = self.weights[theirs]
+    def names(self) -> set[str]:
+        return {name for name in self.weights if not name.endswith(WITHOUT_WEIGHT)}
+
+    def their_name(self, name: str) -> str:
+        return huggingface_name(name)
+
+    def stored_shape(self, name: str) -> tuple[int, ...]:
+        path, stored = self.weights[huggingface_name(name)]
+        with reading(path):
+            shape = self.opened[path].get_slice(stored).get_shape()
+        return tuple(reversed(shape)) if name.endswith("/kernel") else tuple(shape)
+
+    def load(self, name: str) -> np.ndarray:
+        path, stored = self.weights[huggingface_name(name)]
         with reading(path):
             value = self.opened[path].get_tensor(stored)
-        flat = flat_shape(name, shape)
-        value = value.T if name.endswith("/kernel") else value
-        if value.shape != flat:
-            raise self.unlike(f"its weight {theirs} is {list(value.shape)}, and {MODEL_CONFIG_FILE} says {list(flat)}")
-        return value.reshape(shape)
-
-    def remarks(self, names: set[str]) -> list[str]:
-        known = {huggingface_name(name) for name in names}
-        left = sorted(name for name in self.weights.keys() - known if not name.endswith(WITHOUT_WEIGHT))
-        deeper = [name for name in left if name.startswith(("embeddings.", "encoder."))]
-        if deeper:
-            raise self.unlike(f"it has weights that BERT lacks, {some(deeper)}")
-        return [f"its other weights are left out: {some(left, 4)}"] if left else []
-
-    def unlike(self, why: str) -> InputError:
-        return InputError(f"{self.place} is not supported: {why}; BERT as transformers writes it is supported")
+        return value.T if name.endswith("/kernel") else value
 
 
 def read_bert_config(path: Path) -> BertConfigFile:
