@@ -15,6 +15,8 @@ from bertglue.parameters import Parameters
 def describe_machine() -> dict[str, str]:
     """Return what was found, {what: value}."""
     configure(Parameters())
+    from huggingface_hub.constants import HF_HUB_CACHE
+
     from bertglue.devices import auto_precision, select_strategy
 
     strategy = select_strategy()
@@ -27,7 +29,8 @@ def describe_machine() -> dict[str, str]:
         "bundled encoder": here(BUNDLED_FOLDER / WEIGHTS_FILE),
         "checkout": here(FINETUNE_NOTEBOOK.resolve()),
         "GLUE folder (GLUE_DIR)": here(Path(os.environ["GLUE_DIR"])) if "GLUE_DIR" in os.environ else "not set",
-        "TF Hub's downloads": here(hub_cache_dir()),
+        "encoders' downloads": here(hub_cache_dir()),
+        "Hugging Face's downloads": here(Path(HF_HUB_CACHE)),
         "tensorflow-datasets": here(Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets")),
         "token cache": here(Path(Parameters().cache_dir).resolve()),
     }
