@@ -157,11 +157,9 @@ def export(
 ) -> None:
     """Write a classifier for use elsewhere, with a model card: for TensorFlow, transformers, LiteRT."""
     from bertglue.export.export import export_huggingface, export_keras, export_litert, export_savedmodel
-    from bertglue.export.model_card import CARD_KEYS, render_model_card
     from bertglue.runs.predict import Predictor
-    from bertglue.runs.record import RECORD_FILE, read_record
 
-    card = render_model_card(read_record(run / RECORD_FILE, *CARD_KEYS), kind)
+    card = model_card(run, kind)
 
     if kind.startswith("keras-"):
         written = export_keras(run, folder, kind.removeprefix("keras-"), card)
@@ -172,6 +170,18 @@ def export(
         written = whole[kind](*parts, card) if kind in whole else export_litert(*parts, kind, card=card)
     size = sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
     print(f"{written}: {kind}, {size / 1e6:.1f} MB")
+
+
+def model_card(run: Path, kind: str) -> str:
+    """Write the card of a run's classifier; none, and a line that says why, where its record lacks what it tells."""
+    from bertglue.export.model_card import CARD_KEYS, render_model_card
+    from bertglue.runs.record import RECORD_FILE, read_record
+
+    try:
+        return render_model_card(read_record(run / RECORD_FILE, *CARD_KEYS), kind)
+    except InputError as error:
+        print(f"without a model card: {error}", file=sys.stderr)
+        return ""
 
 
 @app.command()

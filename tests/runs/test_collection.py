@@ -146,6 +146,7 @@ OTHER = {  # another value of each parameter
     "weight_decay": 0.5, "bias_correction": False, "bucketing": False, "bucket_lengths": [8], "hold_out": 0.5,
     "keep": "best", "patience": 3, "dropout": 0.5, "encoder_dropout": 0.5, "steps_per_execution": 2, "seed": 7,
     "machines": 2, "profile": "other", "preprocessor": "other", "train_rows": 9, "accumulate": 2,
+    "layer_decay": 0.5, "pooling": "mean",
 }  # fmt: skip
 
 
