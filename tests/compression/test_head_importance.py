@@ -130,7 +130,7 @@ def test_closed_gates_are_heads_that_are_gone(classifier, packed):
 
 def test_a_strong_penalty_closes_gates_and_none_leaves_them(classifier, packed, tmp_path, monkeypatch):
     def factors(paths, layer_decay):  # a selection sets those of its gates by the length of its trials
-        return np.where([optimizer.GATE_WEIGHT in path for path in paths], 100.0, 1.0)
+        return np.where([optimizer.GATE_WEIGHT in path for path in paths], 60.0, 1.0)
 
     monkeypatch.setattr(optimizer, "layer_factors", factors)
     task = TASKS["mrpc"]

@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 import tensorflow_datasets as tfds
+from published_encoders import random_weights, write_huggingface
 from tensorflow_datasets.core.download import downloader
 from tensorflow_datasets.core.download.checksums import UrlInfo
 from tensorflow_datasets.text import glue
@@ -157,12 +158,13 @@ def test_what_is_prepared_is_not_prepared_again(manual):
 
 def test_fetch_prepares_the_data_and_finds_the_encoder(manual, tmp_path, capsys):
     path = tmp_path / "parameters.yaml"
-    path.write_text(f"task: rte\nsource: tfds\nencoder: {tmp_path}\n")
+    folder = write_huggingface(tmp_path / "bert", random_weights())
+    path.write_text(f"task: rte\nsource: tfds\nencoder: {folder}\n")
     assert fetch.main([str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()[-2:]
-    assert lines == [f"glue/rte: {prepare(TASKS['rte'])}", f"{tmp_path}: {tmp_path}"]
+    assert lines == [f"glue/rte: {prepare(TASKS['rte'])}", f"{folder}: {folder}, 2 layers, in {folder}"]
     assert fetch.main([str(path), "--encoder", "nowhere"]) == 1
-    assert capsys.readouterr().err.startswith("'nowhere' is no SavedModel folder")
+    assert capsys.readouterr().err.startswith("'nowhere' is no encoder that is known")
 
 
 def test_an_archive_that_is_not_there_is_named_with_its_place(manual, monkeypatch):

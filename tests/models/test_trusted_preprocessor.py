@@ -37,7 +37,9 @@ def test_nothing_that_came_as_an_encoder_is_run(hostile):
     preprocess([["a b"]])
     with pytest.raises(InputError, match="a preprocessing model"):
         load_encoder(str(folder))
-    fetch(Parameters(encoder=str(folder), preprocessor=str(folder)))
+    with pytest.raises(InputError, match="a preprocessing model"):
+        fetch(Parameters(encoder=str(folder)))
+    fetch(Parameters(preprocessor=str(folder)))
     assert not written.exists()
     assert type(preprocess) is Preprocessor
     load_preprocessor("bundled", 8, preprocessor=str(folder))  # so the graph does write where it is run

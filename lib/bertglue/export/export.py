@@ -17,7 +17,7 @@ from bertglue.errors import InputError, one_line
 from bertglue.export.huggingface import write_huggingface
 from bertglue.export.keras_quantization import store_in_type
 from bertglue.export.litert import convert_to_litert
-from bertglue.export.model_card import CARD_FILE
+from bertglue.export.model_card import MODEL_CARD_FILE
 from bertglue.models.preprocessor import Preprocessor
 from bertglue.models.saved_classifier import VOCABULARY_FILE, load_classifier, save_classifier
 from bertglue.runs.record import RECORD_FILE
@@ -128,4 +128,4 @@ def new_folder(folder: str | Path, card: str) -> Iterator[Path]:
     with write_folder(Path(folder)) as partial:
         yield partial
         if card:
-            (partial / CARD_FILE).write_text(card, encoding="utf-8")
+            (partial / MODEL_CARD_FILE).write_text(card, encoding="utf-8")

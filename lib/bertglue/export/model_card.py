@@ -8,7 +8,7 @@ from bertglue.errors import printable
 from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.tasks import TASKS, Task
 
-CARD_FILE = "README.md"
+MODEL_CARD_FILE = "README.md"
 CARD_KEYS = (
     "source",
     "encoder",
@@ -27,7 +27,7 @@ SOURCES = {
     "tfds": "GLUE, from tensorflow-datasets",
     "huggingface": "GLUE, from Hugging Face's parquet files",
 }
-CARD_TEMPLATE = """\
+MODEL_CARD_TEMPLATE = """\
 ---
 {header}---
 
@@ -65,7 +65,7 @@ def render_model_card(record: dict, kind: str) -> str:
     """Write the card of a run's classifier in a format, as Markdown with the header that model hubs read."""
     task: Task = TASKS[record["task"]]
     parameters = record["parameters"]
-    return CARD_TEMPLATE.format(
+    return MODEL_CARD_TEMPLATE.format(
         header=yaml.safe_dump(card_header(record, task), sort_keys=False, allow_unicode=True),
         title=f"BERT for {task.title}",
         task=f"{task.title} of the GLUE benchmark",
