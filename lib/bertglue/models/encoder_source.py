@@ -105,7 +105,7 @@ class EncoderSource(ABC):
         """Read the weight that the native encoder calls so; None for a pooler that was not published with it."""
 
     def check(self) -> None:  # noqa: B027  (most formats have no sizes beside their weights)
-        """Hold the sizes to the weights before anything is built."""
+        """Check the sizes against the weights, before anything is built."""
 
     def remarks(self, names: set[str]) -> list[str]:
         """Describe the weights beside those of these native names; what is no BERT is refused."""
@@ -135,7 +135,7 @@ class PublishedEncoder(EncoderSource):
         """Read a weight in that shape."""
 
     def check(self) -> None:
-        """Hold the configuration to the weights before anything of its sizes is built."""
+        """Check the configuration against the weights, before anything of its sizes is built."""
         sizes, hidden = self.config, self.config.hidden_size
         self.check_shape("word_embeddings/embeddings", (sizes.vocabulary_size, hidden))
         self.check_shape("position_embedding/embeddings", (sizes.max_positions, hidden))
