@@ -46,7 +46,6 @@ help:
 	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files)"
 	@echo "make test-whole  run books, notebooks and a SLURM whole, as README promises them (a Chromium and slurm-wlm are used where they are)"
 	@echo "make test-peers  hold outputs, losses and exports to transformers and PyTorch, in an environment of their own (1 GB)"
-	@echo "make test-peers  hold outputs, losses and exports to transformers and PyTorch, in an environment of their own (1 GB)"
 	@echo "make test-colab  run the notebooks whole in the packages of Colab's CPU, GPU and TPU images (Python 3.13);"
 	@echo "                 make colab-lists LISTS=folder  derive these packages from the lists that Colab publishes"
 	@echo "make mutants  make small wrong changes one at a time, and count those that the tests notice (PACKAGES=\"data\" COUNT=60; hours)"

@@ -62,6 +62,8 @@ def test_a_litert_file_brings_all_that_its_example_needs(preprocessor, tmp_path)
     folder = export.export_litert(classifier, preprocessor, task, tmp_path / "phone", "float32")
     assert {file.name for file in folder.iterdir()} == {"model.tflite", "model.json", "vocab.txt", "example.py"}
     assert json.loads((folder / "model.json").read_text())["labels"] == list(task.labels)
+    options = {"lowercase": True, "strip_accents": None, "handle_chinese_chars": True}
+    assert json.loads((folder / "model.json").read_text())["tokenizer"] == options
     example = (folder / "example.py").read_text()
     assert not re.search("tensorflow|keras|bertglue", example)
     for texts in (TEXTS[0], ("peter sold the violin", "on monday")):

@@ -27,6 +27,7 @@ def test_scores_have_an_interval_and_a_baseline(record):
         base = record["baseline"]["validation"][metric]
         assert f"| {value:.3f} | {low:.3f} to {high:.3f} | {base:.3f} |" in text
     values = {m["type"]: m["value"] for m in header["model-index"][0]["results"][0]["metrics"]}
+    assert header["library_name"] == "transformers"
     assert values["f1"] == round(record["metrics"]["validation"]["f1"], 4)
     assert f"{record['examples']['train']:,} rows of train" in text
     assert "- `learning_rate`: `0.0003`" in text
@@ -37,6 +38,7 @@ def test_a_toys_scores_are_none_of_glue(record):
     header, text = header_and_text(render_model_card(record | {"source": "toy"}, "savedmodel"))
     assert "they are not GLUE" in text
     assert "model-index" not in header
+    assert "library_name" not in header  # what reads a SavedModel is not transformers
     assert "datasets" not in header
 
 

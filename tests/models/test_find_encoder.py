@@ -127,9 +127,9 @@ def test_names_of_google_and_hugging_face():
 # ---------------------------------------------------------------- a finished run
 
 
-def finished_run(folder, kept=None):
+def finished_run(folder, kept=None, pooling="cls"):
     config = EncoderConfig(len(VOCABULARY), 12, 16, (3, 3), 4, 32, hidden_act="gelu", layer_norm_eps=1e-5)
-    classifier = build_classifier(build_encoder(config, seed=3), 2)
+    classifier = build_classifier(build_encoder(config, seed=3), 2, pooling=pooling)
     classifier = keep_heads(classifier, kept) if kept else classifier
     save_classifier(classifier, Preprocessor(VOCABULARY, 16, strip_accents=False), folder)
     return classifier, config
@@ -146,6 +146,17 @@ def test_the_encoder_of_a_finished_run(tmp_path, kept, capsys):
         np.testing.assert_array_equal(left, right)
     options = load_preprocessor(str(tmp_path / "run"), 32).tokenization.options
     assert options == {"lower_case": True, "strip_accents": False, "split_chinese": True}
+
+
+def test_the_encoder_of_a_run_that_pools_by_the_mean_has_a_random_pooler(tmp_path, capsys):
+    classifier, _ = finished_run(tmp_path / "run", pooling="mean")
+    encoder = load_encoder(str(tmp_path / "run"), seed=5)
+    assert "it has no pooler; the pooler is randomly initialized from seed 5" in capsys.readouterr().out
+    kernel = classifier.get_layer("encoder").get_layer("layer_1_output").kernel
+    np.testing.assert_array_equal(encoder.get_layer("layer_1_output").kernel, kernel)
+    again = build_classifier(encoder, 2, pooling="mean").get_layer("encoder")
+    assert origin_of(again) == origin_of(encoder)
+    assert origin_of(again)["place"] == str(tmp_path / "run")
 
 
 def test_a_run_that_is_not_finished_or_was_changed(tmp_path):

@@ -175,7 +175,7 @@ def test_a_killed_run_resumes_to_the_bit_with_the_scale_of_its_loss(
         lambda self, *place: scales.append(loss_scale(self.model.optimizer)) or save(self, *place),
     )
     assert one_length(tmp_path / "broken", tiny_config, **recipe).train().history == expected.history
-    assert scales
+    assert len(scales) == (3 if save_every else 1)  # after the one that it died with
     assert 2.0**24 not in scales
     left, right = (np.load(tmp_path / name / RESUME_FILE) for name in ("unbroken", "broken"))
     assert left.files == right.files

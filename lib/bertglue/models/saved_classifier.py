@@ -19,6 +19,7 @@ from bertglue.models.bert import (
     EncoderConfig,
     encoder_config,
 )  # its module registers the layers that a saved model names
+from bertglue.models.bert_names import POOLER
 from bertglue.models.encoder_files import VOCABULARY_FILE
 from bertglue.models.encoder_source import EncoderSource, Tokenization, weights_of
 from bertglue.models.heads import widen
@@ -99,8 +100,8 @@ class RunEncoder(EncoderSource):
     def weights(self) -> dict[str, np.ndarray]:
         return weights_of(self.encoder)
 
-    def read(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        return self.weights[name]
+    def read(self, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+        return None if name.startswith(POOLER) and name not in self.weights else self.weights[name]
 
     def remarks(self, names: set[str]) -> list[str]:
         return ["the encoder of a finished run is taken, without its head"]
