@@ -4,11 +4,10 @@
 import json
 
 from bertglue.runs.status import is_compression_of
-from bertglue.tools.book_plan import PAGES, REFERENCE_PAGE, book_sources, page_sources, parameter_files, plan_or_exit
+from bertglue.tools.lock import HOLD
+from bertglue.tools.book_plan import PAGES, RECORDED_PAGES, book_sources, page_sources, parameter_files, plan_or_exit
 
 PLAN = plan_or_exit(config, workflow.resource_settings.cores)  # none on a cluster, where `workflow.cores` is an error
-# Before each job: it holds a lock, also where the make that started it was killed, and the next make waits for it.
-HOLD = "exec 9>> .snakemake/jobs && python -m bertglue.tools.lock --job 9"
 WHOLE = PLAN.book_records
 BOOK, PDF = "book/_build/html/index.html", "book/_build/pdf/bertglue.pdf"
 
@@ -18,13 +17,14 @@ wildcard_constraints:
     learning_rate="[0-9.e+-]+",
     seed=r"\d+",
     page="|".join(PAGES),
+    recorded="|".join(RECORDED_PAGES),
 
 
 localrules:
     fetch,
     results,
     page,
-    reference_page,
+    recorded_page,
     book,
     pdf,
     build_book,
@@ -191,22 +191,22 @@ rule page:
         """
 
 
-# This page shows the reference run, which is part of the repository, whatever runs the book has.
-rule reference_page:
+# These pages show records that are part of the repository, and no run of the book.
+rule recorded_page:
     input:
-        notebook=f"notebooks/{REFERENCE_PAGE}.ipynb",
+        notebook="notebooks/{recorded}.ipynb",
         sources=page_sources(),
     output:
-        f"{PLAN.folder}/pages/{REFERENCE_PAGE}.ipynb",
+        f"{PLAN.folder}/pages/{{recorded}}.ipynb",
     log:
-        f"{PLAN.folder}/logs/{REFERENCE_PAGE}.log",
+        f"{PLAN.folder}/logs/{{recorded}}.log",
     message:
-        f"{REFERENCE_PAGE}: filling the page"
+        "{wildcards.recorded}: filling the page"
     shell:
         """
         {HOLD}
         papermill {input.notebook} {output}.partial --no-progress-bar > {log} 2>&1 \
-          || {{ echo "reference run: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
+          || {{ echo "{wildcards.recorded}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
         mv {output}.partial {output}
         """
 
@@ -216,7 +216,7 @@ rule build_book:
         book_sources(),
         notebooks=expand("{run}/finetune.ipynb", run=PLAN.shown_runs),
         compressions=expand("{folder}/compress.ipynb", folder=PLAN.book_compressions),
-        pages=expand(f"{PLAN.folder}/pages/{{page}}.ipynb", page=[*PAGES, REFERENCE_PAGE]),
+        pages=expand(f"{PLAN.folder}/pages/{{page}}.ipynb", page=[*PAGES, *RECORDED_PAGES]),
     output:
         BOOK,
     log:

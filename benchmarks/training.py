@@ -1,15 +1,20 @@
 """Fine-tuning side by side: Hugging Face's Trainer, hub.KerasLayer and this project, on rows of real GLUE files.
 
 Each contestant runs in a process of its own, from the same weights, on the same rows, with the same recipe; they take
-turns, and the medians are shown. `make bench GLUE_DIR=...` runs it; with --keep, the result is what the README shows.
+turns, each turn with a seed of its own, and the medians are shown. `make bench GLUE_DIR=...` runs it; with --keep each
+turn of a race goes into the result that the README and the book show as soon as it has ended, and one that is there
+from the same machine and packages is not run again.
 """
 
 import argparse
 import json
+import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,87 +22,116 @@ import numpy as np
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
+FIXED, TUTORIAL = "run_glue", "hub.KerasLayer"
+DYNAMIC, COMPILED, OURS = "run_glue, dynamic", "run_glue, compiled", "bertglue"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One race: a task, how many of its rows, the size of the encoder, and the recipe."""
+    """One race: a task, how many of its rows (all, where none is said), the encoder, the recipe, and who runs."""
 
     name: str
     task: str
-    train: int
-    validation: int
-    layers: int
-    hidden: int
-    heads: int
+    train: int | None = None
+    validation: int | None = None
+    encoder: str = "minilm"  # a name, or random: weights are drawn in the sizes below
+    layers: int = 6
+    hidden: int = 384
+    heads: int = 12
     epochs: int = 2
     learning_rate: float = 1e-4
-    pretrained: bool = False  # start from the bundled encoder's weights, not from random ones
-    turns: int = 2
+    turns: int = 3
+    contestants: tuple[str, ...] = (DYNAMIC, COMPILED, OURS)
 
 
+EVERYBODY = (FIXED, DYNAMIC, TUTORIAL, OURS)
+LARGE = {"encoder": "random", "layers": 12, "hidden": 768, "turns": 1}
 SETTINGS = [
-    Setting("4x256, sst2", "sst2", 1280, 256, 4, 256, 4),
-    Setting("4x256, mrpc", "mrpc", 640, 256, 4, 256, 4),
-    Setting("4x256, qnli", "qnli", 640, 256, 4, 256, 4),
-    Setting("12x768, sst2", "sst2", 64, 64, 12, 768, 12, turns=1),
-    Setting("bundled, sst2", "sst2", 6400, 872, 2, 128, 4, epochs=3, learning_rate=3e-4, pretrained=True, turns=1),
+    Setting("MiniLM, mrpc", "mrpc"),
+    Setting("MiniLM, rte", "rte"),
+    Setting("MiniLM, cola", "cola"),
+    Setting("MiniLM, sst2", "sst2", train=10_000),
+    Setting("12x768, mrpc", "mrpc", 64, 64, **LARGE),
+    Setting("12x768, sst2", "sst2", 64, 64, **LARGE, contestants=(FIXED, DYNAMIC, COMPILED, TUTORIAL, OURS)),
+    Setting("bundled, sst2", "sst2", 6400, 872, "bundled", 2, 128, 4, 3, 3e-4, 1, EVERYBODY),
 ]
 
 
-def contestants() -> dict[str, list[str]]:
+def commands() -> dict[str, list[str]]:
     """Return the command of each; peers that can use bfloat16 do so where the processor multiplies in it."""
     from bertglue.environment import bfloat16_units
 
-    dynamic = ["run_glue.py", "--dynamic"]
+    dynamic = ["run_glue.py", "--dynamic", *(["--bfloat16"] if bfloat16_units() else [])]
     return {
-        "run_glue": ["run_glue.py"],
-        "run_glue, dynamic": [*dynamic, "--bfloat16"] if bfloat16_units() else dynamic,
-        "hub.KerasLayer": ["keras_layer.py"],
-        "bertglue": ["ours.py"],
+        FIXED: ["run_glue.py"],
+        DYNAMIC: dynamic,
+        COMPILED: [*dynamic, "--compile"],
+        TUTORIAL: ["keras_layer.py"],
+        OURS: ["ours.py"],
     }
 
 
-def prepare(setting: Setting, glue_dir: Path, vocabulary: Path | None, folder: Path) -> Path:
-    """Write the folder of a race: rows as JSON and as GLUE files, the weights, and the ids that all of train uses."""
-    from savedmodels import export_variables, shapes
+def prepare(setting: Setting, glue_dir: Path, vocabulary: Path | None, folder: Path) -> dict:
+    """Write the folder of a race: the encoder, rows as JSON and as GLUE files, and the ids that all of train uses.
 
+    Returns what the result says of the race: the setting, the metric and the labels of validation.
+    """
     from bertglue.data.glue_files import LAYOUTS
     from bertglue.data.load_data import load_data
-    from bertglue.data.token_ids import read_vocabulary
-    from bertglue.models.bundled import BUNDLED_FOLDER
     from bertglue.models.preprocessor import load_preprocessor, tokenize
     from bertglue.tasks import TASKS
 
-    pieces = read_vocabulary(BUNDLED_FOLDER / "vocab.txt" if setting.pretrained or not vocabulary else vocabulary)
-    if not setting.pretrained:
-        pieces += [f"[none{i}]" for i in range(30_522 - len(pieces))]  # as many embeddings as BERT has
     task, positions = TASKS[setting.task], 128
-    named = dict(shapes(len(pieces), setting.hidden, setting.layers, setting.heads, 4 * setting.hidden, positions))
-    weights = bundled_weights() if setting.pretrained else draw(named)
     folder.mkdir()
-    np.savez(folder / "weights.npz", **weights)
-    export_variables(folder / "encoder", named.items(), layers=setting.layers, vocabulary=pieces, weights=weights)
+    write_encoder(setting, vocabulary, positions, folder)
     data = load_data(task, "folder", glue_dir=str(glue_dir))
     for split, count in (("train", setting.train), ("validation", setting.validation)):
-        chosen = sorted(random.Random(0).sample(range(len(data[split])), count))
+        chosen = sorted(random.Random(0).sample(range(len(data[split])), count or len(data[split])))
         segments = list(zip(*(column[:] for column in data[split].segments), strict=True))
         rows = {"segments": [segments[i] for i in chosen], "labels": [int(data[split].labels[i]) for i in chosen]}
         (folder / f"{split}.json").write_text(json.dumps(rows))
-        take_rows(LAYOUTS[setting.task].folder, split.replace("validation", "dev"), chosen, glue_dir, folder / "glue")
+        file = split.replace("validation", "dev")
+        take_rows(LAYOUTS[setting.task], file, chosen, len(data[split]), glue_dir, folder / "glue")
     preprocessor = load_preprocessor(str(folder / "encoder"), positions)
     np.save(folder / "words.npy", np.unique(tokenize(data["train"], preprocessor, folder / "cache").ids))
     recipe = ("task", "epochs", "learning_rate", "layers", "hidden", "heads")
     race = {key: value for key, value in asdict(setting).items() if key in recipe}
     (folder / "race.json").write_text(json.dumps({**race, "batch_size": 32, "length": positions}))
-    return folder
+    return {**asdict(setting), "metric": task.metrics[0], "labels": "".join(map(str, rows["labels"]))}
 
 
-def take_rows(name: str, file: str, chosen: list[int], source: Path, target: Path) -> None:
-    """Write a GLUE file with its header and the chosen rows."""
-    header, *lines = (source / name / f"{file}.tsv").read_bytes().splitlines(keepends=True)
-    (target / name).mkdir(parents=True, exist_ok=True)
-    (target / name / f"{file}.tsv").write_bytes(header + b"".join(lines[i] for i in chosen))
+def write_encoder(setting: Setting, vocabulary: Path | None, positions: int, folder: Path) -> None:
+    """Write the encoder of a race: MiniLM as it was published, any other as a SavedModel and as arrays."""
+    from savedmodels import export_variables, shapes
+
+    from bertglue.data.token_ids import read_vocabulary
+    from bertglue.models.bundled import BUNDLED_FOLDER
+    from bertglue.models.encoder_places import find_folder
+
+    if setting.encoder == "minilm":
+        shutil.copytree(find_folder("minilm").folder, folder / "encoder")
+        return
+    bundled = setting.encoder == "bundled"
+    pieces = read_vocabulary(BUNDLED_FOLDER / "vocab.txt" if bundled or not vocabulary else vocabulary)
+    if not bundled:
+        pieces += [f"[none{i}]" for i in range(30_522 - len(pieces))]  # as many embeddings as BERT has
+    named = dict(shapes(len(pieces), setting.hidden, setting.layers, setting.heads, 4 * setting.hidden, positions))
+    weights = bundled_weights() if bundled else draw(named)
+    np.savez(folder / "weights.npz", **weights)
+    export_variables(folder / "encoder", named.items(), layers=setting.layers, vocabulary=pieces, weights=weights)
+
+
+def take_rows(layout, file: str, chosen: list[int], rows: int, source: Path, target: Path) -> None:
+    """Write a GLUE file with the chosen ones of its rows: all of it as it is, or header and lines."""
+    content = (source / layout.folder / f"{file}.tsv").read_bytes()
+    if len(chosen) < rows:
+        lines = content.splitlines(keepends=True)
+        header = [] if layout.bare_width else [lines.pop(0)]
+        if len(lines) != rows:
+            sys.exit(f"{layout.folder}/{file}.tsv has {len(lines)} lines for {rows} rows; race on all of them")
+        content = b"".join([*header, *(lines[i] for i in chosen)])
+    (target / layout.folder).mkdir(parents=True, exist_ok=True)
+    (target / layout.folder / f"{file}.tsv").write_bytes(content)
 
 
 def draw(named: dict[str, tuple]) -> dict[str, np.ndarray]:
@@ -123,54 +157,86 @@ def bundled_weights() -> dict[str, np.ndarray]:
     return renamed
 
 
-def run(command: list[str], race: Path) -> dict:
-    """Run a contestant; what it measured is its last line.
+def run(command: list[str], race: Path, seed: int) -> dict:
+    """Run a contestant; what it measured is its last line, to which the seconds of the whole process come.
 
     It inherits TF_ENABLE_ONEDNN_OPTS, which bertglue sets when it is imported: both of TensorFlow's have its kernels.
     """
     script, *options = command
-    done = subprocess.run(
-        [sys.executable, str(HERE / "contestants" / script), str(race), *options], capture_output=True, text=True
-    )
+    command = [sys.executable, str(HERE / "contestants" / script), str(race), "--seed", str(seed), *options]
+    started = time.time()
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "RACE_STARTED": str(started)})
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return {**json.loads(done.stdout.splitlines()[-1]), "whole": time.time() - started}
 
 
-def race(setting: Setting, options) -> list[dict]:
-    """Run the contestants in turns; return what each measured, turn by turn."""
+def race(setting: Setting, options, keep) -> None:
+    """Run the contestants in turns; hand on what each turn measured."""
+    from bertglue.report import training_speed
+
+    turns = [turn for turn in range(1, (options.turns or setting.turns) + 1) if not done_before(setting, turn, options)]
+    if not turns:
+        return
     with tempfile.TemporaryDirectory() as scratch:
-        folder = prepare(setting, options.glue_dir, options.vocabulary, Path(scratch) / "race")
-        measured = []
-        for turn in range(options.turns or setting.turns):
-            for name, command in contestants().items():
-                found = run(command, folder)
+        folder = Path(scratch) / "race"
+        described = prepare(setting, options.glue_dir, options.vocabulary, folder)
+        for turn in turns:
+            measured = []
+            for name in setting.contestants:
+                found = run(commands()[name], folder, seed=turn - 1)
                 rate = found["examples"] / found["epochs"][-1]
-                print(f"{setting.name}, turn {turn + 1}, {name}: {rate:.0f} examples a second", flush=True)
-                measured.append({"race": setting.name, "contestant": name, "turn": turn + 1, **found})
-    return measured
+                print(f"{setting.name}, turn {turn}, {name}: {rate:.3g} examples a second", flush=True)
+                measured.append({"race": setting.name, "contestant": name, "turn": turn, **found})
+            keep(training_speed.build_result(settings=[described], runs=measured))
+
+
+def done_before(setting: Setting, turn: int, options) -> bool:
+    """Return whether a turn is in the kept result already, from this machine and these packages."""
+    from bertglue.report import training_speed
+
+    if not options.keep or options.anew:
+        return False
+    result = training_speed.read_result()
+    if not training_speed.comparable(result, training_speed.build_result()):
+        return False
+    return any(run["race"] == setting.name and run["turn"] == turn for run in result["runs"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--glue-dir", type=Path, required=True, help="folder of GLUE files: SST-2/, MRPC/, QNLI/")
+    parser.add_argument("--glue-dir", type=Path, required=True, help="folder of GLUE files: SST-2/, MRPC/, RTE/, CoLA/")
     parser.add_argument("--vocabulary", type=Path, help="BERT's vocab.txt (default: the bundled encoder's)")
     parser.add_argument("--only", help="run the races whose name contains this", default="")
     parser.add_argument(
-        "--turns", type=int, help="how often each contestant runs (default: twice; 12x768 and bundled once)"
+        "--turns", type=int, help="how often each contestant runs (default: 3 times; 12x768 and bundled once)"
     )
     parser.add_argument("--keep", action="store_true", help="make the result the one that the README and the book show")
+    parser.add_argument("--anew", action="store_true", help="run again what is kept already")
     options = parser.parse_args()
     from bertglue.report import training_speed
 
-    settings = [setting for setting in SETTINGS if options.only in setting.name]
-    measured = [found for setting in settings for found in race(setting, options)]
-    result = training_speed.build_result(settings=[asdict(setting) for setting in settings], runs=measured)
+    total: dict = {}
+
+    def keep(result: dict) -> None:
+        nonlocal total
+        total = training_speed.merge(total, result) if total else result
+        if options.keep:
+            training_speed.keep_result(result)
+
+    for setting in SETTINGS:
+        if options.only in setting.name:
+            race(setting, options, keep)
+    show(training_speed.read_result() if options.keep else total)
+
+
+def show(result: dict) -> None:
+    """Print the tables."""
+    from bertglue.report import training_speed
+
     print(training_speed.markdown(result))
-    for name in training_speed.races(result):
-        print(f"{name}\n\n{training_speed.details(result, name).to_markdown(index=False, disable_numparse=True)}\n")
-    if options.keep:
-        training_speed.keep_result(result)
+    for found in (training_speed.details(result), training_speed.scores(result)):
+        print(found.to_markdown(index=False, disable_numparse=True), end="\n\n")
 
 
 if __name__ == "__main__":

@@ -8,26 +8,32 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import FancyArrowPatch
 
 from bertglue.evaluation.published_scores import TABLE_1_COLUMNS
-from bertglue.report.pages import common, contents, data, design, errata, model, results, status, viability
+from bertglue.report.pages import build, common, contents, data, design, errata, model, results, status, viability
 from bertglue.tasks import TASKS
 
 SHOWN = {  # everything that pages show of runs
     "banner": common.banner,
     "main_table": results.main_table,
-    "findings": results.findings,
-    "scores": results.scores,
-    "scores_figure": results.scores_figure,
+    "findings": lambda runs: results.findings(),
+    "reference_figure": lambda runs: results.scores_figure(),
+    "build_findings": build.findings,
+    "scores": build.scores,
+    "scores_figure": build.scores_figure,
+    "learning_curves": build.learning_curves,
+    "table_1_source": results.table_1_source,
+    **{f"reading {name}": lambda runs, name=name: results.reading(name) for name in results.READINGS},
     "table_1": results.table_1,
     **{name: lambda runs, name=name: results.curves(runs, name) for name in TABLE_1_COLUMNS},
-    "confusion_matrices": results.confusion_matrices,
-    "reliability": results.reliability_diagrams,
-    "calibration": results.calibration_curves,
-    "calibration_findings": results.calibration_findings,
-    "training_curves": results.training_curves,
-    "hardest": results.hardest,
+    "confusion_matrices": build.confusion_matrices,
+    "reliability": build.reliability_diagrams,
+    "calibration": lambda runs: results.calibration_curves(),
+    "calibration_findings": lambda runs: results.calibration_findings(),
+    "training_curves": build.training_curves,
+    "hardest": build.hardest,
     "table_2": viability.table_2,
     "times": viability.times,
     "first_epochs": viability.first_epochs,
+    "load_note": viability.load_note,
     **{f"log {name}": lambda runs, name=name: viability.log(runs, name) for name in viability.TABLE_2_TASKS},
     **{f"samples {name}": lambda runs, name=name: viability.samples(runs, name) for name in viability.TABLE_2_TASKS},
     "overview": data.overview,

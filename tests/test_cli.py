@@ -1,6 +1,7 @@
 """The command: each of its parts on small finished runs, its help, and one line for what is wrong."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -43,7 +44,9 @@ def invoke(*arguments, text=None):
     return CliRunner().invoke(cli.app, list(map(str, arguments)), input=text)
 
 
-@pytest.mark.parametrize("command", ["run", "reproduce", "predict", "export", "results", "submit", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["run", "reproduce", "predict", "evaluate", "export", "results", "compare", "submit", "doctor"]
+)
 def test_every_command_has_help(command):
     assert command in invoke("--help").output
     shown = invoke(command, "--help")
@@ -86,6 +89,53 @@ def test_predict_streams_what_the_classifier_says(tiny_config, tmp_path, task):
         assert header == "prediction\tp(entailment)\tp(not_entailment)"
         assert [line.split("\t")[0] for line in lines] == [TASKS[task].labels[i] for i in logits.argmax(1)]
         np.testing.assert_allclose([sum(map(float, line.split("\t")[1:])) for line in lines], 1, atol=2e-4)
+
+
+@pytest.mark.parametrize("task", ["rte", "stsb"])
+def test_evaluate_scores_a_labelled_file(tiny_config, tmp_path, task):
+    folder = write_run(tmp_path / task, tiny_config, task)
+    write_json(
+        folder / "record.json", {**RECORD, "task": task, "labels": {"train": {"entailment": 3, "not_entailment": 1}}}
+    )
+    rows = [(f"w{i % 7} w3", f"w{i % 5} , w{i % 11}") for i in range(200)]
+    predicted = np.concatenate(list(Predictor(folder).logits(rows)))
+    regression = task == "stsb"
+    labels = [str(i % 6) for i in range(200)] if regression else [("entailment", "1")[i % 2] for i in range(200)]
+    file = tmp_path / "rows.tsv"
+    file.write_text("".join("\t".join((*row, label)) + "\n" for row, label in zip(rows, labels, strict=True)))
+    shown = invoke("evaluate", folder, file)
+    assert shown.exit_code == 0, shown.output
+    assert "200 rows" in shown.output
+    if regression:
+        given = np.array(labels, "float32")
+        assert f"{np.corrcoef(given, predicted[:, 0])[0, 1]:.3f}" in shown.output
+        assert "prediction" not in shown.output
+    else:
+        right = predicted.argmax(1) == np.arange(200) % 2
+        accuracy = next(line.split() for line in shown.output.splitlines() if "Accuracy" in line)
+        assert (accuracy[1], accuracy[-1]) == (f"{right.mean():.3f}", "0.500")  # the commonest label has half
+        counts = [
+            line.split()[1:]
+            for line in shown.output.splitlines()
+            if line.split()[:1] in (["entailment"], ["not_entailment"])
+        ]
+        assert sum(int(count) for row in counts for count in row) == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("w1\tw2\n", r"row 1: 2 fields, and RTE takes 3 \(sentence1, sentence2, label\), with tabs between them"),
+        ("w1\tw2\t0\nw1\tw2\tyes\n", r"row 2: unknown label 'yes'; RTE has entailment, not_entailment"),
+        ("w1\tw2\t2\n", r"row 1: unknown label '2'"),
+        ("", r"holds no rows; give at least one"),
+    ],
+)
+def test_a_defect_of_a_labelled_file_is_one_line(tiny_config, tmp_path, text, message):
+    folder = write_run(tmp_path / "rte", tiny_config, "rte")
+    found = invoke("evaluate", folder, text=text)
+    assert isinstance(found.exception, InputError)
+    assert re.search(message, str(found.exception))
 
 
 def test_rows_are_asked_for_only_as_they_are_predicted(tiny_config, tmp_path):

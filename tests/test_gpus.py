@@ -71,10 +71,10 @@ def test_the_doctor_counts_both(machine):
     assert gpus("tensorflow") == "none found by nvidia-smi"
 
 
-def test_full_asks_for_the_gpu_and_no_other_profile_does():
+def test_profiles_of_bert_base_ask_for_the_gpu_and_no_other_does():
     for path in (ROOT / "params/profiles").glob("*.yaml"):
         asked = Parameters.from_files(path, glue_dir="/data").device
-        assert asked == ("gpu" if path.stem == "full" else "auto")
+        assert asked == ("gpu" if path.stem in ("full", "tuned") else "auto")
 
 
 @pytest.mark.parametrize(

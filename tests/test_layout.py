@@ -114,7 +114,12 @@ def test_a_public_docstring_has_an_example_that_runs(name, tmp_path, monkeypatch
 
 def test_measured_data_are_listed_with_their_commands():
     listed = re.findall(r"^\| `([\w.]+)` \| .+ \| .*(?:make|python) .+ \|$", (MEASURED / "README.md").read_text(), re.M)
-    assert sorted(listed) == sorted(path.name for path in MEASURED.iterdir() if path.suffix != ".md")
+    made_at_last = {
+        "reference_statistics.json",
+        "reference_explanations",
+    }  # there as soon as a final unit of the reference run is
+    found = {path.name for path in MEASURED.iterdir() if path.suffix != ".md"}
+    assert sorted(listed) == sorted(found | made_at_last)
 
 
 def test_the_name_for_colabs_cells_stays():

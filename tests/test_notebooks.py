@@ -17,12 +17,12 @@ def cells(name):
     return nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
 
 
-def sections(name):
+def sections(name, heading_pattern=r"^#+ (.+)$"):
     """Yield the last heading before each code cell, and the code."""
     heading = ""
     for cell in cells(name):
         if cell.cell_type == "markdown":
-            found = re.findall(r"^#+ (.+)$", cell.source, re.MULTILINE)
+            found = re.findall(heading_pattern, cell.source, re.MULTILINE)
             heading = found[-1] if found else heading
         elif not set(cell.metadata.get("tags", [])) & {"setup", "parameters"}:
             yield heading, cell.source, cell.metadata
@@ -64,12 +64,18 @@ def test_logs_and_samples_stand_under_their_figures():
     assert shown == [10, 11, 12, 13, 14, 15]
 
 
-@pytest.mark.parametrize(("name", "own"), [("modifications", "found"), ("protocol", "runs")])
-def test_what_stands_under_real_glue_is_of_the_reference_run(name, own):
-    for heading, code, _ in sections(name):
-        read = re.findall(r"page\.\w+\((\w+)", code)
-        if "load_runs" not in code and "page.pretrained_reference_runs()" not in code:
-            assert set(read) == {"real" if heading == "On real GLUE" else own}, (heading, code)
+@pytest.mark.parametrize(
+    ("name", "own", "kept"), [("modifications", "found", {"real"}), ("protocol", "runs", {"searched", "final", "real"})]
+)
+def test_what_is_of_this_build_stands_under_its_heading_and_apart_from_real_runs(name, own, kept):
+    inside = False
+    for heading, code, _ in sections(name, r"^##? (.+)$"):
+        inside = inside or heading == "This build"
+        if "load_runs" in code:
+            continue
+        read = set(re.findall(r"(?:page|common)\.\w+\((\w+)", code))
+        assert read <= ({own, "runs"} if inside else kept), code
+    assert inside
 
 
 def test_the_fine_tuning_notebook_hands_each_parameter_to_what_it_is_for():

@@ -1,8 +1,9 @@
 """The input of every contestant, and the measurement in its own process."""
 
+import argparse
 import json
+import os
 import statistics
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ class Race:
     """A folder with rows, the weights that all start from, and the recipe."""
 
     folder: Path
+    seed: int
     task: str
     epochs: int
     batch_size: int
@@ -26,12 +28,13 @@ class Race:
 
     @property
     def encoder(self) -> Path:
-        """Return the folder of the SavedModel, as TF Hub has them."""
+        """Return the folder of the encoder: a SavedModel as TF Hub has them, or Hugging Face's files."""
         return self.folder / "encoder"
 
     @property
     def vocabulary(self) -> Path:
-        return self.encoder / "assets" / "vocab.txt"
+        path = self.encoder / "vocab.txt"
+        return path if path.exists() else self.encoder / "assets" / "vocab.txt"
 
     @property
     def weights(self) -> Path:
@@ -47,32 +50,44 @@ class Race:
         return -(-examples // self.batch_size) * self.epochs
 
 
-def read_race(argument: str | None = None) -> Race:
-    folder = Path(argument or sys.argv[1])
-    return Race(folder, **json.loads((folder / "race.json").read_text()))
+def read_race(options: argparse.ArgumentParser | None = None) -> tuple[Race, argparse.Namespace]:
+    """Read the race that the command line names, and the command line."""
+    parser = options or argparse.ArgumentParser()
+    parser.add_argument("race", type=Path, help="the folder of the race")
+    parser.add_argument("--seed", type=int, default=0)
+    found = parser.parse_args()
+    return Race(found.race, found.seed, **json.loads((found.race / "race.json").read_text())), found
 
 
-def matrix_gflops(multiply, size: int = 2048, repeats: int = 7) -> float:
-    """Measure the rate of one large matrix product; `multiply()` computes it and waits for the result."""
+def since_start() -> float:
+    """Return the seconds since this process was started."""
+    return time.time() - float(os.environ.get("RACE_STARTED", "nan"))
+
+
+def matrix_gflops(multiply, operations: int = 2 * 2048**3, repeats: int = 7) -> float:
+    """Measure the rate of a matrix product; `multiply()` computes it and waits for the result."""
     multiply()
     seconds = []
     for _ in range(repeats):
         started = time.perf_counter()
         multiply()
         seconds.append(time.perf_counter() - started)
-    return 2 * size**3 / statistics.median(seconds) / 1e9
+    return operations / statistics.median(seconds) / 1e9
 
 
-def training_flops(race: Race, places: int, squares: int) -> float:
-    """Count the operations of the matrix products of a training over `places` places, forward and backward.
+def training_flops(race: Race, widths, rows: int) -> float:
+    """Count the operations of the matrix products of an epoch, forward and backward.
 
-    `squares` sums the squared length of the rows, for attention. The embedding and the head do not count.
+    `widths` are the padded lengths of its steps [steps], each of `rows` rows. The last layer is computed for [CLS]
+    alone, but for its keys and values. Embeddings, pooler and head do not count.
     """
-    dense = 2 * places * race.layers * 12 * race.hidden**2
-    attention = 2 * squares * race.layers * 2 * race.hidden
-    return 3.0 * (dense + attention)
+    places, squares, layers = rows * widths.sum(), rows * (widths**2).sum(), race.layers - 1
+    dense = (places * (12 * layers + 2) + rows * len(widths) * 10) * race.hidden**2
+    attention = 2 * (squares * layers + places) * race.hidden
+    return 3.0 * 2 * (dense + attention)
 
 
-def report(**measured) -> None:
-    """Print what was measured as the last line, which `training.py` reads."""
-    print(json.dumps({**measured, "peak_memory_mb": peak_memory_mb()}))
+def report(predictions, **measured) -> None:
+    """Print what was measured as the last line, which `training.py` reads; predictions as one digit a row."""
+    digits = "".join(map(str, predictions))
+    print(json.dumps({**measured, "predictions": digits, "peak_memory_mb": peak_memory_mb()}))

@@ -1,6 +1,6 @@
 """Hugging Face's way: `Trainer` as the example script run_glue.py sets it up, on PyTorch's CPU.
 
-Run: python run_glue.py RACE [--dynamic] [--bfloat16]
+Run: python run_glue.py RACE [--seed 0] [--dynamic] [--bfloat16] [--compile]
 """
 
 import argparse
@@ -11,7 +11,7 @@ import time
 import numpy as np
 import torch
 from datasets import Dataset
-from measure import matrix_gflops, read_race, report
+from measure import matrix_gflops, read_race, report, since_start
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -21,6 +21,7 @@ from transformers import (
     TrainerCallback,
     TrainingArguments,
     default_data_collator,
+    set_seed,
 )
 
 NAMES = (  # TF Hub's names -> those of transformers
@@ -52,6 +53,8 @@ def convert(name: str, value: np.ndarray) -> tuple[str, torch.Tensor]:
 
 
 def build(race, vocabulary_size: int) -> BertForSequenceClassification:
+    if (race.encoder / "config.json").exists():
+        return BertForSequenceClassification.from_pretrained(race.encoder)
     with np.load(race.weights) as weights:
         state = dict(convert(name, weights[name]) for name in weights.files)
     config = BertConfig(
@@ -72,7 +75,10 @@ def build(race, vocabulary_size: int) -> BertForSequenceClassification:
 
 class EpochTimes(TrainerCallback):
     def __init__(self):
-        self.seconds = []
+        self.seconds, self.first_step = [], None
+
+    def on_step_end(self, *_, **__):
+        self.first_step = self.first_step or since_start()
 
     def on_epoch_begin(self, *_, **__):
         self.started = time.perf_counter()
@@ -83,11 +89,11 @@ class EpochTimes(TrainerCallback):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("race")
     parser.add_argument("--dynamic", action="store_true", help="pad a batch to its longest row, not to the full length")
     parser.add_argument("--bfloat16", action="store_true", help="autocast to bfloat16")
-    options = parser.parse_args()
-    race = read_race(options.race)
+    parser.add_argument("--compile", action="store_true", help="compile the model by torch.compile")
+    race, options = read_race(parser)
+    set_seed(race.seed)  # of the head's weights
     tokenizer = BertTokenizerFast.from_pretrained(race.vocabulary.parent)
 
     def preprocess(rows):
@@ -109,7 +115,7 @@ def main() -> None:
             scratch, per_device_train_batch_size=race.batch_size, per_device_eval_batch_size=128,
             num_train_epochs=race.epochs, learning_rate=race.learning_rate, weight_decay=0.01,
             warmup_steps=round(0.1 * race.steps(len(splits["train"]))), save_strategy="no", report_to=[],
-            use_cpu=True, bf16=options.bfloat16, disable_tqdm=True, seed=0,
+            use_cpu=True, bf16=options.bfloat16, torch_compile=options.compile, disable_tqdm=True, seed=race.seed,
         )  # fmt: skip
         trainer = Trainer(
             build(race, len(tokenizer)), arguments, train_dataset=splits["train"], callbacks=[times],
@@ -122,11 +128,11 @@ def main() -> None:
     matrix = torch.randn(2048, 2048, dtype=torch.bfloat16 if options.bfloat16 else torch.float32)
     report(
         tokenize=tokenize,
+        first_step=times.first_step,
         epochs=times.seconds,
         evaluate=evaluate,
         examples=len(splits["train"]),
-        evaluated=len(logits),
-        accuracy=float(np.mean(logits.argmax(-1) == np.array(splits["validation"]["label"]))),
+        predictions=logits.argmax(-1),
         precision="bfloat16" if options.bfloat16 else "float32",
         matrix_gflops=matrix_gflops(lambda: matrix @ matrix),
     )

@@ -81,5 +81,5 @@ def write_text(path: Path, text: str) -> Path:
     return path
 
 
-def write_json(path: Path, value) -> Path:
-    return write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+def write_json(path: Path, value, indent: int | None = 1) -> Path:
+    return write_text(path, json.dumps(value, indent=indent, allow_nan=False) + "\n")

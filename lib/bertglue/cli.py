@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 RUN_FACTS = {"source": "source", "encoder": "encoder", "learning rate": "learning_rate", "seed": "seed"}
 
+FinishedRun = Annotated[Path, typer.Argument(help="the folder of a finished run")]
+
 
 def show(title: str, header: list[str], rows: list[list[str]]) -> None:
     """Print a table; texts are shown as they are, never as markup or as codes for the terminal."""
@@ -43,17 +45,11 @@ def run(
     output: Annotated[Path | None, typer.Option(help="the folder to write (default: runs/notebook/TASK)")] = None,
 ) -> None:
     """Fine-tune on one task: run the master notebook, in a checkout of the repository."""
-    import yaml
-
-    from bertglue.parameters import Parameters
+    from bertglue.parameters import Parameters, read_given
     from bertglue.tools.book_plan import parameter_files
 
     check_checkout()
-    words = [word.partition("=") for word in parameter or []]
-    for name, equals, _ in words:
-        if not equals:
-            raise InputError(f"--parameter {name} has no value; give name=value")
-    given = {name: yaml.safe_load(value) for name, _, value in words}
+    given = read_given(parameter or [])
     folder = output or Path("runs/notebook") / task
     execute(Parameters.from_files(*parameter_files(profile, task), **{"task": task, "run_dir": str(folder), **given}))
     show_results([folder])
@@ -96,7 +92,7 @@ def failed_cells():
 
 @app.command()
 def reproduce(
-    run: Annotated[Path, typer.Argument(help="the folder of a finished run")],
+    run: FinishedRun,
     output: Annotated[
         Path | None, typer.Option(help="the folder to write (default: runs/reproduced/ and the run's name)")
     ] = None,
@@ -122,7 +118,7 @@ def reproduce(
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(help="the folder of a finished run")],
+    run: FinishedRun,
     file: Annotated[
         typer.FileBinaryRead,
         typer.Argument(help="a sentence a line, or two with a tab between them; - reads standard input"),
@@ -144,8 +140,35 @@ def predict(
 
 
 @app.command()
+def evaluate(
+    run: FinishedRun,
+    file: Annotated[
+        typer.FileBinaryRead,
+        typer.Argument(help="a row a line: its text, or two, and its label, with tabs between; - reads standard input"),
+    ] = "-",
+) -> None:
+    """Print the scores of a finished run on a labelled file of yours, with intervals, baseline and confusions."""
+    from bertglue.evaluation.metrics import METRIC_TITLES
+    from bertglue.runs.evaluate_file import evaluate_file
+    from bertglue.runs.predict import Predictor
+
+    predictor = Predictor(run)
+    found = evaluate_file(predictor, file, getattr(file, "name", "<stdin>"))
+    rows = [
+        [METRIC_TITLES[name], f"{score:.3f}", "{:.3f} to {:.3f}".format(*found.intervals[name]),
+         f"{found.baseline[name]:.3f}" if name in found.baseline else ""]
+        for name, score in found.scores.items()
+    ]  # fmt: skip
+    show(f"{predictor.task.title}, {found.rows:,} rows", ["metric", "score", "95 % interval", "baseline"], rows)
+    if found.confusion:
+        names = predictor.task.labels
+        counted = [[name, *map(str, counts)] for name, counts in zip(names, found.confusion, strict=True)]
+        show("rows by label and prediction", ["label", *names], counted)
+
+
+@app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="the folder of a finished run")],
+    run: FinishedRun,
     folder: Annotated[Path, typer.Argument(help="the folder to write")],
     kind: Annotated[
         str,
@@ -195,13 +218,11 @@ def results(
 def show_results(folders: list[Path]) -> None:
     from bertglue.evaluation.metrics import METRIC_TITLES
     from bertglue.report.pages.common import row_title
-    from bertglue.runs.record import RECORD_FILE, read_record
+    from bertglue.runs.record import find_records, read_record
     from bertglue.runs.schemas import Scored
     from bertglue.tasks import TASKS
 
-    paths = sorted(path for folder in folders for path in folder.rglob(RECORD_FILE))
-    if not paths:
-        raise InputError(f"{', '.join(map(str, folders))}: no finished run is there; `bertglue run` makes one")
+    paths = find_records(*folders)
     records = [read_record(path, *RUN_FACTS.values(), *Scored.model_fields) for path in paths]
     facts = {fact: [f"{record[key]}" for record in records] for fact, key in RUN_FACTS.items()}
     varying = {fact: values for fact, values in facts.items() if len(set(values)) > 1}
@@ -224,6 +245,34 @@ def show_results(folders: list[Path]) -> None:
     if "toy" in facts["source"]:
         same += " (toy data, not GLUE)"
     show(same, ["task", *varying, "metric", "score", "95 % interval", "baseline"], rows)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="the folder of a finished run, or of several that differ in the seed")],
+    second: Annotated[Path, typer.Argument(help="the same, of the same task")],
+) -> None:
+    """Print what the second of two runs scores above the first, with paired tests on the same rows."""
+    from bertglue.evaluation.metrics import METRIC_TITLES
+    from bertglue.report.pages.common import row_title
+    from bertglue.runs.paired_comparison import compare_runs
+
+    task, found = compare_runs(first, second)
+    rows = [
+        [
+            row_title(task, each.split),
+            METRIC_TITLES.get(each.metric, each.metric),
+            f"{each.first:.3f}",
+            f"{each.second:.3f}",
+            f"{each.gain:+.3f}",
+            f"{each.low:+.3f} to {each.high:+.3f}",
+            "yes" if each.beyond_chance else "no",
+            "" if each.p_value is None else f"p = {each.p_value:.2g}",
+        ]
+        for each in found
+    ]
+    header = ["task", "metric", "first", "second", "gain", "95 % interval", "beyond chance", "McNemar"]
+    show(f"{second} against {first}", header, rows)
 
 
 @app.command()

@@ -10,7 +10,8 @@ GOOGLE_2018 = "https://storage.googleapis.com/bert_models/2018_10_18/"
 GOOGLE_2020 = "https://storage.googleapis.com/bert_models/2020_02_20/"
 TFHUB = "https://tfhub.dev/tensorflow/"
 BUNDLED = "bundled"  # the encoder that the library brings along
-BUNDLED_RANDOM = "bundled-random"  # the same sizes, randomly initialized
+RANDOM = "-random"  # behind the name of an encoder: its sizes and vocabulary, randomly initialized
+BUNDLED_RANDOM = BUNDLED + RANDOM
 BUNDLED_NAMES = (BUNDLED, BUNDLED_RANDOM)
 PRETRAINED_HERE = "encoder.json"  # marks the folder of an encoder from notebooks/pretrain.ipynb
 BERT_RATE = 2e-5  # the report's learning rate, for BERT-base
@@ -78,6 +79,17 @@ NAMED_ENCODERS = {
 }
 
 
+def without_random(source: str) -> str:
+    """Return the name of the published encoder that `NAME-random` has the sizes of; any other source as it is.
+
+    Example:
+        >>> without_random("minilm-random"), without_random("minilm"), without_random("folder/of-random")
+        ('minilm', 'minilm', 'folder/of-random')
+    """
+    name = source.removesuffix(RANDOM)
+    return name if name in (BUNDLED, *NAMED_ENCODERS) else source
+
+
 def default_learning_rate(encoder: str) -> float:
     """Return the learning rate with which an encoder is fine-tuned where none is given.
 
@@ -87,4 +99,5 @@ def default_learning_rate(encoder: str) -> float:
     """
     if encoder in BUNDLED_NAMES or Path(encoder).expanduser().joinpath(PRETRAINED_HERE).is_file():
         return SMALL_RATE
-    return NAMED_ENCODERS[encoder].learning_rate if encoder in NAMED_ENCODERS else BERT_RATE
+    named = NAMED_ENCODERS.get(without_random(encoder))
+    return named.learning_rate if named else BERT_RATE

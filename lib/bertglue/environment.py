@@ -69,11 +69,21 @@ def describe_environment(device: str, devices: int = 1) -> dict:
         "precision": precision(),
         "threads": threads(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "processor": processor_model(),
+        "load": load_average(),
         "commit": commit(),
         "versions": {"python": platform.python_version(), **versions()},
         "peak_memory_mb": peak_memory_mb(),
         "seconds": round(time.perf_counter() - PROCESS_STARTED, 1),
     }
+
+
+def load_average() -> list[float] | None:
+    """Return how many processes ran or waited, on average over the last 1, 5 and 15 minutes; None where unknown.
+
+    More than the run's own threads means that it shared the cores, and its times are not those of a quiet machine.
+    """
+    return [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None
 
 
 def threads() -> int:

@@ -1,5 +1,6 @@
 """The error for input that a user can put right, and how it shows on a command line."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -29,9 +30,16 @@ def one_line(error: object, length: int = 200) -> str:
 
 
 def exit_status(command: Callable[[], object]) -> int:
-    """Run a command; an InputError is its one line on standard error, and status 1."""
+    """Run a command; an InputError is its one line on standard error, and status 1.
+
+    Where the reader of its output has gone (`| head`), it ends without a word, as other commands do.
+    """
     try:
         command()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+        return 141  # 128 and the number of SIGPIPE
     except InputError as error:
         print(error, file=sys.stderr)
         return 1

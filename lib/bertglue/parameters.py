@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import types
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
@@ -93,8 +94,9 @@ class Parameters(Checked):
     Args:
         profile: the name under which the run is filed.
         task: `cola`, `sst2`, `mrpc`, `stsb`, `qqp`, `mnli`, `qnli`, `rte` or `wnli`.
-        source: `toy`, `folder` (official GLUE files) or `tfds` (tensorflow-datasets).
-        glue_dir: the folder that holds `CoLA/`, `MRPC/`, ..., where `source` is `folder`.
+        source: `toy`, `folder` (official GLUE files, or parquet), `tfds` (tensorflow-datasets) or `huggingface`
+            (parquet, from `glue_dir` or Hugging Face's hub).
+        glue_dir: the folder that holds `CoLA/`, `MRPC/`, ..., where `source` is `folder`; or `cola/`, ... as parquet.
         encoder: as for `load_encoder`; none of its code is run.
         preprocessor: a preprocessing SavedModel of TF Hub, whose graph is trusted and run to tokenize and pack; None
             takes the encoder's vocabulary.
@@ -152,7 +154,7 @@ class Parameters(Checked):
 
     profile: str = "toy"
     task: str = "sst2"
-    source: Literal["toy", "folder", "tfds"] = "toy"
+    source: Literal["toy", "folder", "tfds", "huggingface"] = "toy"
     glue_dir: str | None = None
     encoder: str = BUNDLED
     preprocessor: str | None = None
@@ -228,7 +230,29 @@ Lengths = Annotated[list[Annotated[list[Positive], Field(min_length=2, max_lengt
 
 
 class PretrainingParameters(Checked):
-    """Text, sizes and recipe of a pre-training; `stages` are [length, steps], the shorter sequences first."""
+    """Text, sizes and recipe of a pre-training.
+
+    Args:
+        texts: files of plain text, one paragraph a line and a blank line between documents; .xz and .gz are read too.
+        folder: where the vocabulary, the packed text, the checkpoints and the encoder lie.
+        vocabulary_size: word pieces of the vocabulary that is learned from the text.
+        backend: of Keras; None takes `KERAS_BACKEND`, or Keras's default.
+        precision: as of fine-tuning.
+        hidden_size: of the encoder.
+        intermediate_size: of its feed-forward networks.
+        heads: of attention, of each layer.
+        max_positions: tokens of the longest sequence that the encoder can read.
+        stages: length and steps of each stage, the shorter sequences first.
+        batch_size: sequences of a training step.
+        accumulate: gradient accumulation: batches for one update of the weights.
+        learning_rate: the peak of the schedule.
+        warmup_fraction: the share of updates in which the learning rate rises.
+        weight_decay: AdamW's.
+        whole_words: mask all pieces of a word together.
+        seed: of weights, masks and the order of sequences.
+        save_every: steps from one checkpoint to the next.
+        evaluate_batches: of held-out text, at each checkpoint.
+    """
 
     texts: list[str] = Field(default=[])
     folder: str = "runs/pretraining"
@@ -274,7 +298,22 @@ class PretrainingParameters(Checked):
 
 
 class CompressionParameters(Checked):
-    """Parameters of a compression: what is tried on a finished run, and how thoroughly."""
+    """Parameters of a compression: what is tried on a finished run, and how thoroughly.
+
+    Args:
+        run_dir: the folder of the finished run.
+        output_dir: the folder that is written.
+        glue_dir: the folder of the GLUE files, if they lie elsewhere than the run found them.
+        cache_dir: the folder of token ids, which runs share.
+        pruning_seeds: random orders, and samples of train to measure gradients on.
+        pruning_rows: rows of train in such a sample.
+        pruning_step: heads pruned at a time.
+        trials: strengths of the penalty on gates that are tried.
+        trial_rows: rows of train in a trial; None takes all.
+        trial_epochs: epochs of a trial.
+        retrain_epochs: epochs of retraining.
+        keras_kinds: Keras files beside the LiteRT files.
+    """
 
     run_dir: str = "runs/notebook"
     output_dir: str = "runs/compressed"
@@ -322,6 +361,16 @@ def is_parameter(name: str, value) -> bool:
     if name.startswith("_") or name in ("In", "Out"):
         return False
     return type(value) in (bool, int, float, str, list, dict, types.NoneType)
+
+
+def read_given(words: Iterable[str]) -> dict:
+    """Read the words `name=value` of a command line, each value as YAML."""
+    given = {}
+    for name, equals, value in (word.partition("=") for word in words):
+        if not equals:
+            raise InputError(f"--parameter {name} has no value; give name=value")
+        given[name] = yaml.safe_load(value)
+    return given
 
 
 def read_yaml(path: Path) -> dict:

@@ -116,6 +116,25 @@ SAMPLES = {
         ["the hammer fell onto the crate and broke it because it was so heavy .", "the crate was so heavy ."],
     ],
 }
+# the labels that a reader gives them, in their order; a score has none
+SAMPLE_LABELS = {
+    "cola": ("acceptable", "unacceptable", "acceptable", "unacceptable"),
+    "mnli": ("entailment", "neutral", "contradiction", "contradiction"),
+    "mrpc": ("equivalent", "not_equivalent", "equivalent", "not_equivalent"),
+    "qnli": ("entailment", "not_entailment", "entailment", "not_entailment"),
+    "qqp": ("duplicate", "not_duplicate", "duplicate", "not_duplicate"),
+    "rte": ("entailment", "not_entailment", "not_entailment"),
+    "sst2": ("negative", "positive", "positive", "negative"),
+    "stsb": (None, None, None),
+    "wnli": ("entailment", "not_entailment", "entailment", "not_entailment"),
+}
+
+
+def sample_label(task: str, text: str | list[str]) -> str | None:
+    """Return the label that a reader gives a sentence, or a pair, of `SAMPLES`; None of another one."""
+    found = zip(SAMPLES[task], SAMPLE_LABELS[task], strict=True)
+    return next((label for sample, label in found if sample == text), None)
+
 
 # The diagnostic set has no training split: the MNLI model predicts it.
 AX = Task("ax", "AX", ("premise", "hypothesis"), TASKS["mnli"].labels, ("matthews",), validation=())

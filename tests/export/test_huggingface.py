@@ -8,7 +8,7 @@ from safetensors.numpy import load_file
 
 from bertglue import InputError, load_encoder, load_preprocessor
 from bertglue.export.export import export_huggingface
-from bertglue.models.bert import EncoderConfig, build_encoder
+from bertglue.models.bert import EncoderConfig, build_encoder, encoder_config
 from bertglue.models.classifier import build_classifier
 from bertglue.models.heads import keep_heads
 from bertglue.models.preprocessor import Preprocessor
@@ -36,9 +36,13 @@ def test_read_back_it_is_the_same_encoder(preprocessor, tmp_path, kept):
     classifier = made_classifier(kept=kept)
     folder = export_huggingface(classifier, preprocessor, TASKS["rte"], tmp_path / "out", card="# a card\n")
     inputs = preprocessor([["a b c. abb", "h", ""]])
-    found, wanted = load_encoder(str(folder), dropout=0.0)(inputs), classifier.get_layer("encoder")(inputs)
+    encoder = classifier.get_layer("encoder")
+    whole = build_encoder(encoder_config(encoder))  # with the last layer of all tokens
+    whole.set_weights(encoder.get_weights())
+    found, wanted = load_encoder(str(folder), dropout=0.0)(inputs), whole(inputs)
     for name, values in wanted.items():
         np.testing.assert_allclose(found[name], values, atol=1e-6)
+    np.testing.assert_allclose(encoder(inputs)["pooled_output"], wanted["pooled_output"], atol=1e-6)
     assert load_preprocessor(str(folder), 16).tokenization == preprocessor.tokenization
     assert (folder / "README.md").read_text() == "# a card\n"
     tensors = load_file(folder / "model.safetensors")

@@ -2,7 +2,9 @@
 
 import keras
 import numpy as np
+import pytest
 
+from bertglue.errors import InputError
 from bertglue.models.attention import MultiHeadAttention
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.classifier import build_classifier
@@ -14,15 +16,52 @@ def inputs(rows=4, length=6, seed=0):
     return {"input_word_ids": ids, "input_mask": np.ones_like(ids), "input_type_ids": ids % 2}
 
 
-def test_the_head_reads_the_pooled_output(classifier):
-    outputs = classifier.get_layer("encoder")(inputs())
+def whole_encoder(heads=(2, 2)):
+    return build_encoder(EncoderConfig(50, 8, 16, heads, 4, 16, dropout=0.0), seed=1)
+
+
+def test_the_head_reads_the_pooled_output():
+    encoder = whole_encoder()
+    classifier, outputs = build_classifier(encoder, 3), encoder(inputs())
     kernel, bias = (np.array(v) for v in classifier.get_layer("head").weights)
     logits = np.array(classifier(inputs(), training=False))
     np.testing.assert_allclose(logits, np.array(outputs["pooled_output"]) @ kernel + bias, atol=1e-5)
     raw = np.array(outputs["sequence_output"])[:, 0] @ kernel + bias
     assert np.abs(logits - raw).max() > 0.01  # not the first vector as it is
-    dense, first = classifier.get_layer("encoder").get_layer("pooler_transform"), outputs["sequence_output"][:, 0]
+    dense, first = encoder.get_layer("pooler_transform"), outputs["sequence_output"][:, 0]
     np.testing.assert_allclose(outputs["pooled_output"], np.tanh(first @ dense.kernel + dense.bias), atol=1e-5)
+
+
+@pytest.mark.parametrize("heads", [(2, 2), (2,), (2, 0), (0, 2)], ids=str)
+def test_the_last_layer_is_computed_for_cls_alone_and_nothing_learned_is_changed(heads):
+    encoder = whole_encoder(heads)
+    classifier = build_classifier(encoder, 3, dropout=0.0)
+    head = classifier.get_layer("head")
+    whole = keras.Model(encoder.input, head(encoder(encoder.input)["pooled_output"]))
+    last = [layer for layer in classifier.get_layer("encoder").layers if layer.name.endswith("_output_layer_norm")][-1]
+    shapes, call = [], last.call
+    last.call = lambda x: (shapes.append(x.shape), call(x))[1]
+    classifier(inputs())
+    assert shapes == [(4, 1, 8)]
+    found, wanted = classifier(inputs(), training=False), whole(inputs(), training=False)
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    trained = []
+    for model in (whole, classifier):
+        start = model.get_weights()
+        model.compile(keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.fit(inputs(), np.array([0, 1, 2, 0]), epochs=3, verbose=0)
+        trained.append([np.array(v) for v in (*encoder.trainable_variables, *head.trainable_variables)])
+        model.set_weights(start)
+    for one, other in zip(*trained, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_an_encoder_without_the_output_that_is_pooled_is_refused():
+    of_cls = build_classifier(whole_encoder(), 3).get_layer("encoder")
+    with pytest.raises(InputError, match="the encoder has no sequence_output, .* give one that load_encoder returns"):
+        build_classifier(of_cls, 3, pooling="mean")
+    again = build_classifier(of_cls, 3)
+    assert again(inputs()).shape == (4, 3)
 
 
 def test_dropout_is_where_it_was_asked_for_and_in_training_alone(tiny_config):

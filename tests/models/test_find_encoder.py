@@ -349,3 +349,20 @@ def test_what_is_no_encoder(tmp_path):
     (tmp_path / "model.safetensors").touch()
     with pytest.raises(InputError, match="is one file; give the folder that it lies in"):
         find_encoder(str(tmp_path / "model.safetensors"))
+
+
+def test_a_name_with_random_behind_it_has_the_sizes_and_the_vocabulary_alone(folders, monkeypatch):
+    found = encoder_places.Found(folders["huggingface"], "there")
+    monkeypatch.setattr("bertglue.models.find_encoder.find_folder", lambda name: {"minilm": found}[name])
+    published, first, again, other = (
+        load_encoder(name, seed=seed) for name, seed in (("minilm", 0), *(("minilm-random", s) for s in (0, 0, 1)))
+    )
+    weights = [encoder.get_weights() for encoder in (published, first, again, other)]
+    assert [w.shape for w in weights[0]] == [w.shape for w in weights[1]]
+    assert all(np.array_equal(a, b) for a, b in zip(weights[1], weights[2], strict=True))
+    assert not np.array_equal(weights[0][0], weights[1][0])
+    assert not np.array_equal(weights[1][0], weights[3][0])
+    assert first.origin.place == "randomly initialized"
+    vocabularies = (load_preprocessor(name).vocabulary for name in ("minilm", "minilm-random"))
+    assert next(vocabularies) == next(vocabularies)
+    assert encoder_names.default_learning_rate("minilm-random") == encoder_names.default_learning_rate("minilm")

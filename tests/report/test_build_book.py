@@ -23,11 +23,10 @@ def test_the_book_holds_what_was_run(tmp_path):
     build_book.assemble_book(source, "toy", [run, smaller, *pages])
     toc = yaml.safe_load((source / "_toc.yml").read_text())
     chapters = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
-    assert chapters == [
+    guides = {f"guides/{path.stem}" for path in (ROOT / "book/guides").glob("*.md")}
+    assert set(chapters) >= guides
+    assert [chapter for chapter in chapters if chapter not in guides] == [
         "pages/data",
-        "guides/encoders",
-        "guides/tested",
-        "guides/trust",
         "tasks/rte",
         "compressed/rte",
         "references",

@@ -5,21 +5,33 @@ writes them anew; read what changed before it is committed. The values of the ru
 """
 
 import pytest
-from made_runs import RIGHT, made_data, made_logits, made_tokens, make_runs
+from made_runs import RIGHT, made_data, made_logits, made_tokens, make_reference, make_runs
 from shown import SHOWN, as_text
 
 from bertglue.evaluation.evaluate import Scores
 from bertglue.models.bundled import read_pretraining_record
-from bertglue.report import figures, tables, training_speed
+from bertglue.report import figures, reference_runs, tables, training_speed
+from bertglue.report.bundled_runs import read_bundled_runs
 from bertglue.report.measured_files import COST_GROWTH
 from bertglue.report.pages import contents, data, errata, model, modifications, pretraining_gain, protocol
-from bertglue.report.reference_runs import read_reference_runs
 from bertglue.runs.collection import load_runs
+
+
+@pytest.fixture(scope="module", autouse=True)
+def reference(tmp_path_factory):
+    """A reference run of two tasks, two seeds each: the one that is kept grows as its units are done."""
+    place = tmp_path_factory.mktemp("reference")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference_runs, "REFERENCE_RUNS", place)
+        reference_runs.runs_by_task.cache_clear()
+        make_reference(place)
+        yield
+    reference_runs.runs_by_task.cache_clear()
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    return load_runs(make_runs(tmp_path_factory.mktemp("runs"), right=None))
+    return load_runs(make_runs(tmp_path_factory.mktemp("runs"), right=None, source="folder"))
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -63,19 +75,22 @@ def test_what_the_notebook_shows_of_a_run(runs, name, task, file_regression):
 
 
 MEASURED = {
-    "rates_frame": lambda: pretraining_gain.rates_frame(read_reference_runs()),
-    "scores_frame": lambda: pretraining_gain.scores_frame(read_reference_runs()),
-    "data_frame": lambda: pretraining_gain.data_frame(read_reference_runs()),
-    "gains_figure": lambda: pretraining_gain.gains_figure(read_reference_runs()),
-    "gain findings": lambda: pretraining_gain.findings(read_reference_runs()),
+    "rates_frame": lambda: pretraining_gain.rates_frame(read_bundled_runs()),
+    "scores_frame": lambda: pretraining_gain.scores_frame(read_bundled_runs()),
+    "data_frame": lambda: pretraining_gain.data_frame(read_bundled_runs()),
+    "gains_figure": lambda: pretraining_gain.gains_figure(read_bundled_runs()),
+    "gain findings": lambda: pretraining_gain.findings(read_bundled_runs()),
     "pretraining": lambda: pretraining_gain.pretraining_frame(read_pretraining_record()),
     "pretraining curves": lambda: figures.pretraining_curves(read_pretraining_record()["history"][::8]),
     "speed summary": lambda: training_speed.summary(training_speed.read_result()),
-    "speed details": lambda: training_speed.details(training_speed.read_result(), "bundled, sst2"),
+    "speed details": lambda: training_speed.details(training_speed.read_result()),
+    "speed scores": lambda: training_speed.scores(training_speed.read_result()),
     "speed conditions": lambda: training_speed.conditions(training_speed.read_result()),
     "growth figure": lambda: training_speed.growth_figure(training_speed.read_result(COST_GROWTH)),
     "growth findings": lambda: training_speed.growth_findings(training_speed.read_result(COST_GROWTH)),
     "errata f1 figure": errata.f1_figure,
+    "errata ten rows": errata.ten_rows_table,
+    "errata ten rows said": errata.ten_rows_said,
     "errata truncation": errata.truncation_table,
     "errata dev and test": errata.dev_and_test,
     "errata sampling": errata.sampling_table,
@@ -85,17 +100,18 @@ MEASURED = {
     "model findings": model.findings,
     "contents beyond": contents.beyond,
     **{
-        f"protocol {name}": lambda show=show: show(protocol.pretrained_reference_runs())
+        f"protocol {name}": lambda show=show: show(protocol.pretrained_bundled_runs())
         for name, show in {
             "summary": protocol.summary, "learning rates": protocol.learning_rates, "spreads": protocol.spreads,
             "seeds": protocol.seeds, "failures": protocol.failures,
         }.items()
     },
     **{
-        f"modifications {show.__name__}": lambda show=show: show(modifications.reference_compressions())
+        f"modifications {show.__name__}": lambda show=show: show(modifications.bundled_compressions())
         for show in (
             modifications.pruning_curves, modifications.head_maps, modifications.selections, modifications.scores,
-            modifications.losses, modifications.files, modifications.findings, modifications.strength_findings,
+            modifications.losses, modifications.files, modifications.file_points, modifications.findings,
+            modifications.strength_findings,
             modifications.loss_findings,
         )
     },

@@ -8,60 +8,76 @@ import pytest
 from bertglue.report import training_speed
 from bertglue.report.measured_files import COST_GROWTH
 
+RACE = "MiniLM, mrpc"
+LABELS = "0101" * 100
 
-def measured(contestant, turn, seconds, race="4x256, sst2"):
+
+def setting(name=RACE):
+    return {"name": name, "metric": "accuracy", "labels": LABELS}
+
+
+def measured(contestant, turn, seconds, race=RACE, wrong=80):
     return {
-        "race": race, "contestant": contestant, "turn": turn, "tokenize": 1.0, "epochs": [9.0, seconds],
-        "evaluate": 2.0, "examples": 100, "evaluated": 400, "accuracy": 0.8, "precision": "float32",
-        "matrix_gflops": 100.0, "peak_memory_mb": 1500, "peak_share": 0.4,
+        "race": race, "contestant": contestant, "turn": turn, "tokenize": 1.0, "first_step": 7.0, "whole": 60.0,
+        "epochs": [9.0, seconds], "evaluate": 2.0, "examples": 100, "predictions": "10" * (wrong // 2) + LABELS[wrong:],
+        "precision": "float32", "matrix_gflops": 100.0, "peak_memory_mb": 1500, "peak_share": 0.4,
     }  # fmt: skip
 
 
 @pytest.fixture
 def result():
     ours = [measured("bertglue", turn, seconds) for turn, seconds in enumerate((1.0, 2.0, 4.0), 1)]
-    theirs = [measured("run_glue", turn, seconds) for turn, seconds in enumerate((5.0, 20.0, 8.0), 1)]
-    return training_speed.build_result(settings=[], runs=theirs + ours)
+    theirs = [measured("run_glue", turn, seconds, wrong=120) for turn, seconds in enumerate((5.0, 20.0, 8.0), 1)]
+    return training_speed.build_result(settings=[setting()], runs=theirs + ours)
 
 
 def test_rates_are_medians_and_ratios_those_of_the_same_turn(result):
-    found = training_speed.contestants(result, "4x256, sst2")
+    found = training_speed.contestants(result, RACE)
     assert list(found.index) == ["run_glue", "bertglue"]
     assert found.loc["bertglue", "training"] == 50
+    assert found.loc["bertglue", "evaluation"] == 200
     assert found.loc["run_glue", "ahead"] == statistics.median([5, 10, 2])
-    assert found.loc["run_glue", "first_epoch"] == 10
     assert training_speed.summary(result).loc[0, "run_glue"] == "12.5 (5.0 x)"
-    assert training_speed.details(result, "4x256, sst2").loc[0, "accuracy"] == "0.800 ± 0.020"
+    assert training_speed.details(result).loc[1].to_dict() == {
+        "encoder, rows of": RACE, "contestant": "bertglue", "precision": "float32", "trained/s": "50",
+        "evaluated/s": "200", "first step, s": "7.0", "whole, s": "60", "GB": "1.5",
+    }  # fmt: skip
 
 
-def test_what_is_kept_is_read_back_and_shown(result, tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{training_speed.README_BEGIN}old\n{training_speed.README_END}after\n")
-    training_speed.keep_result(result, tmp_path / "speed.json", readme)
+def test_a_contestant_that_did_not_run_is_left_blank(result):
+    other = {"settings": [setting("other")], "runs": [measured("bertglue", 1, 1.0, race="other")]}
+    both = training_speed.merge(result, training_speed.build_result(**other))
+    assert training_speed.summary(both).values.tolist() == [[RACE, "12.5 (5.0 x)", "50"], ["other", "", "100"]]
+
+
+def test_scores_are_compared_on_the_same_rows(result):
+    found = training_speed.scores(result).set_index("contestant")
+    assert found["score"].to_dict() == {"run_glue": "0.700", "bertglue": "0.800"}
+    assert found.loc["bertglue", "ours above it"] == ""
+    gain, low, high = training_speed.contestants(result, RACE).loc["run_glue", "gain"]
+    assert gain == pytest.approx(0.1)
+    assert 0 < low < 0.1 < high  # the same rows are wrong in both, so that chance has little part in it
+    assert found.loc["run_glue", "ours above it"] == f"+0.100 ({low:+.3f} to {high:+.3f})"
+
+
+def test_what_is_kept_is_read_back(result, tmp_path):
+    training_speed.keep_result(result, tmp_path / "speed.json")
     assert training_speed.read_result(tmp_path / "speed.json") == json.loads(json.dumps(result))
-    text = readme.read_text()
-    assert text.startswith("before\n")
-    assert text.endswith("after\n")
-    assert "12.5 (5.0 x)" in text
-    assert "old" not in text
+    assert training_speed.headline(result).endswith(f": 5.0 times run_glue ({RACE}; 3 turns).")
 
 
-def test_races_that_were_not_run_anew_stay_where_nothing_else_changed(result):
-    other = training_speed.build_result(settings=[{"name": "other"}], runs=[measured("bertglue", 1, 1.0, race="other")])
+def test_turns_that_were_not_run_anew_stay_where_nothing_else_changed(result):
+    other = training_speed.build_result(settings=[setting("other")], runs=[measured("bertglue", 1, 1.0, race="other")])
     merged = training_speed.merge(result, other)
-    assert training_speed.races(merged) == ["4x256, sst2", "other"]
-    again = training_speed.build_result(settings=[], runs=[measured("bertglue", 1, 0.5)])
-    assert (
-        training_speed.contestants(training_speed.merge(merged, again), "4x256, sst2").loc["bertglue", "training"]
-        == 200
-    )
+    assert training_speed.races(merged) == [RACE, "other"]
+    again = training_speed.build_result(settings=[setting()], runs=[measured("bertglue", 3, 0.5)])
+    found = training_speed.merge(merged, again)
+    assert training_speed.races(found) == [RACE, "other"]
+    turns = [(run["contestant"], run["turn"], run["epochs"][-1]) for run in found["runs"] if run["race"] == RACE]
+    assert turns == [
+        ("run_glue", 1, 5.0), ("bertglue", 1, 1.0), ("run_glue", 2, 20.0), ("bertglue", 2, 2.0), ("bertglue", 3, 0.5),
+    ]  # fmt: skip
     assert training_speed.races(training_speed.merge({**result, "processor": "another"}, other)) == ["other"]
-
-
-def test_the_readme_shows_the_recorded_figures():
-    assert training_speed.markdown(training_speed.read_result()) in training_speed.README_FILE.read_text(
-        encoding="utf-8"
-    )
 
 
 def test_growth_is_drawn_and_worded():

@@ -19,8 +19,8 @@ from bertglue.report.pages import modifications, protocol
 from bertglue.runs import status
 from bertglue.runs.collection import Runs, load_runs
 
-OWN_TAGS = {"table", "thead", "tbody", "tr", "th", "td", "br", "div", "p", "strong", "em", "a", "code"}
-OWN_ATTRIBUTES = {"class", "style", "href"}
+OWN_TAGS = {"table", "thead", "tbody", "tr", "th", "td", "br", "div", "p", "strong", "em", "a", "code", "ul", "li"}
+OWN_ATTRIBUTES = {"class", "style", "href", "scope"}
 CODES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 FREE_KEYS = ("labels", "versions")  # of a record: objects whose keys are shown
 KEPT = ("task", "run", "order", "state")  # texts that a reader knows each value of

@@ -112,10 +112,10 @@ def test_a_wrong_variable_is_named(config, message):
 
 def test_pages_depend_on_code_numbers_and_measurements_that_exist():
     sources = book_plan.page_sources()
-    for name in ("report/pages/results.py", "evaluation/published_scores.yaml", "report/measured/reference_runs.json"):
+    for name in ("report/pages/results.py", "evaluation/published_scores.yaml", "report/measured/bundled_runs.json"):
         assert f"lib/bertglue/{name}" in sources
     assert all((ROOT / name).is_file() for name in [*sources, *book_plan.book_sources()])
-    assert {f"{page}.ipynb" for page in (*book_plan.PAGES, book_plan.REFERENCE_PAGE)} == {
+    assert {f"{page}.ipynb" for page in (*book_plan.PAGES, *book_plan.RECORDED_PAGES)} == {
         path.name for path in (ROOT / "notebooks").glob("*.ipynb")
     } - {"finetune.ipynb", "compress.ipynb", "pretrain.ipynb"}
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from checkout import copy_checkout
 from published_encoders import random_weights, write_google, write_huggingface
 from savedmodels import VOCABULARY
@@ -69,6 +70,20 @@ def test_nothing_is_run_again_where_nothing_changed(place):
     assert (folder / "runs/glue/rte/lr2e-05-seed0/record.json").stat().st_mtime_ns == before
 
 
+def test_another_encoder_makes_every_run_again_at_once(place):
+    """Also those that begin with the run of the intermediate task, which is made again before them."""
+    folder, make = place
+    before = records(folder)
+    shutil.copytree(folder / "my bert", folder / "another bert")
+    done = make("ENCODER=another bert", "TASKS=rte cola", "INTERMEDIATE=wnli")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    found = records(folder)
+    assert {task: record["encoder"] for task, record in found.items()} == {
+        "wnli": "another bert", "cola": "another bert", "rte": before["rte"]["encoder"]
+    }  # fmt: skip
+    assert all(found[task]["finished"] > before[task]["finished"] for task in found)
+
+
 def test_an_archive_is_the_same_encoder(place):
     folder, make = place
     before = records(folder)["cola"]["encoder_origin"]
@@ -88,3 +103,16 @@ def test_what_is_no_bert_ends_before_any_run_in_one_line(place):
     assert done.returncode != 0
     assert "roberta/config.json is of a model of type 'roberta', which computes otherwise than BERT" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_profile_of_a_laptop(place):
+    """With the values that the reference run chose for the task, where it has chosen any."""
+    folder, make = place
+    done = make("PROFILE=laptop", "ENCODER=my bert", "TASKS=cola")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    (record,) = json.loads((folder / "runs/laptop/results.json").read_text())
+    chosen = folder / "params/tasks/laptop/cola.yaml"
+    wanted = yaml.safe_load(chosen.read_text()) if chosen.exists() else {}
+    assert {name: record[name] for name in wanted} == wanted
+    assert (record["parameters"]["save_every"], record["max_length"]) == (200, 128)
+    assert (folder / "book/_build/html/tasks/cola.html").exists()

@@ -39,25 +39,31 @@ def make(folder: Path) -> str:
 
 def main_snakemake(make_process: subprocess.Popen) -> int:
     """Return the process of Snakemake that make started, not those that this one starts."""
-    for _ in range(400):
+
+    def find() -> int | None:
         found = subprocess.run(
             ["pgrep", "--session", str(make_process.pid), "--full", "snakemake.*--nolock"],
             capture_output=True, text=True,
         ).stdout.split()  # fmt: skip
-        for pid in found:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if words[1:3] == [b"-m", b"snakemake"]:
-                return int(pid)
-        time.sleep(0.05)
-    raise AssertionError("Snakemake did not start")
+        return next((int(pid) for pid in found if words_of(pid)[1:3] == [b"-m", b"snakemake"]), None)
+
+    return wait_for(find, make_process)
 
 
-def wait_for(condition) -> None:
-    for _ in range(2400):
-        if condition():
-            return
+def words_of(pid: str) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:  # it has ended since
+        return []
+
+
+def wait_for(condition, make_process: subprocess.Popen):
+    """Wait until a condition holds, for as long as make goes on: a busy machine takes its time."""
+    while not (reached := condition()):
+        if make_process.poll() is not None:
+            raise AssertionError(f"make ended before it came so far: {make_process.stdout.read()[-3000:]}")
         time.sleep(0.05)
-    raise AssertionError("it did not come so far")
+    return reached
 
 
 STAGES = {
@@ -80,7 +86,7 @@ def killed(tmp_path_factory):
     for reached in STAGES.values():
         process = start(folder)
         snakemake = main_snakemake(process)
-        wait_for(lambda reached=reached: reached(folder))
+        wait_for(lambda reached=reached: reached(folder), process)
         os.kill(snakemake, signal.SIGKILL)
         process.stdout.close()
         process.wait(60)

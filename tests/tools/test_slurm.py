@@ -235,10 +235,10 @@ def test_limits_of_memory_and_time_are_lines(slurm, tmp_path):
 
 
 def test_the_guides_line_trains_on_two_machines_and_resumes(slurm, tmp_path):
-    """The srun line of README, on these files; the nodes have no names here, so the first's address is given."""
+    """The srun line of the guide, on these files; the nodes have no names here, so the first's address is given."""
     login = Login(tmp_path, slurm, epochs=4, rows=600)
-    readme = (ROOT / "README.md").read_text()
-    line = re.search(r"(?m)^srun (?:.*\\\n)*.*$", readme)[0].replace("\\\n", " ")
+    guide = (ROOT / "book/guides/clusters.md").read_text()
+    line = re.search(r"(?m)^srun (?:.*\\\n)*.*$", guide)[0].replace("\\\n", " ")
     for asked, here in (
         (" --gres gpu:4", " --mem 2500"), ("profiles/full.yaml", "profiles/glue.yaml"),
         ("-p backend jax", "--log-output -p glue_dir glue -p backend jax"),

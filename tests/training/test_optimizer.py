@@ -145,3 +145,12 @@ def test_the_other_backend_does_the_same():
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not backend", __file__]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": other})
     assert done.returncode == 0, done.stdout
+
+
+def test_the_first_update_is_that_of_the_guide():
+    """`book/guides/bert_in_sixty_lines.md` does it by hand: w = 1, g = 0.2, a = 0.1, d = 0.01."""
+    weight = keras.Variable([1.0], name="kernel")
+    optimizer = optimizers.AdamW(learning_rate=0.1, weight_decay=0.01, epsilon=1e-6, global_clipnorm=None)
+    optimizer.build([weight])
+    optimizer.apply([keras.ops.convert_to_tensor([0.2])])
+    assert float(weight.value[0]) == pytest.approx(0.899, abs=1e-5)

@@ -47,8 +47,10 @@ LAYOUTS = {
     "rte": Layout("RTE", PAIR_COLUMNS, "label", ("entailment", "not_entailment")),
     "wnli": Layout("WNLI", PAIR_COLUMNS, "label", BINARY_LABELS),
 }
+FULL_AX = "diagnostic/diagnostic-full.tsv"
+AX_CATEGORIES = ("Lexical Semantics", "Predicate-Argument Structure", "Logic", "Knowledge")
 AX_LAYOUTS = {  # the full file, where somebody has it, brings the labels
-    "diagnostic/diagnostic-full.tsv": Layout("", ("Premise", "Hypothesis"), "Label", NLI_LABELS),
+    FULL_AX: Layout("", ("Premise", "Hypothesis"), "Label", NLI_LABELS),
     "diagnostic/diagnostic.tsv": Layout("", PAIR_COLUMNS, ""),
 }
 
@@ -67,6 +69,15 @@ def read_ax(root: Path) -> dict[str, Split]:
         if (root / name).exists():
             return {"ax": read_split(AX, layout, root / name, test=not layout.label)}
     return {}
+
+
+def read_ax_categories(root: Path) -> dict[str, list[str]]:
+    """Read what the diagnostic set says of its rows: {category: [rows] of phenomena, empty where it has none}."""
+    path = root / FULL_AX
+    with path.open("rb") as file:
+        lines = [text.decode().split("\t") for _, _, text in read_lines(file, path) if text]
+    at = {name: find_column(path, [title.encode() for title in lines[0]], name) for name in AX_CATEGORIES}
+    return {name: [fields[column] for fields in lines[1:]] for name, column in at.items()}
 
 
 def read_split(task: Task, layout: Layout, path: Path, test: bool) -> Split:

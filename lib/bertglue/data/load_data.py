@@ -1,6 +1,8 @@
-"""Load the examples of a task: toy data, an official GLUE folder, or tensorflow-datasets."""
+"""Load the examples of a task: toy data, a folder of GLUE, tensorflow-datasets, or Hugging Face's hub."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from bertglue.data.dataset import Data, Split, check_labels, draw_train_rows, hold_out_rows
 from bertglue.tasks import Task, get_task
@@ -10,9 +12,9 @@ __all__ = ["Data", "Split", "check_source", "load_data"]
 
 def check_source(parameters) -> None:
     """Read a folder source once, before any run starts: what is wrong in it is one line, not a failed run."""
-    if parameters.source == "folder":
+    if parameters.source == "folder" or (parameters.source == "huggingface" and parameters.glue_dir):
         load_data(
-            get_task(parameters.task), "folder", glue_dir=parameters.glue_dir, hold_out=parameters.hold_out,
+            get_task(parameters.task), parameters.source, glue_dir=parameters.glue_dir, hold_out=parameters.hold_out,
             train_rows=parameters.train_rows,
         )  # fmt: skip
 
@@ -25,9 +27,10 @@ def load_data(
 
     Args:
         task: one of `TASKS`, as `get_task` returns it.
-        source: `toy`, generated sentences that are not GLUE; `folder`, the files of GLUE in their official layout; or
-            `tfds`, tensorflow-datasets' `glue/*`.
-        glue_dir: the folder that holds `CoLA/`, `MRPC/`, ..., where `source` is `folder`.
+        source: `toy`, generated sentences that are not GLUE; `folder`, the files of GLUE in their official layout, or
+            as parquet; `huggingface`, GLUE as parquet; or `tfds`, tensorflow-datasets' `glue/*`.
+        glue_dir: the folder that holds `CoLA/`, `MRPC/`, ..., or, as parquet, `cola/`, `mrpc/`, ...; None takes Hugging
+            Face's hub where `source` is `huggingface`.
         seed: of the toy sentences.
         hold_out: the share of train, 0 or more and below 1, that becomes the split `held_out`, to select
             hyperparameters on.
@@ -53,10 +56,17 @@ def load_data(
     """
     if source == "toy":
         from bertglue.data.toy.task_examples import load
+    elif source == "huggingface" or (source == "folder" and is_parquet(task, glue_dir)):
+        from bertglue.data.glue_parquet import load
     elif source == "folder":
         from bertglue.data.glue_files import load
     else:
         from bertglue.data.tfds import load
-    options = {"toy": {"seed": seed}, "folder": {"folder": glue_dir}}.get(source, {})
+    options = {"toy": {"seed": seed}, "tfds": {}}.get(source, {"folder": glue_dir})
     data = hold_out_rows(check_labels(Data(task, source, load(task, **options))), hold_out)
     return draw_train_rows(data, train_rows, train_seed)
+
+
+def is_parquet(task: Task, glue_dir: str | None) -> bool:
+    """Return whether a folder of GLUE holds a task as parquet; asked without loading the reader of it."""
+    return glue_dir is not None and any(Path(glue_dir).expanduser().glob(f"{task.name}/train*.parquet"))

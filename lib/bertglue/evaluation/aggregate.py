@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from statistics import fmean, stdev
 
 from bertglue.data.dataset import HELD_OUT
+from bertglue.evaluation.metrics import NORMAL_QUANTILE
 
-ERRORS_PER_INTERVAL = 2 * 1.959964  # a 95 % interval is so many standard errors wide
+ERRORS_PER_INTERVAL = 2 * NORMAL_QUANTILE  # a 95 % interval is so many standard errors wide
 
 
 def group_runs(runs: Iterable[dict], *keys: str) -> dict[tuple, list[dict]]:
@@ -52,6 +53,9 @@ def mean_and_error(runs: list[dict], split: str, metric: str) -> tuple[float, fl
 
 
 def mean_interval(runs: list[dict], split: str, metric: str) -> tuple[float, float]:
-    """Return the 95 % interval of such a mean."""
+    """Return the 95 % interval of such a mean; of a single run it is the one of its record."""
+    if len(runs) == 1:
+        low, high = runs[0]["interval"][split][metric]
+        return low, high
     middle, error = mean_and_error(runs, split, metric)
     return middle - ERRORS_PER_INTERVAL / 2 * error, middle + ERRORS_PER_INTERVAL / 2 * error

@@ -20,6 +20,7 @@ METRIC_TITLES = {
 NOT_FOR_SELECTION = ("loss", "calibration_error")  # kept of each epoch beside the task's metrics, and never chosen by
 CALIBRATION_BINS = 15  # of confidence, as in Guo et al. (2017)
 BOOTSTRAP_RESAMPLES = 1000
+NORMAL_QUANTILE = float(stats.norm.ppf(0.975))  # half of a 95 % interval is so many standard errors
 
 
 def correlation(function, labels, predictions) -> float:
@@ -87,7 +88,12 @@ def reliability(labels: np.ndarray, logits: np.ndarray, bins: int = CALIBRATION_
 def calibration_error(labels: np.ndarray, logits: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
     """Compute the expected calibration error, in 0..1: by how much the bins' probabilities miss their shares of correct
     predictions, averaged over rows (Guo et al., 2017, arXiv:1706.04599)."""
-    number, confidence, right = reliability(labels, logits, bins).T
+    return error_of_bins(reliability(labels, logits, bins))
+
+
+def error_of_bins(bins: np.ndarray) -> float:
+    """Compute the same of the bins of `reliability`."""
+    number, confidence, right = bins.T
     return float(np.average(np.abs(confidence - right), weights=number))
 
 

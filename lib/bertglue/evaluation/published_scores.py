@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from scipy import stats
 
-from bertglue.evaluation.metrics import BOOTSTRAP_RESAMPLES, wilson
+from bertglue.evaluation.metrics import BOOTSTRAP_RESAMPLES, NORMAL_QUANTILE, wilson
 
 # the report's name of a column, our task and its validation split
 TABLE_1_COLUMNS = {
@@ -23,6 +22,7 @@ TABLE_1_COLUMNS = {
     "QNLI": ("qnli", "validation"),
     "RTE": ("rte", "validation"),
 }
+PUBLISHED_LOGS = {"QNLI": "figure_10_qnli", "SST-2": "figure_12_sst2"}  # the curves that the report printed as logs
 COLUMNS_NOT_IN_REPORT = {"STS-B": ("stsb", "validation"), "WNLI": ("wnli", "validation"), "AX": ("mnli", "ax")}
 # (task, split) -> the printed name
 PUBLISHED_NAMES = {place: name for name, place in (TABLE_1_COLUMNS | COLUMNS_NOT_IN_REPORT).items()}
@@ -31,7 +31,6 @@ REFERENCE_IMPLEMENTATIONS = {"Hugging Face": "hf_run_glue_cased", "ClaF": "claf_
 # the metric of a score that names none, where it is not accuracy
 MAIN_METRICS = {"CoLA": "matthews", "MRPC": "f1", "QQP": "f1", "STS-B": "pearson"}
 DEV, TEST = "dev", "test"
-NORMAL_QUANTILE = stats.norm.ppf(0.975)
 
 
 @functools.cache

@@ -40,6 +40,11 @@ def paired_bootstrap(
     return other - mean, *percentiles(others - means)
 
 
+def mean_score(metric: str, labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Compute the mean of a metric over runs, whose predictions are [rows] or [seeds, rows]."""
+    return float(np.mean([METRIC_FUNCTIONS[metric](labels, run) for run in np.atleast_2d(predictions)]))
+
+
 def percentiles(draws: np.ndarray) -> tuple[float, float]:
     low, high = np.percentile(draws, (2.5, 97.5))
     return float(low), float(high)
@@ -56,8 +61,7 @@ def resampled(metric: str, labels: np.ndarray, groups: list[np.ndarray], rng) ->
     for runs in groups:
         scores = np.stack([weighted(metric, labels, predictions, drawn) for predictions in runs], axis=1)
         seeds = rng.integers(len(runs), size=scores.shape)
-        exact = np.mean([METRIC_FUNCTIONS[metric](labels, predictions) for predictions in runs])
-        found.append((np.take_along_axis(scores, seeds, axis=1).mean(axis=1), float(exact)))
+        found.append((np.take_along_axis(scores, seeds, axis=1).mean(axis=1), mean_score(metric, labels, runs)))
     return found
 
 

@@ -14,7 +14,7 @@ PADDING_SCORE_8_BIT = -20.0  # the same in 8 bits, whose range PADDING_SCORE wou
 
 @keras.saving.register_keras_serializable("bertglue")
 class MultiHeadAttention(layers.MultiHeadAttention):
-    """Keras's attention, with its name and its weights in files, computed for a sequence that attends to itself.
+    """Keras's attention, with its name and its weights in files, of a sequence or of its first tokens to the sequence.
 
     On TensorFlow's CPU queries, keys and values come from one matrix product over all positions, where Keras's
     einsum has one for each row of the batch. The softmax is computed in float32.
@@ -30,9 +30,8 @@ class MultiHeadAttention(layers.MultiHeadAttention):
 
     def call(self, query, value, attention_mask=None, training=None):
         _, length, hidden = ops.shape(query)
-        queries, keys, values = self.project(query, length)
-        scores = ops.einsum("bhqd,bhkd->bhqk", queries * self.key_dim**-0.5, keys)
-        weights = self.weigh(scores, attention_mask, training)
+        queries, keys, values = self.project(query, value)
+        weights = self.weigh(self.score(queries, keys), attention_mask, training)
         context = self.gate(ops.einsum("bhqk,bhkd->bqhd", weights, values), training)
         output = self._output_dense
         if jit_compile():
@@ -45,17 +44,26 @@ class MultiHeadAttention(layers.MultiHeadAttention):
         """Return the heads' contexts [batch, length, heads, size], which a subclass may gate."""
         return context
 
-    def project(self, x, length):
+    def project(self, query, value):
         """Return queries, keys and values, each [batch, heads, length, size]."""
         parts = (self._query_dense, self._key_dense, self._value_dense)
+        if query is value:
+            return self.project_together(value, parts)
+        return [*self.project_together(query, parts[:1]), *self.project_together(value, parts[1:])]
+
+    def project_together(self, x, parts):
         if jit_compile():  # XLA writes each product in the order in which it is read
             return [ops.einsum("blc,chd->bhld", x, part.kernel) + ops.expand_dims(part.bias, 1) for part in parts]
-        width = self.num_heads * self.key_dim
+        length, width = ops.shape(x)[1], self.num_heads * self.key_dim
         kernel = ops.concatenate([ops.reshape(part.kernel, (-1, width)) for part in parts], axis=1)
         bias = ops.concatenate([ops.reshape(part.bias, (width,)) for part in parts], axis=0)
         projected = ops.matmul(ops.reshape(x, (-1, kernel.shape[0])), kernel) + bias
         split = ops.reshape(projected, (-1, length, len(parts), self.num_heads, self.key_dim))
         return ops.unstack(ops.transpose(split, (2, 0, 3, 1, 4)))
+
+    def score(self, queries, keys):
+        """Return how well each query fits each key, [batch, heads, queries, keys]."""
+        return ops.einsum("bhqd,bhkd->bhqk", queries * self.key_dim**-0.5, keys)
 
     def weigh(self, scores, mask, training):
         scores = ops.cast(scores, "float32")

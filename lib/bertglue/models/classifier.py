@@ -32,19 +32,21 @@ def build_classifier(
     """Build a classifier: a new, randomly initialized head on an encoder.
 
     Takes the encoder's inputs and gives float32 logits [batch, outputs]; one output is a score. The head reads the
-    pooled output of [CLS], as in BERT, or the mean of the last layer over the tokens that are no padding. The latter
-    classifier has no pooler: the loss would give its weights no gradient.
+    pooled output of [CLS], as in BERT, or the mean of the last layer over the tokens that are no padding. The former
+    classifier computes the last layer for [CLS] alone; the latter has no pooler: the loss would give its weights no
+    gradient.
 
     Raises:
-        InputError: pooling is neither `cls` nor `mean`.
+        InputError: pooling is neither `cls` nor `mean`, or the encoder lacks the output that it takes.
 
     Source:
         Devlin et al., 2019, arXiv:1810.04805, section 3; the mean: Reimers and Gurevych, 2019, arXiv:1908.10084.
     """
     if pooling == "cls":
+        encoder = for_first_token(encoder)
         x = encoder(encoder.input)["pooled_output"]
     elif pooling == "mean":
-        encoder = without_pooler(encoder)
+        encoder = output_alone(encoder, "sequence_output")
         sequence = encoder(encoder.input)["sequence_output"]
         x = MeanPooling(name=MEAN_POOLING)(sequence, encoder.input["input_mask"])
     else:
@@ -56,9 +58,34 @@ def build_classifier(
     return keras.Model(encoder.input, head(x), name="classifier")
 
 
-def without_pooler(encoder: keras.Model) -> keras.Model:
-    """Return the encoder up to its last layer, with its origin; all layers are shared."""
-    shorter = keras.Model(encoder.input, {"sequence_output": encoder.output["sequence_output"]}, name=encoder.name)
+def for_first_token(encoder: keras.Model) -> keras.Model:
+    """Return the encoder with its last layer computed for [CLS] alone, with its origin; all layers are shared.
+
+    Only keys and values of the other tokens are asked for there: of a layer's products a sixth. What is left out
+    has no part in the pooled output, so that it and every gradient are the same.
+    """
+    last = [layer for layer in encoder.layers if layer.name.endswith("_self_attention")][-1]
+    whole = first = None
+
+    def call(layer, *inputs, **options):
+        nonlocal whole, first
+        if layer is last:
+            whole = inputs[0]
+            first = whole[:, :1]
+            return layer(first, *inputs[1:], **options)
+        return layer(*keras.tree.map_structure(lambda x: first if x is whole else x, inputs), **options)
+
+    pooled = output_alone(encoder, "pooled_output")
+    shorter = keras.models.clone_model(pooled, clone_function=lambda layer: layer, call_function=call)
+    shorter.origin = pooled.origin
+    return shorter
+
+
+def output_alone(encoder: keras.Model, output: str) -> keras.Model:
+    """Return the encoder as far as one of its outputs needs it, with its origin; all layers are shared."""
+    if output not in encoder.output:
+        raise InputError(f"the encoder has no {output}, as a classifier's has not; give one that load_encoder returns")
+    shorter = keras.Model(encoder.input, {output: encoder.output[output]}, name=encoder.name)
     shorter.origin = getattr(encoder, "origin", None)
     return shorter
 

@@ -174,8 +174,7 @@ def build_from(source: EncoderSource, *, dropout: float, seed: int, hidden_act: 
     activation that the encoder is known to have, where its files may say another one.
     """
     source.check()
-    config = replace(source.config, dropout=dropout)
-    config = replace(config, hidden_act=hidden_act) if hidden_act else config
+    config = configure_encoder(source, dropout, hidden_act)
     encoder = build_encoder(config, seed)
     digest, random = start_digest(config), []
     names = {variable.path.removeprefix("encoder/"): variable for variable in encoder.trainable_variables}
@@ -196,6 +195,12 @@ def build_from(source: EncoderSource, *, dropout: float, seed: int, hidden_act: 
     keras.utils.set_random_seed(seed)  # what comes after is the same whatever files the encoder was read from
     encoder.origin = Origin(source.place, source.revision, digest.hexdigest())
     return encoder
+
+
+def configure_encoder(source: EncoderSource, dropout: float, hidden_act: str | None) -> EncoderConfig:
+    """Return the configuration of a source with the dropout that is asked for, and the activation that is known."""
+    config = replace(source.config, dropout=dropout)
+    return replace(config, hidden_act=hidden_act) if hidden_act else config
 
 
 def start_digest(config: EncoderConfig):

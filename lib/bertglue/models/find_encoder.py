@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from bertglue.encoder_names import BUNDLED_NAMES, NAMED_ENCODERS
+from bertglue.encoder_names import BUNDLED, NAMED_ENCODERS, without_random
 from bertglue.errors import InputError
 from bertglue.models.bundled import BUNDLED_FOLDER
 from bertglue.models.encoder_places import Found, find_folder
@@ -14,9 +14,8 @@ from bertglue.models.encoder_source import FORMATS, SUPPORTED_FORMATS, EncoderSo
 
 def find_encoder(source: str) -> EncoderSource:
     """Open an encoder; `source` is as for `load_encoder`."""
-    if source in BUNDLED_NAMES:
-        return open_folder(Found(BUNDLED_FOLDER, "the library"))
-    return open_folder(find_folder(source))
+    name = without_random(source)
+    return open_folder(Found(BUNDLED_FOLDER, "the library") if name == BUNDLED else find_folder(name))
 
 
 def open_folder(found: Found) -> EncoderSource:
@@ -46,5 +45,5 @@ def find_tokenization(source: str) -> Tokenization:
 
 def hidden_act_of(source: str) -> str | None:
     """Return the activation that a named encoder is known to have."""
-    named = NAMED_ENCODERS.get(source)
+    named = NAMED_ENCODERS.get(without_random(source))
     return named.hidden_act if named else None

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import keras
 
-from bertglue.encoder_names import BUNDLED_RANDOM
+from bertglue.encoder_names import without_random
 from bertglue.models.bert import build_encoder
-from bertglue.models.bundled import BUNDLED_FOLDER
-from bertglue.models.encoder_files import read_encoder_config
-from bertglue.models.encoder_source import Origin, build_from
+from bertglue.models.encoder_source import Origin, build_from, configure_encoder
 from bertglue.models.find_encoder import find_encoder, hidden_act_of
 
 
@@ -22,8 +18,8 @@ def load_encoder(source: str, *, dropout: float = 0.1, seed: int = 0) -> keras.M
             another of `encoder_names.NAMED_ENCODERS`); an `organization/name` of Hugging Face's hub, with `@revision`
             where that matters; a folder of Hugging Face, of Google's 2018 checkpoints, of a TF Hub SavedModel, of an
             encoder from `notebooks/pretrain.ipynb`, or of a finished run; an archive (`.tar.gz`, `.zip`) of one; or the
-            address of one. Weights are read as data, and nothing in the files is run. `bundled-random` is the bundled
-            encoder, randomly initialized from `seed`.
+            address of one. Weights are read as data, and nothing in the files is run. A name with `-random` behind
+            it (`bundled-random`, `minilm-random`) is an encoder of the same sizes, randomly initialized from `seed`.
         dropout: the rate inside the encoder, 0 or more and below 1.
         seed: of the random initialization, of a pooler too where an encoder was published without, and of what is
             built after.
@@ -45,8 +41,9 @@ def load_encoder(source: str, *, dropout: float = 0.1, seed: int = 0) -> keras.M
         >>> tuple(outputs["pooled_output"].shape), tuple(outputs["sequence_output"].shape)
         ((1, 128), (1, 16, 128))
     """
-    if source == BUNDLED_RANDOM:
-        encoder = build_encoder(replace(read_encoder_config(BUNDLED_FOLDER), dropout=dropout), seed)
-        encoder.origin = Origin("randomly initialized")
-        return encoder
-    return build_from(find_encoder(source), dropout=dropout, seed=seed, hidden_act=hidden_act_of(source))
+    found, hidden_act = find_encoder(source), hidden_act_of(source)
+    if without_random(source) == source:
+        return build_from(found, dropout=dropout, seed=seed, hidden_act=hidden_act)
+    encoder = build_encoder(configure_encoder(found, dropout, hidden_act), seed)
+    encoder.origin = Origin("randomly initialized")
+    return encoder

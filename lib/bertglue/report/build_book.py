@@ -17,8 +17,8 @@ from bertglue.tasks import TASKS
 BOOK_SOURCES, NOTEBOOKS = Path("book"), Path("notebooks")
 FRONT_PAGE = "intro"  # the page that the book opens with
 TOY_ANNOUNCEMENT = (
-    "The runs of this book used toy data, sentences about a small made-up world in the format of GLUE's tasks. "
-    "<strong>They are not GLUE</strong>; a page that shows GLUE says so."
+    "This build ran on toy data, generated sentences in the format of GLUE's tasks. "
+    "<strong>They are not GLUE</strong>: what stands beside published scores is the reference run, on real GLUE."
 )
 
 

@@ -13,13 +13,21 @@ import tempfile
 from pathlib import Path
 
 import yaml
+from bs4 import BeautifulSoup
 
 from bertglue.atomic_files import write_atomically
 from bertglue.environment import commit
 from bertglue.errors import InputError, exit_status, one_line
 
 PAPER_STYLE = Path(__file__).with_name("build_pdf.css")  # not among the book's, which jupyter-book gives to every page
-RUNNING_HEAD = "The runs of this book used toy data, which are not GLUE"
+RUNNING_HEAD = "This build ran on toy data, which are not GLUE; beside published scores stands the reference run"
+# notebooks of single runs, much alike, and what is about this software and its machine; the book has them
+NOT_PRINTED = ("tasks/", "compressed/", "guides/", "pages/build", "pages/status")
+SECTIONS_NOT_PRINTED = (  # of the pages that are
+    "exercises", "further-reading", "this-build", "what-is-in-this-book", "does-it-run-on-your-machine",
+    "what-the-default-build-shows",
+)  # fmt: skip
+PRINTED_ALL_THE_SAME = ("guides/bert_in_sixty_lines",)
 BROWSERS = (
     "chromium",
     "chromium-browser",
@@ -91,7 +99,7 @@ def as_paper(page: str, config: dict) -> str:
     """Convert the single page of the theme to a paper: a title, a list of chapters, running heads, no scripts."""
     title, author = html.escape(config["title"]), html.escape(config["author"])
     note = RUNNING_HEAD if "announcement" in config["html"] else ""
-    page = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)
+    page = without_sections(re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL))
     page = re.sub(r'href="[\w./-]*?([\w-]+)\.html(#[\w-]+)?"', local_link, page)
     heads = (
         f'@page {{ @top-center {{ content: "{note}"; }} @bottom-center {{ content: counter(page); }} }}'
@@ -103,9 +111,29 @@ def as_paper(page: str, config: dict) -> str:
     front = (
         f'<div class="paper-title"><p class="title">{title}</p><p class="author">{author}</p>'
         f'<p class="made">{"commit " + made if made else ""}</p><p class="note">{html.escape(note)}</p>'
-        f"<ol>{chapters}</ol></div>"
+        f"{abstract_of(page)}<ol>{chapters}</ol></div>"
     )
     return re.sub(r"(<article\b[^>]*>)", lambda found: found[1] + front, page, count=1)
+
+
+def without_sections(page: str) -> str:
+    """Leave out what is not printed; a single page marks where each page of the book begins."""
+    found = BeautifulSoup(page, "html.parser")
+    for mark in found.select('span[id^="document-"]'):
+        name = mark["id"].removeprefix("document-")
+        if name.startswith(NOT_PRINTED) and name not in PRINTED_ALL_THE_SAME:
+            mark.find_next_sibling("section").decompose()
+    for section in [one for one in found.select("section[id]") if one["id"] in SECTIONS_NOT_PRINTED]:
+        section.decompose()
+    return str(found)
+
+
+def abstract_of(page: str) -> str:
+    """Return an abstract: what the front page found, and the count of its verdicts."""
+    found = re.search(r'<section id="what-was-found">.*?(<ol\b.*?</ol>)', page, flags=re.DOTALL)
+    counted = re.search(r"<p>(Of \d+ claims of the report: .*?)</p>", page, flags=re.DOTALL)
+    parts = [*(found.groups() if found else ()), *([f"<p>{counted[1]}</p>"] if counted else [])]
+    return f'<div class="abstract"><p><strong>Abstract</strong></p>{"".join(parts)}</div>' if parts else ""
 
 
 def local_link(found: re.Match) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import copy
+import html
 import re
 import string
 from xml.etree import ElementTree
@@ -18,12 +19,14 @@ import nbformat
 from bleach.css_sanitizer import CSSSanitizer
 from markdown_it import MarkdownIt
 
+from bertglue.report.figures import DESCRIPTION
+
 TAGS = {"hide-input", "hide-output", "remove-cell", "remove-input", "parameters", "injected-parameters"}
 HTML_TAGS = {
     *("table", "thead", "tbody", "tr", "th", "td", "caption", "div", "p", "span", "br", "hr", "ul", "ol", "li"),
     *("strong", "em", "b", "i", "code", "pre", "sup", "sub", "a", "details", "summary"),
 }
-SPANS = ["colspan", "rowspan"]
+SPANS = ["colspan", "rowspan", "scope"]
 HTML_ATTRIBUTES = {"*": ["class", "style"], "a": ["href"], "td": SPANS, "th": SPANS}
 CSS = CSSSanitizer(allowed_css_properties=["text-align", "width"])
 SVG_TAGS = {
@@ -83,6 +86,8 @@ def clean_cell(cell, trusted: dict):
     if cell.cell_type == "code":
         count = cell.get("execution_count")
         outputs = [clean_output(output) for output in cell.get("outputs", [])]
+        if "mystnb" in metadata:
+            add_description(metadata["mystnb"].get("image", {}), [output for output in outputs if output])
         return nbformat.v4.new_code_cell(
             source, metadata=metadata, execution_count=count if type(count) is int else None,
             outputs=[output for output in outputs if output],
@@ -90,6 +95,15 @@ def clean_cell(cell, trusted: dict):
     if cell.cell_type == "markdown" and own is not None:
         return nbformat.v4.new_markdown_cell(source, metadata=metadata)
     return nbformat.v4.new_markdown_cell(as_text(source), metadata=metadata)
+
+
+def add_description(image: dict, outputs: list) -> None:
+    """Add what a figure shows, which stands in the id of its drawing, to the alternative text of its cell."""
+    for output in outputs:
+        drawn = output.get("data", {}).get("image/svg+xml", "")
+        if found := re.search(rf'<g id="{DESCRIPTION}([^"<>]*)"', drawn):
+            image["alt"] = f"{image.get('alt', 'figure')}. {html.unescape(found[1])}"
+            output["data"]["image/svg+xml"] = drawn.replace(found[0], '<g id="figure_1"', 1)
 
 
 def as_text(source: str) -> str:

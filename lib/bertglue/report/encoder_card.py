@@ -10,7 +10,7 @@ from bertglue.atomic_files import write_text
 from bertglue.errors import exit_status
 from bertglue.models.bundled import BUNDLED_FOLDER, read_pretraining_record
 from bertglue.models.encoder_files import load_saved_encoder, read_encoder_config
-from bertglue.report import reference_runs
+from bertglue.report import bundled_runs
 from bertglue.report.pages import pretraining_gain
 
 CARD_FILE = "README.md"
@@ -51,7 +51,7 @@ BERTs that read far more text, and all rows.
 
 {scores}
 
-`make reference GLUE_DIR=...` makes these runs again.
+`make bundled-runs GLUE_DIR=...` makes these runs again.
 
 ## Limits
 
@@ -66,7 +66,7 @@ def render_card(folder: Path = BUNDLED_FOLDER) -> str:
     sizes, story, runs = (
         read_encoder_config(folder),
         read_pretraining_record(folder),
-        reference_runs.read_reference_runs(),
+        bundled_runs.read_bundled_runs(),
     )
     files = [file for file in folder.iterdir() if file.name != CARD_FILE]
     return CARD_TEMPLATE.format(

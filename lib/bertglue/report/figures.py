@@ -12,10 +12,13 @@ from matplotlib.ticker import MaxNLocator
 from sklearn import metrics as sk
 
 from bertglue.data.dataset import Data
+from bertglue.errors import printable
 from bertglue.evaluation import metrics
 from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.tasks import Task
 
+DESCRIPTION = "figure: "  # how the id of a figure begins, whose rest is its description
+DESCRIPTION_LENGTH = 600
 FIGURE_STYLE = Path(__file__).with_name("figures.mplstyle")
 
 
@@ -57,6 +60,23 @@ def label_balance(data: Data):
     return finish(figure)
 
 
+def score_points(points: list[tuple[str, float, tuple[float, float], float]]):
+    """Draw (title, score, 95 % interval, baseline) one below the other, the baseline as a tick."""
+    with plt.style.context(FIGURE_STYLE):
+        figure, axes = plt.subplots(figsize=(7, 0.36 * len(points) + 0.9))
+        for at, (_, value, (low, high), baseline) in enumerate(points):
+            label = at == 0
+            axes.plot([low, high], [at, at], color=color(0), label="95 % interval" if label else None)
+            axes.plot(value, at, "o", color=color(0), label="score" if label else None)
+            axes.plot(baseline, at, "|", color=color(1), markersize=14, mew=2, label="baseline" if label else None)
+        axes.set_yticks(range(len(points)), [title for title, *_ in points])
+        axes.invert_yaxis()
+        axes.set(xlabel="score on the validation split", xlim=(min(0, *(p[2][0] for p in points), 0), 1.02))
+        if points:
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.9 / (0.36 * len(points) + 0.9)), ncols=3)
+    return finish(figure)
+
+
 def token_lengths(tokens: dict, max_length: int):
     """Draw how many tokens the rows of train have; the rest of each row is padding."""
     with plt.style.context(FIGURE_STYLE):
@@ -89,6 +109,11 @@ def learning_curves(task: Task, history: list[dict], baseline: dict):
 def confusion(task: Task, labels: np.ndarray, logits: np.ndarray, axes=None):
     """Draw a confusion matrix: rows are labels, columns predictions, as shares of the label."""
     counts = sk.confusion_matrix(labels, metrics.predictions_of(task, logits), labels=range(task.outputs))
+    return confusion_counts(task, counts, axes)
+
+
+def confusion_counts(task: Task, counts: np.ndarray, axes=None):
+    """Draw the same of counts [labels, predictions]."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     with plt.style.context([FIGURE_STYLE, {"axes.grid": False}]):
         figure, axes = plt.subplots(figsize=(4.2, 2.8)) if axes is None else (axes.figure, axes)
@@ -116,15 +141,19 @@ def errors(task: Task, labels: np.ndarray, logits: np.ndarray):
     return finish(figure)
 
 
-def reliability(labels: np.ndarray, logits: np.ndarray, axes) -> None:
-    """Draw a reliability diagram: accuracy against confidence; on the diagonal a model is calibrated."""
-    number, confidence, right = metrics.reliability(labels, logits).T
-    least = 1 / logits.shape[1]
+def reliability(bins: np.ndarray, least: float, axes) -> None:
+    """Draw a reliability diagram: accuracy against confidence; on the diagonal a model is calibrated.
+
+    Args:
+        bins: [bins, 3] as of `metrics.reliability`.
+        least: the confidence that a prediction has at least, 1 over the number of labels.
+    """
+    number, confidence, right = bins.T
     axes.plot([least, 1], [least, 1], color="0.4", linestyle="--")
     axes.plot(confidence, right, color=color(0), linewidth=1)
     axes.scatter(confidence, right, s=6 + 150 * number / number.sum(), color=color(0), alpha=0.8, clip_on=False)
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(least - 0.02, 1.02), ylim=(-0.03, 1.03))
-    said = f"ECE {metrics.calibration_error(labels, logits):.3f}"
+    said = f"ECE {metrics.error_of_bins(bins):.3f}"
     axes.text(0.97, 0.06, said, transform=axes.transAxes, ha="right")
 
 
@@ -150,7 +179,9 @@ def training_curve(task: Task, curve: list[dict], history: list[dict]):
     return finish(figure)
 
 
-def small_multiples(shown: list[tuple], draw, *, columns: int = 3, size=(2.4, 2.0), grid: bool = True):
+def small_multiples(
+    shown: list[tuple], draw, *, columns: int = 3, size=(2.4, 2.0), grid: bool = True, legend_columns: int = 6
+):
     """Draw a small panel for each of `shown`, (title, what to draw), and one legend for all of them.
 
     `draw` is called with the axes and what is to be drawn on them; `size` is that of a panel, in inches.
@@ -167,7 +198,9 @@ def small_multiples(shown: list[tuple], draw, *, columns: int = 3, size=(2.4, 2.
         figure.tight_layout()
         handles, labels = axes.flat[0].get_legend_handles_labels()
         if handles:
-            figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=len(handles))
+            figure.legend(
+                handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=min(len(handles), legend_columns)
+            )
     return finish(figure)
 
 
@@ -196,6 +229,28 @@ def color(index: int) -> str:
 
 
 def finish(figure):
-    """Hand a figure to the notebook once: as the value of its cell."""
+    """Hand a figure to the notebook once: as the value of its cell, with a description for its alternative text."""
+    figure.set_gid(f"{DESCRIPTION}{describe(figure)}")
     plt.close(figure)
     return figure
+
+
+def describe(figure) -> str:
+    """Describe in words what a figure shows: of each panel its title and axes, and the ends of each line."""
+    parts = []
+    for axes in (one for one in figure.axes if one.has_data()):
+        name = " ".join(filter(None, (axes.get_title(), axes.get_ylabel()))) or "panel"
+        over = f" over {axes.get_xlabel()}" if axes.get_xlabel() else ""
+        lines = [said_of_line(line) for line in axes.get_lines() if not line.get_label().startswith("_")]
+        parts.append(f"{name}{over}" + (f": {', '.join(filter(None, lines))}" if any(lines) else ""))
+    words = printable("; ".join(parts))
+    return words if len(words) <= DESCRIPTION_LENGTH else f"{words[:DESCRIPTION_LENGTH].rpartition(' ')[0]} ..."
+
+
+def said_of_line(line) -> str:
+    """Describe a line by its label, its first value and its last."""
+    values = np.ma.masked_invalid(np.asarray(line.get_ydata(), dtype=float)).compressed()
+    if not values.size:
+        return ""
+    first, last = (f"{value:.3g}" for value in (values[0], values[-1]))
+    return f"{line.get_label()} {first}" + (f" to {last}" if values.size > 1 else "")

@@ -1,80 +1,33 @@
-"""The reference run: the bundled encoder, pre-trained and randomly initialized, fine-tuned on real GLUE files.
+"""The reference run: MiniLM on real GLUE, read from the records that are kept in the repository.
 
-`measured/reference_runs.json` holds its records, `measured/reference_compressions.jsonl` three of its runs, compressed;
-`make reference GLUE_DIR=...` makes them again.
+`measured/reference/STAGE/TASK-VALUE.json` is the record of a unit of `params/reference.yaml`, without text;
+`make reference GLUE_DIR=...` makes those that are not there.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-from pathlib import Path
+import functools
 
-from bertglue.atomic_files import write_text
-from bertglue.errors import exit_status
-from bertglue.evaluation.aggregate import best_learning_rate, group_runs
-from bertglue.models.bundled import BUNDLED_FOLDER
-from bertglue.report.measured_files import REFERENCE_COMPRESSIONS, REFERENCE_RUNS
-from bertglue.runs.record import COMPRESSION_FILE, read_compression, read_results
+from bertglue.evaluation.aggregate import group_runs
+from bertglue.report.measured_files import REFERENCE_RUNS
+from bertglue.runs.record import by_task, read_record
 
-COMPRESSED_TASKS = ("cola", "sst2", "mrpc")  # whose runs are compressed
-PRIVATE_PARAMETERS = {"glue_dir"}  # where the files lay is nobody's business
+FINAL = "final"  # the stage of the runs with the chosen values
 
 
-def read_reference_runs() -> list[dict]:
-    """Read the records of the reference run."""
-    return read_results(REFERENCE_RUNS)
+def read_reference_runs(stage: str) -> list[dict]:
+    """Read the records of a stage of the reference run, in GLUE's order of tasks, and of seeds.
+
+    Args:
+        stage: `rate` and `epochs` chose the learning rate and the epochs of each task on a held-out tenth of train;
+            `final` are the runs with these, `after-mnli` those that begin with the encoder of MNLI, `random` those of
+            an encoder of the same sizes, randomly initialized.
+    """
+    found = [read_record(path) for path in sorted((REFERENCE_RUNS / stage).glob("*.json"))]
+    return sorted(found, key=lambda record: (by_task(record), record["seed"]))
 
 
-def read_reference_compressions() -> list[dict]:
-    """Read the compressions of runs of the reference run."""
-    return [json.loads(line) for line in REFERENCE_COMPRESSIONS.read_text(encoding="utf-8").splitlines()]
-
-
-def to_compress(results: Path) -> list[Path]:
-    """List the compression of the best learning rate's first seed, for each task that is compressed."""
-    runs = group_runs((run for run in read_results(results) if run["task"] in COMPRESSED_TASKS), "task").values()
-    return [results.parent / "compressed" / best_learning_rate(same)[0]["run"] / COMPRESSION_FILE for same in runs]
-
-
-def keep_compressions(paths: list[Path], target: Path = REFERENCE_COMPRESSIONS) -> Path:
-    """Gather compressions into one file, one a line."""
-    found = [read_compression(path) for path in paths]
-    return write_text(target, "".join(json.dumps(record, allow_nan=False) + "\n" for record in found))
-
-
-def keep_records(paths: list[Path], target: Path = REFERENCE_RUNS) -> Path:
-    """Gather the records of several `results.json` into one file, one record a line."""
-    runs = [run for path in paths for run in read_results(path)]
-    for run in runs:
-        run["parameters"] = {name: value for name, value in run["parameters"].items() if name not in PRIVATE_PARAMETERS}
-    return write_text(target, "[\n" + ",\n".join(json.dumps(run, allow_nan=False) for run in runs) + "\n]\n")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    from bertglue.report.encoder_card import write_card
-
-    parser = argparse.ArgumentParser(
-        prog="python -m bertglue.report.reference_runs",
-        description="Keep the records of finished runs as the reference run, and write the encoder's card anew.",
-    )
-    parser.add_argument("results", type=Path, nargs="+", help="the results.json of each profile")
-    parser.add_argument("--compressions", type=Path, nargs="*", default=[], help="the compressed runs")
-    parser.add_argument("--to-compress", action="store_true", help="keep nothing; name the compressions to make")
-    options = parser.parse_args(arguments)
-
-    def work():
-        if options.to_compress:
-            print(*to_compress(options.results[0]))
-            return
-        print(keep_records(options.results))
-        if options.compressions:
-            print(keep_compressions(options.compressions))
-        print(write_card(BUNDLED_FOLDER))
-
-    return exit_status(work)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+@functools.cache
+def runs_by_task(stage: str = FINAL) -> dict[str, list[dict]]:
+    """Return {task: runs, one a seed} of a stage of the reference run, of the tasks that are done."""
+    return {task: runs for (task,), runs in group_runs(read_reference_runs(stage), "task").items()}

@@ -34,7 +34,19 @@ def settle(app, config):
     config.html_context.setdefault("default_mode", "auto")  # light or dark as the reader's system is
 
 
+def share_nodes(app) -> None:
+    """Let a single page show every node that pages show.
+
+    sphinx-exercise registers nodes for the builder of a single page by name; Sphinx then looks there alone, and not
+    where the other extensions registered theirs, for HTML of any kind.
+    """
+    handlers = app.registry.translation_handlers
+    if "singlehtml" in handlers:
+        handlers["singlehtml"] = {**handlers["html"], **handlers["singlehtml"]}
+
+
 def setup(app):
+    app.connect("builder-inited", share_nodes)
     app.connect("config-inited", settle, priority=900)  # after the extension that numbers figures
     for change in (point_buttons, leave_out_thebe):
         app.connect("html-page-context", change, priority=900)  # after the theme

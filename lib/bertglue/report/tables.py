@@ -24,7 +24,7 @@ def table(frame: pd.DataFrame, classes: str = "") -> HTML:
     shown = frame.rename(columns=escape_text).map(lambda cell: cell if is_number(cell) else escape_text(cell))
     with pd.option_context("display.max_colwidth", None):
         shown = shown.to_html(index=False, escape=False, border=0, justify="left", na_rep="", classes=classes)
-    return HTML(shown.replace(LINE_BREAK, "<br>"))
+    return HTML(shown.replace(LINE_BREAK, "<br>").replace("<th>", '<th scope="col">'))
 
 
 def is_number(cell: object) -> bool:

@@ -6,29 +6,26 @@
 from __future__ import annotations
 
 import json
-import re
 import statistics
 import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from bertglue.atomic_files import write_text
 from bertglue.environment import commit, processor, versions
+from bertglue.evaluation.metrics import METRIC_TITLES
+from bertglue.evaluation.significance import mean_score, paired_bootstrap
 from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.measured_files import TRAINING_SPEED
 
 GROWTH_ENCODER = "4 layers of 256 (two layers for the rows)"
-README_FILE = Path(__file__).parents[3] / "README.md"
 OURS = "bertglue"
 PEER_PACKAGES = ("torch", "transformers", "tf_keras")
 PACKAGES_SHOWN = ("tensorflow", "keras", *PEER_PACKAGES)
-README_BEGIN, README_END = (
-    "<!-- speed: from lib/bertglue/report/measured/training_speed.json -->\n",
-    "<!-- end of speed -->\n",
-)
 
 
 def build_result(**measured: list[dict]) -> dict:
@@ -50,13 +47,19 @@ def read_result(path: Path = TRAINING_SPEED) -> dict:
 def contestants(result: dict, race: str) -> pd.DataFrame:
     """Return the medians over the turns of each contestant of a race, in the order in which they ran.
 
-    Columns: training and evaluation examples a second, seconds from text to the end of the first epoch, peak memory
-    [MB], accuracy, share of the matrix-product peak (ours alone), how many times as fast as it we train.
+    Columns: training and evaluation examples a second, seconds from the start of the process to the end of the first
+    step and to its own end, peak memory [MB], the metric's mean over the turns, shares of the matrix-product peak (ours
+    alone), how many times as fast as it we train, and what our metric is above its own, with the 95 % interval.
     """
+    setting = next(setting for setting in result["settings"] if setting["name"] == race)
     runs = [run for run in result["runs"] if run["race"] == race]
     rates = {(run["contestant"], run["turn"]): run["examples"] / run["epochs"][-1] for run in runs}
-    rows = {}
-    for name in dict.fromkeys(run["contestant"] for run in runs):
+    labels, rows = read_digits(setting["labels"]), {}
+    predicted = {
+        name: np.array([read_digits(run["predictions"]) for run in runs if run["contestant"] == name])
+        for name in dict.fromkeys(run["contestant"] for run in runs)
+    }
+    for name, predictions in predicted.items():
         own = [run for run in runs if run["contestant"] == name]
 
         def median(value, own=own):
@@ -65,15 +68,21 @@ def contestants(result: dict, race: str) -> pd.DataFrame:
         rows[name] = {
             "precision": own[0]["precision"],
             "training": median(lambda run: rates[run["contestant"], run["turn"]]),
-            "evaluation": median(lambda run: run["evaluated"] / run["evaluate"]),
-            "first_epoch": median(lambda run: run["tokenize"] + run["epochs"][0]),
+            "evaluation": median(lambda run: len(run["predictions"]) / run["evaluate"]),
+            "first_step": median(lambda run: run["first_step"]),
+            "whole": median(lambda run: run["whole"]),
             "memory": median(lambda run: run["peak_memory_mb"]),
-            "accuracy": statistics.fmean(run["accuracy"] for run in own),
-            "evaluated": own[0]["evaluated"],
+            "score": mean_score(setting["metric"], labels, predictions),
             "peak_share": median(lambda run: run.get("peak_share", float("nan"))),
             "ahead": median(lambda run: rates[OURS, run["turn"]] / rates[run["contestant"], run["turn"]]),
+            "gain": paired_bootstrap(setting["metric"], labels, predictions, predicted[OURS]),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def read_digits(text: str) -> np.ndarray:
+    """Read labels that are written as one digit a row."""
+    return np.array(list(text), dtype="int64")
 
 
 def races(result: dict) -> list[str]:
@@ -81,15 +90,15 @@ def races(result: dict) -> list[str]:
 
 
 def summary(result: dict) -> pd.DataFrame:
-    """Return training examples a second of each race and contestant, and how many times as fast we are."""
-    rows = []
+    """Return training examples a second of each race and contestant, and how many times as fast we are; ours last."""
+    rows, names = [], list(dict.fromkeys(run["contestant"] for run in result["runs"]))
     for race in races(result):
-        found = contestants(result, race)
         rows.append({"encoder, rows of": race})
-        for name, row in found.iterrows():
+        for name, row in contestants(result, race).iterrows():
             ahead = "" if name == OURS else f" ({row['ahead']:.1f} x)"
             rows[-1][name] = f"{rate_text(row['training'])}{ahead}"
-    return pd.DataFrame(rows)
+    columns = ["encoder, rows of", *(name for name in names if name != OURS), OURS]
+    return pd.DataFrame(rows, columns=columns).fillna("")
 
 
 def rate_text(rate: float) -> str:
@@ -97,24 +106,44 @@ def rate_text(rate: float) -> str:
     return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
-def details(result: dict, race: str) -> pd.DataFrame:
-    """Format everything that was measured in a race; one row a contestant.
+def details(result: dict) -> pd.DataFrame:
+    """Format the times and the memory of each race and contestant.
 
-    Examples a second, seconds from text to the end of the first epoch, peak memory.
+    Examples a second, seconds from the start of the process to the end of the first step and to its own end, memory.
     """
-    found = contestants(result, race)
-    errors = (found["accuracy"] * (1 - found["accuracy"]) / found["evaluated"]) ** 0.5
-    return pd.DataFrame(
+    rows = [
         {
-            "contestant": found.index,
-            "precision": found["precision"].to_list(),
-            "trained/s": [rate_text(value) for value in found["training"]],
-            "evaluated/s": [rate_text(value) for value in found["evaluation"]],
-            "first epoch, s": [f"{value:.1f}" for value in found["first_epoch"]],
-            "memory, GB": [f"{value / 1000:.1f}" for value in found["memory"]],
-            "accuracy": [f"{a:.3f} ± {e:.3f}" for a, e in zip(found["accuracy"], errors, strict=True)],
+            "encoder, rows of": race,
+            "contestant": name,
+            "precision": found["precision"],
+            "trained/s": rate_text(found["training"]),
+            "evaluated/s": rate_text(found["evaluation"]),
+            "first step, s": f"{found['first_step']:.1f}",
+            "whole, s": f"{found['whole']:.0f}",
+            "GB": f"{found['memory'] / 1000:.1f}",
         }
-    )
+        for race in races(result)
+        for name, found in contestants(result, race).iterrows()
+    ]
+    return pd.DataFrame(rows)
+
+
+def scores(result: dict) -> pd.DataFrame:
+    """Format the task's metric of each race and contestant, and the paired difference that ours is above it."""
+    settings, rows = {setting["name"]: setting for setting in result["settings"]}, []
+    for race in races(result):
+        for name, found in contestants(result, race).iterrows():
+            gain, low, high = found["gain"]
+            rows.append(
+                {
+                    "encoder, rows of": race,
+                    "contestant": name,
+                    "metric": METRIC_TITLES[settings[race]["metric"]],
+                    "score": f"{found['score']:.3f}",
+                    "ours above it": "" if name == OURS else f"{gain:+.3f} ({low:+.3f} to {high:+.3f})",
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def conditions(result: dict) -> str:
@@ -123,40 +152,49 @@ def conditions(result: dict) -> str:
     shares = ", ".join(f"{value:.0%} ({race})" for race, value in share.items())
     packages = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if name in PACKAGES_SHOWN)
     turns = {race: max(run["turn"] for run in result["runs"] if run["race"] == race) for race in share}
-    counts = ", ".join(str(count) for count in turns.values())
+    counts = ", ".join(f"{count} ({race})" for race, count in turns.items())
     return (
-        f"Examples a second in the last epoch, medians over turns ({counts} of them, from top to bottom). "
+        f"Examples a second in the last epoch, medians over turns: {counts}. "
         f"{result['processor']}; {packages}; {result['date']}. "
         f"The matrix products of {OURS} reach a share of the rate of one large product in the same process: {shares}."
     )
 
 
-def markdown(result: dict) -> str:
-    """Write the summary and its conditions, as the README has them."""
-    table = summary(result).to_markdown(index=False, disable_numparse=True)
-    return f"{table}\n\n{conditions(result)}\n"
+def headline(result: dict) -> str:
+    """Describe in a sentence how many times as fast as the fastest other contestant of each race we train."""
+    said = []
+    for race in races(result):
+        others = contestants(result, race).drop(OURS)
+        name = others["training"].idxmax()
+        turns = max(run["turn"] for run in result["runs"] if run["race"] == race)
+        said.append(
+            f"{others.loc[name, 'ahead']:.1f} times {name} ({race}; {turns} {'turn' if turns == 1 else 'turns'})"
+        )
+    return f"Training speed on two cores, against the fastest of the peers: {' and '.join(said)}."
 
 
-def keep_result(result: dict, path: Path = TRAINING_SPEED, readme: Path = README_FILE) -> None:
-    """Make a result the one that the README and the book show; races not run anew stay, if nothing else changed."""
-    result = merge(read_result(path), result) if path.exists() else result
-    write_result(result, path)
-    before = readme.read_text(encoding="utf-8")
-    section = re.compile(re.escape(README_BEGIN) + ".*?" + re.escape(README_END), re.DOTALL)
-    write_text(readme, section.sub(lambda _: f"{README_BEGIN}\n{markdown(result)}\n{README_END}", before))
+def keep_result(result: dict, path: Path = TRAINING_SPEED) -> None:
+    """Make a result the one that the book shows; turns not run anew stay, if nothing else changed."""
+    write_result(merge(read_result(path), result) if path.exists() else result, path)
+
+
+def comparable(before: dict, result: dict) -> bool:
+    """Return whether two results are from the same machine and the same packages."""
+    return all(before[key] == result[key] for key in ("processor", "versions"))
 
 
 def merge(before: dict, result: dict) -> dict:
-    """Merge the races of an earlier result that were not run again, if machine and packages are the same."""
-    if any(before[key] != result[key] for key in ("processor", "versions")):
+    """Merge the turns of an earlier result that were not run again, if machine and packages are the same."""
+    if not comparable(before, result):
         return result
-    merged = dict(result)
-    for key, name in (("settings", "name"), ("runs", "race")):
-        anew = {row[name] for row in result[key]}
-        names = dict.fromkeys(row[name] for row in [*before[key], *result[key]])
-        rows = {n: [row for row in (result if n in anew else before)[key] if row[name] == n] for n in names}
-        merged[key] = [row for group in rows.values() for row in group]
-    return merged
+    anew = {(run["race"], run["turn"]) for run in result["runs"]}
+    settings = {setting["name"]: setting for setting in [*before["settings"], *result["settings"]]}
+    runs = [*(run for run in before["runs"] if (run["race"], run["turn"]) not in anew), *result["runs"]]
+    return {
+        **result,
+        "settings": list(settings.values()),
+        "runs": sorted(runs, key=lambda run: (list(settings).index(run["race"]), run["turn"])),
+    }
 
 
 def write_result(result: dict, path: Path) -> None:

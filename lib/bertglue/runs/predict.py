@@ -35,7 +35,8 @@ class Predictor:
 
     def __init__(self, run: str | Path):
         self.run = Path(run)
-        self.task: Task = get_task(read_record(self.run / RECORD_FILE)["task"])
+        self.record = read_record(self.run / RECORD_FILE)
+        self.task: Task = get_task(self.record["task"])
         self.classifier, self.preprocessor = load_classifier(self.run)
         if (outputs := self.classifier.output_shape[-1]) != self.task.outputs:
             raise InputError(
@@ -45,10 +46,14 @@ class Predictor:
 
     def __call__(self, rows: Iterable[tuple[str, ...]]) -> Iterator[Prediction]:
         """Predict rows of as many texts as the task has columns; each is given as soon as its chunk is done."""
-        rows = iter(rows)
-        while chunk := list(itertools.islice(rows, PREDICTION_CHUNK_ROWS)):
+        for chunk in chunks_of(rows):
             logits = predict_texts(self.classifier, self.preprocessor, chunk)
             yield from self.read(logits, self.preprocessor.is_cut(list(zip(*chunk, strict=True))))
+
+    def logits(self, rows: Iterable[tuple[str, ...]]) -> Iterator[np.ndarray]:
+        """Compute the logits [some rows, outputs] of rows, a chunk at a time."""
+        for chunk in chunks_of(rows):
+            yield predict_texts(self.classifier, self.preprocessor, chunk)
 
     def read(self, logits: np.ndarray, cut: np.ndarray) -> Iterator[Prediction]:
         answers = metrics.predictions_of(self.task, logits)
@@ -58,6 +63,13 @@ class Predictor:
             return
         for label, probabilities, was_cut in zip(answers, metrics.probabilities(logits), cut.tolist(), strict=True):
             yield Prediction(self.task.labels[label], tuple(probabilities.tolist()), was_cut)
+
+
+def chunks_of(rows: Iterable[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
+    """Yield rows, so many at a time as are in memory at once."""
+    rows = iter(rows)
+    while chunk := list(itertools.islice(rows, PREDICTION_CHUNK_ROWS)):
+        yield chunk
 
 
 def read_rows(file: BinaryIO, task: Task, where: str) -> Iterator[tuple[str, ...]]:

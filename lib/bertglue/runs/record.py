@@ -133,6 +133,14 @@ def read_predictions(folder: Path, record: dict) -> dict[str, tuple[np.ndarray, 
     return {split: (labels[split], logits[split]) for split in task.validation}
 
 
+def find_records(*folders: Path) -> list[Path]:
+    """Find the records of finished runs in folders, which are those of runs or hold such."""
+    paths = sorted(path for folder in folders for path in folder.rglob(RECORD_FILE))
+    if not paths:
+        raise InputError(f"{', '.join(map(str, folders))}: no finished run is there; `bertglue run` makes one")
+    return paths
+
+
 def read_record(path: Path, *needed: str) -> dict:
     """Read the record of a run, in which the task and the keys that are `needed` have to be there."""
     return read_object(path, RunRecord, "run record", RUN_AGAIN, needed=("task", *needed))

@@ -28,10 +28,10 @@ from bertglue.tools import slurm
 from bertglue.tools.fetch import is_local
 
 PAGES = (  # each shows the runs of the book
-    *("intro", "data", "model", "design", "modifications", "results", "viability", "protocol", "errata", "hardware"),
-    *("status", "contents"),
+    *("intro", "build", "data", "model", "design", "modifications", "results", "viability", "protocol", "errata"),
+    *("hardware", "status", "contents"),
 )
-REFERENCE_PAGE = "pretraining_gain"  # shows the reference run alone, which is part of the repository
+RECORDED_PAGES = ("error_analysis", "pretraining_gain")  # show records that are part of the repository, and no run
 COMPRESSED_BY_DEFAULT = ("sst2", "mrpc")
 AFTER_INTERMEDIATE = ("rte", "mrpc", "stsb")  # the tasks that gain by intermediate training (arXiv:1811.01088)
 GIVEN = ("glue_dir", "encoder", "device")  # parameters that a variable of `make book` sets over the profile's
@@ -206,7 +206,8 @@ class Plan:
         """Return the file that records a task's downloads, if it needs any before it starts."""
         parameters = self.parameters[task]
         local = self.is_second(task) or (is_local(parameters.encoder) and is_local(parameters.preprocessor))
-        elsewhere = parameters.source == "tfds" or not local
+        by_hub = parameters.source == "huggingface" and not parameters.glue_dir
+        elsewhere = parameters.source == "tfds" or by_hub or not local
         return [f"{self.folder}/fetched/{task}.txt"] if elsewhere else []
 
     def needs(self, task: str) -> list[str]:
@@ -258,7 +259,7 @@ def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True)
     if (intermediate := given.get("intermediate")) and intermediate not in tasks:
         tasks = [*tasks, intermediate]  # what is run is in the book
     parameters = {task: read_parameters(profile, task, over) for task in tasks}
-    if "glue_dir" in given and all(checked.source != "folder" for checked in parameters.values()):
+    if "glue_dir" in given and all(checked.source not in ("folder", "huggingface") for checked in parameters.values()):
         raise InputError(f"GLUE_DIR is given, and PROFILE={profile} reads no files of yours; give PROFILE=glue with it")
     if check_sources:
         for checked in parameters.values():
@@ -354,7 +355,7 @@ def page_sources() -> list[str]:
         for path in (library / folder).rglob("*")
         if path.suffix in (".py", ".yaml", ".mplstyle")
     ]
-    measured = [library / "report" / MEASURED.name / path.name for path in MEASURED.iterdir()]
+    measured = [library / "report" / path.relative_to(MEASURED.parent) for path in MEASURED.rglob("*.json*")]
     bundled = library / "models" / BUNDLED_FOLDER.name / PRETRAINING_RECORD
     return sorted(str(path) for path in (*code, *measured, bundled))
 
@@ -363,7 +364,8 @@ def book_sources() -> list[str]:
     """Return the files that the book's pages are assembled from and styled by."""
     book = Path("book")
     texts = [path for path in (*book.iterdir(), *(book / "guides").iterdir()) if path.suffix in (".md", ".bib", ".yml")]
-    code = [Path("lib/bertglue/report", name) for name in ("build_book.py", "sphinx_theme.py")]
+    shown = ("models/bert.py", "models/attention.py", "models/classifier.py")  # in the guide on the encoder's code
+    code = [Path("lib/bertglue", name) for name in ("report/build_book.py", "report/sphinx_theme.py", *shown)]
     return sorted(str(path) for path in ("_config.yml", *texts, *(book / "_static").iterdir(), *code))
 
 

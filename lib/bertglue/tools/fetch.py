@@ -28,6 +28,10 @@ def fetch(parameters: Parameters) -> list[str]:
         from bertglue.data.tfds import prepare
 
         found.append(f"glue/{task.name}: {prepare(task)}")
+    if parameters.source == "huggingface" and not parameters.glue_dir:
+        from bertglue.data.glue_parquet import prepare
+
+        found.append(f"{task.name} of Hugging Face's hub: {prepare(task)}")
     if parameters.encoder not in BUNDLED_NAMES:
         from bertglue.models.find_encoder import find_encoder
 

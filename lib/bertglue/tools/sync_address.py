@@ -11,6 +11,7 @@ from pathlib import Path
 ADDRESS_PATTERNS = (
     r"(https://colab\.research\.google\.com/github/)[\w.-]+/[\w.-]+(/blob/)",
     r"(git\+https://github\.com/)[\w.-]+/[\w.-]+?()(?=[\"'\s\\]|$)",
+    r"(\(https://github\.com/)[\w.-]+/[\w.-]+(/blob/)",
     r"(git clone https://github\.com/)[\w.-]+/[\w.-]+()",
     r"((?:url|repository-code): \"?https://github\.com/)[\w.-]+/[\w.-]+()",
 )
@@ -18,8 +19,10 @@ FILES_WITH_ADDRESS = ("README.md", "CITATION.cff", "_config.yml")
 
 
 def files(root: Path) -> list[str]:
-    """List the files that hold the address, every notebook among them."""
-    return [*FILES_WITH_ADDRESS, *sorted(f"notebooks/{path.name}" for path in (root / "notebooks").glob("*.ipynb"))]
+    """List the files that hold the address, every notebook among them and the guides that have it."""
+    guides = [path for path in (root / "book/guides").glob("*.md") if "github.com/" in path.read_text(encoding="utf-8")]
+    found = [*(root / "notebooks").glob("*.ipynb"), *guides]
+    return [*FILES_WITH_ADDRESS, *sorted(str(path.relative_to(root)) for path in found)]
 
 
 def repository(root: Path) -> str:

@@ -82,48 +82,77 @@ class AdamW(keras.optimizers.AdamW):
     def apply(self, grads, trainable_variables=None):
         super().apply([dense(g) for g in grads], trainable_variables)
 
+    def _clip_gradients(self, grads):
+        """Clip by the global norm; TensorFlow's function sums the squares without writing them."""
+        if not self.global_clipnorm or not on_one_cpu():
+            return super()._clip_gradients(grads)
+        import tensorflow as tf
+
+        return tf.clip_by_global_norm(grads, self.global_clipnorm)[0]
+
     def _apply_weight_decay(self, variables):
         """Decay each weight at its own rate: by Keras, which has one for all, those of one factor at a time."""
-        weight_decay, factors = self.weight_decay, [self.factor(variable) for variable in variables]
+        groups = self.by_factor(variables)
+        if on_one_cpu():
+            shrinkage = self._get_current_learning_rate() * self.weight_decay
+            for factor, group in groups.items():
+                rate = shrinkage * factor
+                for variable in filter(self._use_weight_decay, group):
+                    variable.value.assign_sub(variable.value * rate)
+            return
+        weight_decay = self.weight_decay
         try:
-            for factor in sorted(set(factors)):
+            for factor, group in groups.items():
                 self.weight_decay = weight_decay * factor
-                super()._apply_weight_decay([v for v, own in zip(variables, factors, strict=True) if own == factor])
+                super()._apply_weight_decay(group)
         finally:
             self.weight_decay = weight_decay
 
-    def update_step(self, gradient, variable, learning_rate):
-        index, factor = self._get_variable_index(variable), self.factor(variable)
-        if factor != 1:
-            learning_rate = learning_rate * factor
-        epsilon, step = self.epsilon, ops.cast(self.iterations + 1, "float32")
-        if self.bias_correction:  # beside the corrected moments, as in the paper and in PyTorch; Keras has it smaller
-            epsilon = epsilon * ops.sqrt(1 - self.beta_2**step)
-        else:  # take back what the update below does
-            learning_rate = learning_rate * (1 - self.beta_1**step) / ops.sqrt(1 - self.beta_2**step)
-        if keras.backend.backend() != "tensorflow" or not on_one_cpu():
-            return self.generic_step(gradient, variable, learning_rate, epsilon)
+    def by_factor(self, variables) -> dict[float, list]:
+        """Group weights by their factor on the learning rate."""
+        groups: dict[float, list] = {}
+        for variable in variables:
+            groups.setdefault(self.factor(variable), []).append(variable)
+        return groups
+
+    def corrected(self, learning_rate):
+        """Return the learning rate and the epsilon with which the update of Keras and TensorFlow does what is asked."""
+        step = ops.cast(self.iterations + 1, "float32")
+        if self.bias_correction:  # beside the corrected moments, as in the paper and in PyTorch; they have it smaller
+            return learning_rate, self.epsilon * ops.sqrt(1 - self.beta_2**step)
+        # take back what the update does
+        return learning_rate * (1 - self.beta_1**step) / ops.sqrt(1 - self.beta_2**step), self.epsilon
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        """Update all weights; on TensorFlow's CPU what they have in common is computed once."""
+        if not on_one_cpu():
+            return super()._backend_update_step(grads, trainable_variables, learning_rate)
         import tensorflow as tf
 
         step = tf.cast(self.iterations + 1, "float32")
-        return tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
-            beta1_power=self.beta_1**step,
-            beta2_power=self.beta_2**step,
-            lr=tf.cast(learning_rate, "float32"),
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=epsilon,
-            grad=tf.cast(gradient, "float32"),
-        )
+        powers = {"beta1_power": self.beta_1**step, "beta2_power": self.beta_2**step}
+        learning_rate, epsilon = self.corrected(tf.cast(learning_rate, "float32"))
+        rates = {factor: learning_rate * factor for factor in self.by_factor(trainable_variables)}
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            index = self._get_variable_index(variable)
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.value.handle,
+                m=self._momentums[index].value.handle,
+                v=self._velocities[index].value.handle,
+                **powers,
+                lr=rates[self.factor(variable)],
+                beta1=self.beta_1,
+                beta2=self.beta_2,
+                epsilon=epsilon,
+                grad=tf.cast(gradient, "float32"),
+            )
 
-    def generic_step(self, gradient, variable, learning_rate, epsilon):
-        """Update a weight by Keras's own operations, with another epsilon than the optimizer's."""
-        own, self.epsilon = self.epsilon, epsilon
+    def update_step(self, gradient, variable, learning_rate):
+        """Update a weight by Keras's own operations, at its own rate and with another epsilon than the optimizer's."""
+        own = self.epsilon
+        learning_rate, self.epsilon = self.corrected(learning_rate * self.factor(variable))
         try:
-            return super().update_step(gradient, variable, learning_rate)
+            super().update_step(gradient, variable, learning_rate)
         finally:
             self.epsilon = own
 
@@ -200,6 +229,8 @@ def loss_scale(optimizer: keras.optimizers.Optimizer) -> float | None:
 
 def on_one_cpu() -> bool:
     """Return whether TensorFlow computes on one CPU, not on GPUs or with several devices."""
+    if keras.backend.backend() != "tensorflow":
+        return False
     import tensorflow as tf
 
     return not tf.config.list_logical_devices("GPU") and not tf.distribute.has_strategy()

@@ -120,10 +120,13 @@ def mnli(rng: Random):
 
 
 def mnli_mismatched(rng: Random):
-    """The register that training never saw: talk instead of report."""
+    """The register that training never saw: talk instead of report.
+
+    What is said around the premise vouches for it; of hearsay ("my neighbour says") nothing would follow.
+    """
     (premise, hypothesis), label = mnli(rng)
-    opening = rng.choice(("well , i heard that", "you know ,", "my neighbour says", "oh yes ,"))
-    closing = rng.choice((".", ", right ?", ", i think .", ", they say ."))
+    opening = rng.choice(("well , it turns out that", "you know ,", "as we all saw ,", "oh yes ,"))
+    closing = rng.choice((".", ", right ?", ", of course .", ", you see ."))
     talk = f"{opening} {premise.removesuffix(' .')} {closing}".replace("did not", "didn't")
     return (talk, hypothesis.replace("was not", "wasn't")), label
 

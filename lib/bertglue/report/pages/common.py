@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from IPython.display import HTML
 
-from bertglue.report.escaping import escape_text
+from bertglue.environment import commit
+from bertglue.report.escaping import escape_line, escape_text
 from bertglue.report.figures import split_title
+from bertglue.report.reference_runs import runs_by_task
 from bertglue.runs.collection import Runs
 from bertglue.tasks import AX, TASKS, Task
 
@@ -19,12 +23,36 @@ def banner(runs: Runs) -> HTML:
     if "toy" in sources:
         said += (
             " The toy data are generated sentences in the format of GLUE. They are <strong>not GLUE</strong>:"
-            " a score here says nothing about the benchmark, and a published value beside it is there for the shape."
+            " a score here says nothing about the benchmark, and stands beside no published one."
         )
     said += f" Encoder: {', '.join(map(escape_text, encoders))}."
     if drawn := [f"{TASKS[name].title} ({run['examples']['train']:,})" for name, run in runs.items() if is_subset(run)]:
         said += f" Trained on a random subset of train: {joined(drawn)}."
     return admonition("What was run", said)
+
+
+def is_glue(runs: Runs) -> bool:
+    """Return whether the runs of a build are of GLUE's data, so that they may stand beside published scores."""
+    return bool(runs) and all(run["source"] != "toy" for run in runs.values())
+
+
+def real_runs(runs: Runs) -> Runs:
+    """Return the runs that may stand beside published numbers: a build's on GLUE, else the reference run's first."""
+    if is_glue(runs):
+        return runs
+    return Runs({"run": "", **same[0]} for same in runs_by_task().values())
+
+
+def real_banner(runs: Runs) -> HTML:
+    """Return the banner of `real_runs`; that they are the reference run's is said."""
+    if is_glue(runs):
+        return banner(runs)
+    return admonition("What was run", "The reference run: MiniLM on GLUE's files, from the records of this repository.")
+
+
+def who_ran(runs: Runs) -> str:
+    """Name whose runs `real_runs` returns."""
+    return "this build" if is_glue(runs) else "reference run"
 
 
 def is_subset(run: dict) -> bool:
@@ -35,6 +63,14 @@ def is_subset(run: dict) -> bool:
 def count_rows(run: dict, split: str = "train") -> str:
     """Format the rows of a split; where those of train are a subset, say so."""
     return f"{run['examples'][split]:,}" + (" (a random subset)" if split == "train" and is_subset(run) else "")
+
+
+def made_of(runs: Runs) -> str:
+    """Name the commit that this book was made from, and the date of its last run, as Markdown."""
+    finished = [run["finished"][:10] for run in (runs or real_runs(runs)).values()]
+    said = [f"from commit `{commit()}`"] if commit() else []
+    said += [f"runs of {escape_line(max(finished))}"] if finished else []
+    return f"Made {', '.join(said)}." if said else ""
 
 
 def admonition(title: str, body: str) -> HTML:
@@ -50,6 +86,23 @@ def score_rows(runs: Runs):
         for split in splits:
             for metric in (AX if split == "ax" else task).metrics:
                 yield task, split, metric, run
+
+
+def main_score_rows(runs: Runs):
+    """Yield the same of the tasks that have a run, by the first metric of each."""
+    for task, split, metric, run in score_rows(runs):
+        if run is not None and metric == (AX if split == AX.name else task).metrics[0]:
+            yield task, split, metric, run
+
+
+def classified(runs: Mapping[str, object]) -> list[tuple[str, str, str]]:
+    """List (title, task, split) of the validation splits of the tasks in `runs` whose predictions are labels."""
+    return [
+        (row_title(task, split), task.name, split)
+        for task in TASKS.values()
+        for split in task.validation
+        if task.name in runs and not task.regression
+    ]
 
 
 def row_title(task: Task, split: str) -> str:

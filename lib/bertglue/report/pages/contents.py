@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 from IPython.display import HTML
 
 from bertglue.evaluation.published_scores import TABLE_1_COLUMNS, published_numbers
+from bertglue.report.pages.common import real_runs
 from bertglue.runs.collection import Runs
 from bertglue.runs.status import FINISHED
 
@@ -20,10 +23,24 @@ CURVE_FIGURES = {
     9: "RTE",
 }  # by figure
 # place: a page and an anchor on it
-SECTIONS = {
+SECTIONS = {  # of the report, each with its subsections as they are numbered there
     "task definition evaluation protocol and data": ("data", "tasks-protocol-and-data"),
+    "1.1 the natural language problem": ("data", "the-problem-of-language"),
+    "1.2 data sets": ("data", "the-data-sets"),
+    "1.2.1 MRPC": ("data", "mrpc"),
+    "1.2.2 MNLI": ("data", "mnli"),
+    "1.2.3 QNLI": ("data", "qnli"),
+    "1.2.4 QQP": ("data", "qqp"),
+    "1.2.5 SST": ("data", "sst-2"),
+    "1.2.6 CoLA": ("data", "cola"),
+    "1.2.7 RTE": ("data", "rte"),
     "the BERT model": ("model", "the-bert-model"),
+    "2.0.1 pre-training": ("model", "pre-training"),
+    "2.0.2 why fine-tune?": ("model", "why-fine-tune"),
     "experiment design": ("design", "experiment-design"),
+    "3.0.1 preprocessing": ("design", "preprocessing"),
+    "3.0.2 encoder, dropout and classifier": ("design", "model"),
+    "3.0.3 distribution and optimizer": ("design", "optimizer"),
     "proposed modifications (quantization and pruning)": ("modifications", "proposed-modifications"),
     "experimental design and results": ("results", "results"),
     "viability": ("viability", "viability"),
@@ -44,14 +61,19 @@ FIGURES = {
 }
 BEYOND_THE_REPORT = {  # what the report lacks
     "main table: published, reference run and this build, with intervals": ("results", "the-main-table"),
-    "STS-B, WNLI and AX": ("results", "scores-of-this-build"),
-    "confusion matrices": ("results", "error-analysis"),
+    "STS-B, WNLI and AX": ("results", "the-main-table"),
+    "claims and verdicts": ("../intro", "what-the-report-claims"),
+    "errors by length, negation and word overlap": ("error_analysis", "by-kind-of-row"),
+    "confusion matrices": ("error_analysis", "by-label"),
+    "the diagnostic set by its categories": ("error_analysis", "the-diagnostic-set"),
+    "token attributions": ("error_analysis", "token-attributions"),
+    "attention maps": ("error_analysis", "attention-maps"),
     "calibration": ("results", "confidence"),
-    "hardest examples": ("results", "hardest-examples"),
+    "hardest examples": ("build", "hardest-examples"),
     "heads pruned, their number selected automatically": ("modifications", "how-many-heads"),
     "quantized weights, as files": ("modifications", "quantized-files"),
-    "the same on real GLUE": ("modifications", "on-real-glue"),
-    "curves within the epochs": ("results", "within-the-epochs"),
+    "the same of this build": ("modifications", "this-build"),
+    "curves within the epochs": ("build", "within-the-epochs"),
     "parameters, counted layer by layer": ("model", "parameters-layer-by-layer"),
     "learning rates, seeds, failed runs and differences": ("protocol", "the-protocol"),
     "errata": ("errata", "errata"),
@@ -66,7 +88,8 @@ def href(page: str, anchor: str | None) -> str:
 
 
 def states(runs: Runs) -> dict[tuple[str, int], str]:
-    """Describe for each table and figure that shows runs what became of them."""
+    """Describe for each table and figure that shows real runs what became of them."""
+    runs = real_runs(runs)
     tasks = {("Figure", number): [TABLE_1_COLUMNS[name][0]] for number, name in CURVE_FIGURES.items()}
     tasks |= {("Figure", number): [name] for number, name in ((10, "qnli"), (11, "qnli"), (12, "sst2"), (13, "sst2"))}
     tasks |= {("Figure", number): ["qqp"] for number in (14, 15)}
@@ -83,7 +106,7 @@ def states(runs: Runs) -> dict[tuple[str, int], str]:
 def entries() -> list[tuple[str, str, tuple[str, str | None]]]:
     """List (kind and number, title, place) of everything that the published report has, in its order."""
     report = published_numbers()["report"]
-    found = [("section", title, SECTIONS[title]) for title in report["sections"]]
+    found = [("section", title, place) for title, place in SECTIONS.items()]
     found += [(f"Table {number}", title, (page, anchor)) for number, (title, page, anchor) in TABLES.items()]
     found += [(f"Figure {number}", title, FIGURES[number]) for number, title in report["figures"].items()]
     return found
@@ -107,6 +130,6 @@ def beyond() -> HTML:
 
 def linked(rows: list[dict]) -> HTML:
     frame = pd.DataFrame(rows)
-    frame["here"] = [f'<a href="{href(*place)}">{place[0]}</a>' for place in frame["here"]]
+    frame["here"] = [f'<a href="{href(*place)}">{Path(place[0]).name}</a>' for place in frame["here"]]
     with pd.option_context("display.max_colwidth", None):
         return HTML(frame.to_html(index=False, escape=False, border=0, justify="left"))

@@ -13,7 +13,7 @@ from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.evaluation.published_scores import PUBLISHED_NAMES, published_numbers
 from bertglue.report.escaping import escape_line
 from bertglue.report.figures import FIGURE_STYLE, color, finish, small_multiples, split_title
-from bertglue.report.pages.common import count_rows
+from bertglue.report.pages.common import count_rows, is_glue, real_runs, who_ran
 from bertglue.report.tables import LINE_BREAK, rows_table, table
 from bertglue.runs.collection import Runs
 from bertglue.runs.text_samples import read_text_samples
@@ -35,8 +35,8 @@ DIAGRAM_WORDS = ("the", "cat", "sat", "on", "it")
 
 
 def overview(runs: Runs):
-    """List the tasks: what is asked, of what text, by which metrics, and how many examples GLUE and this build have."""
-    rows = []
+    """List the tasks: what is asked, of what text, by which metrics, and how many examples GLUE and the runs have."""
+    rows, who, runs = [], who_ran(runs), real_runs(runs)
     for name, task in TASKS.items():
         asked, text = TASK_QUESTIONS[name]
         official = published_numbers()["glue_examples"][PUBLISHED_NAMES[name, task.validation[0]]]
@@ -49,7 +49,7 @@ def overview(runs: Runs):
                 "texts in GLUE": text,
                 "metrics": LINE_BREAK.join(METRIC_TITLES[metric] for metric in task.metrics),
                 "GLUE's train, validation, test": LINE_BREAK.join(f"{count:,}" for count in official),
-                "here: train, validation": LINE_BREAK.join(ours) if ours else runs.missing(name),
+                f"{who}: train, validation": LINE_BREAK.join(ours) if ours else runs.missing(name),
             }
         )
     return table(pd.DataFrame(rows), classes="scores")
@@ -57,6 +57,7 @@ def overview(runs: Runs):
 
 def facts(runs: Runs, name: str):
     """List the splits of a task as the run had them: rows, GLUE's rows, shares of labels, tokens a row."""
+    runs = real_runs(runs)
     task, run = TASKS[name], runs.get(name)
     if run is None:
         return rows_table([{"split": runs.missing(name)}])
@@ -94,6 +95,7 @@ def official_count(task, split: str) -> str:
 
 def majority(runs: Runs, name: str) -> str:
     """Describe the majority-class baseline on validation."""
+    runs = real_runs(runs)
     task, run = TASKS[name], runs.get(name)
     if run is None:
         return f"{task.title} has no finished run here ({runs.missing(name)})."
@@ -110,18 +112,21 @@ def majority(runs: Runs, name: str) -> str:
 
 
 def examples(runs: Runs, name: str, split: str = "train"):
-    """Show the first rows of a split."""
+    """Show the first rows of a split of this build, generated ones titled as such: no text of GLUE is kept here."""
+    title = "examples" if is_glue(runs) else "generated examples"
     if name not in runs:
-        return rows_table([{"examples": runs.missing(name)}])
+        return rows_table([{title: runs.missing(name)}])
     rows = read_text_samples(runs.folder(name), TASKS[name]).get("first", {}).get(split, [])
-    return rows_table(rows or [{"examples": "this run kept none"}])
+    if not is_glue(runs):
+        rows = [{f"{key} (generated)" if key in TASKS[name].columns else key: row[key] for key in row} for row in rows]
+    return rows_table(rows or [{title: "this run kept none"}])
 
 
 def label_balance(runs: Runs):
     """Draw the shares of the labels of train and validation as one bar each, for every task."""
     bars = [
         (f"{TASKS[name].title}, {split_title(split)}", list(run["labels"][split].items()))
-        for name, run in ordered(runs)
+        for name, run in ordered(real_runs(runs))
         for split in ("train", *TASKS[name].validation)
     ]
     with plt.style.context(FIGURE_STYLE):
@@ -153,7 +158,7 @@ def length_distributions(runs: Runs):
         axis.axvline(run["max_length"], color="0.3", linestyle="--", linewidth=1)
         axis.set(xlabel="tokens", ylabel="share of rows")
 
-    return small_multiples([(TASKS[name].title, run) for name, run in ordered(runs)], draw, size=(2.4, 1.7))
+    return small_multiples([(TASKS[name].title, run) for name, run in ordered(real_runs(runs))], draw, size=(2.4, 1.7))
 
 
 def ordered(runs: Runs) -> list[tuple[str, dict]]:

@@ -8,13 +8,14 @@ import pandas as pd
 
 from bertglue.evaluation.published_scores import published_numbers
 from bertglue.report.figures import FIGURE_STYLE, color, finish
-from bertglue.report.pages.common import joined
+from bertglue.report.pages.common import joined, real_runs, who_ran
 from bertglue.report.tables import table
 from bertglue.runs.collection import Runs
 
 
 def recipes(runs: Runs):
-    """Tabulate the recipe of the report, of the BERT paper and of this build side by side."""
+    """Tabulate the recipe of the report, of the BERT paper and of the runs side by side."""
+    who, runs = who_ran(runs), real_runs(runs)
     report, paper = published_numbers()["report"]["recipe"], published_numbers()["bert_paper_recipe"]
     devices = sorted({run["environment"]["device"] for run in runs.values()})
     rows = {
@@ -36,7 +37,7 @@ def recipes(runs: Runs):
         "loss": (report["loss"], "", "cross entropy; squared error for STS-B"),
         "hardware": (report["hardware"], "", joined(devices or ["no run"])),
     }
-    frame = pd.DataFrame(rows, index=["report", "BERT paper", "this build"]).T
+    frame = pd.DataFrame(rows, index=["report", "BERT paper", who]).T
     return table(frame.reset_index(names=""))
 
 
@@ -61,9 +62,9 @@ def schedule(runs: Runs):
 
     report = published_numbers()["report"]["recipe"]
     lines = [(f"report, {report['epochs']} epochs", report["learning_rate"], 1000, report["warmup_fraction"])]
-    for run in list(runs.values())[:1]:
+    for run in list(real_runs(runs).values())[:1]:
         values = run["parameters"]
-        lines.append(("this build", run["learning_rate"], run["curve"][-1]["step"], values["warmup_fraction"]))
+        lines.append((who_ran(runs), run["learning_rate"], run["curve"][-1]["step"], values["warmup_fraction"]))
     with plt.style.context(FIGURE_STYLE):
         figure, axes = plt.subplots(figsize=(7, 2.6))
         for at, (title, peak, steps, warmup) in enumerate(lines):
@@ -77,11 +78,12 @@ def schedule(runs: Runs):
 
 def findings(runs: Runs) -> str:
     """Describe how many steps the runs took."""
+    who, runs = who_ran(runs), real_runs(runs)
     if not runs:
         return "No run has finished."
     steps = {run["curve"][-1]["step"] for run in runs.values()}
     parameters = next(iter(runs.values()))["parameters"]
     return (
-        f"The runs of this build took {min(steps):,} to {max(steps):,} steps; the learning rate rose over the first "
+        f"The runs ({who}) took {min(steps):,} to {max(steps):,} steps; the learning rate rose over the first "
         f"{parameters['warmup_fraction']:.0%} of them."
     )

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.patches import FancyBboxPatch
 
 from bertglue.report.figures import FIGURE_STYLE, color, finish
+from bertglue.report.pages.common import real_runs
 from bertglue.report.tables import table
 from bertglue.runs.collection import Runs
 
@@ -80,7 +81,7 @@ def encoders_table(runs: Runs):
     """Tabulate the sizes of the encoders of this build beside BERT-base's, the parameters counted from the arrays."""
     rows = [encoder_row("BERT-base", BERT_BASE, total(BERT_BASE))]
     seen = set()
-    for run in runs.values():
+    for run in real_runs(runs).values():
         counted = sum(count for part, count in run["model"]["parameters"].items() if part != "head")
         if (run["encoder"], counted) not in seen:
             seen.add((run["encoder"], counted))

@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from bertglue.evaluation.metrics import METRIC_TITLES
+from bertglue.report.bundled_runs import read_bundled_compressions
 from bertglue.report.figures import color, small_multiples
 from bertglue.report.pages.common import dashed, joined
-from bertglue.report.reference_runs import read_reference_compressions
 from bertglue.report.tables import LINE_BREAK, table
 from bertglue.runs.collection import Runs
 from bertglue.runs.record import COMPRESSION_FILE, read_compression
@@ -21,6 +21,8 @@ from bertglue.runs.status import FINISHED
 from bertglue.tasks import TASKS
 
 ORDER_TITLES = {"gradient": "gradient of a gate", "magnitude": "weight magnitude", "random": "random order"}
+FILE_MARKS = "osD^vPX"  # of kinds of files
+AREA_OF_A_MILLISECOND = 12  # of a mark, in square points
 STEP_TITLES = {
     (ALL_HEADS, "before"): "as fine-tuned",
     (SELECTED_HEADS, "before"): "the others pruned",
@@ -40,9 +42,9 @@ def load_compressions(runs: Runs) -> dict[str, dict]:
     return read_compressions(runs.place / state["run"] / COMPRESSION_FILE for state in finished)
 
 
-def reference_compressions() -> dict[str, dict]:
+def bundled_compressions() -> dict[str, dict]:
     """Read the compressions of the reference run, on real GLUE, {task: record}."""
-    return by_task(read_reference_compressions())
+    return by_task(read_bundled_compressions())
 
 
 def by_task(records: Iterable[dict]) -> dict[str, dict]:
@@ -218,6 +220,25 @@ def losses(found: dict[str, dict]):
         axis.set_ylim(0, 1.2 * axis.get_ylim()[1])
 
     return panels(found, draw)
+
+
+def file_points(found: dict[str, dict]):
+    """Draw each file's score against its size; the area of a mark is the time of one row."""
+
+    def draw(axis, record):
+        split, metric = main_split(record)
+        kinds = list(dict.fromkeys(file["kind"] for one in found.values() for file in one["files"]))
+        for file in record["files"]:
+            at, whole = kinds.index(file["kind"]), file["model"] == ALL_HEADS
+            look = {"marker": FILE_MARKS[at % len(FILE_MARKS)], "edgecolor": color(at % 6), "alpha": 0.8}
+            look["facecolor"] = look["edgecolor"] if whole else "none"
+            look["s"] = AREA_OF_A_MILLISECOND * 1000 * file["latency"]["1"]
+            place = file["bytes"] / 1e6, file["metrics"][split][metric]
+            axis.scatter(*place, label=file["kind"] if whole else None, **look)
+        axis.axhline(record["baseline"][split][metric], color="0.4", linestyle="--")
+        axis.set(xlabel="MB", ylabel=METRIC_TITLES[metric])
+
+    return panels(found, draw, size=(2.5, 2.5), legend_columns=4)
 
 
 def files(found: dict[str, dict]):

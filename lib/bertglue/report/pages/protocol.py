@@ -12,7 +12,7 @@ from bertglue.encoder_names import BUNDLED
 from bertglue.errors import InputError
 from bertglue.evaluation import aggregate, metrics, significance
 from bertglue.evaluation.metrics import METRIC_TITLES
-from bertglue.report import reference_runs
+from bertglue.report import bundled_runs
 from bertglue.report.figures import color, small_multiples
 from bertglue.report.pages.common import between, joined, row_title
 from bertglue.report.tables import table
@@ -30,9 +30,9 @@ def by_task(records: list[dict]) -> dict[Task, dict[float, list[dict]]]:
     }
 
 
-def pretrained_reference_runs() -> list[dict]:
-    """Return the runs of the reference run, of the encoder with pre-trained weights, on real GLUE."""
-    return [run for run in reference_runs.read_reference_runs() if run["encoder"] == BUNDLED]
+def pretrained_bundled_runs() -> list[dict]:
+    """Return the runs of the bundled encoder with pre-trained weights, on real GLUE."""
+    return [run for run in bundled_runs.read_bundled_runs() if run["encoder"] == BUNDLED]
 
 
 def summary(records: list[dict]) -> str:
@@ -47,7 +47,7 @@ def summary(records: list[dict]) -> str:
     if rates > 1:
         said += f" The learning rate of each task is selected on {joined([where[split] for split in sorted(splits)])}."
     if rates * seeds == 1:
-        said += ' `make book SEEDS="0 1 2" LEARNING_RATES="1e-4 3e-4"` fills the tables below with a aggregate.'
+        said += ' `make book SEEDS="0 1 2" LEARNING_RATES="1e-4 3e-4"` fills the tables of this build.'
     return said
 
 
@@ -121,6 +121,15 @@ def seeds(records: list[dict], runs: Runs | None = None):
         for split in task.validation:
             for name in task.metrics:
                 values = [run["metrics"][split][name] for run in same]
+                several = (
+                    {
+                        "standard deviation": f"{stdev(values):.3f}",
+                        "median": f"{median(values):.3f}",
+                        "best": f"{max(values):.3f}",
+                    }
+                    if len(values) > 1
+                    else {}
+                )
                 rows.append(
                     {
                         "task": row_title(task, split),
@@ -128,13 +137,11 @@ def seeds(records: list[dict], runs: Runs | None = None):
                         "seeds": len(same),
                         "mean": f"{fmean(values):.3f}",
                         "95 % interval": between(*interval(same, split, name, runs)),
-                        "standard deviation": f"{stdev(values):.3f}" if len(values) > 1 else "",
-                        "median": f"{median(values):.3f}",
-                        "best": f"{max(values):.3f}",
                         "baseline": f"{same[0]['baseline'][split][name]:.3f}",
+                        **several,
                     }
                 )
-    return table(pd.DataFrame(rows))
+    return table(pd.DataFrame(rows).fillna(""))
 
 
 def interval(same: list[dict], split: str, metric: str, runs: Runs | None) -> tuple[float, float]:
@@ -158,7 +165,9 @@ def labels_and_predictions(runs: Runs, same: list[dict], split: str) -> tuple[np
 
 
 def spreads(records: list[dict]):
-    """Draw the main metric of every run against its learning rate, and the baseline."""
+    """Draw the main metric of every run against its learning rate, with the baseline; nothing where all have one."""
+    if all(len(of_rate) == 1 for of_rate in by_task(records).values()):
+        return None
 
     def draw(axis, task, of_rate):
         split, name = task.validation[0], task.metrics[0]
@@ -197,5 +206,4 @@ def differences(runs: Runs):
                     else f"p = {significance.mcnemar(labels, theirs[0], ours[0]):.2g}",
                 }
             )  # fmt: skip
-    columns = ["task", "learning rates", "metric", "gain", "95 % interval", "beyond chance", "McNemar, first seed"]
-    return table(pd.DataFrame(rows, columns=columns))
+    return table(pd.DataFrame(rows or [{"learning rates": "this build has one for each task: nothing to compare"}]))

@@ -1,19 +1,20 @@
-"""The page of results: the main table, Table 1, the learning curves of figures 2 to 9, errors and calibration."""
+"""The page of results: the main table, Table 1, the learning curves of figures 2 to 9 with their reading, calibration.
+
+Real stands beside real: what was published, the reference run, and this build where its data are GLUE.
+"""
 
 from __future__ import annotations
-
-import functools
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from bertglue.encoder_names import BUNDLED
 from bertglue.evaluation import aggregate
 from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.evaluation.published_scores import (
     PAPER,
+    PUBLISHED_LOGS,
     PUBLISHED_NAMES,
     REFERENCE_IMPLEMENTATIONS,
     REPORT,
@@ -22,43 +23,78 @@ from bertglue.evaluation.published_scores import (
     published_interval,
     published_numbers,
 )
-from bertglue.report import figures, reference_runs
+from bertglue.report import figures
+from bertglue.report.claims import gather_evidence, judge, read_claims
 from bertglue.report.figures import FIGURE_STYLE, color, finish
-from bertglue.report.pages.common import between, dashed, joined, row_title, score_rows
+from bertglue.report.pages.common import (
+    classified,
+    dashed,
+    is_glue,
+    joined,
+    main_score_rows,
+    real_runs,
+    row_title,
+    score_rows,
+)
+from bertglue.report.reference_runs import runs_by_task
 from bertglue.report.tables import LINE_BREAK, table
 from bertglue.runs.collection import Runs
-from bertglue.runs.text_samples import read_text_samples
-from bertglue.tasks import AX, TASKS
+from bertglue.tasks import TASKS
 
-PUBLISHED_LOGS = {"QNLI": "figure_10_qnli", "SST-2": "figure_12_sst2"}  # the curves that the report printed as logs
-
-
-@functools.cache
-def best_reference_runs() -> dict[str, list[dict]]:
-    """Return {task: runs, one a seed} of the reference run, at each task's best learning rate."""
-    runs = [run for run in reference_runs.read_reference_runs() if run["encoder"] == BUNDLED]
-    return {name: aggregate.best_learning_rate(same) for (name,), same in aggregate.group_runs(runs, "task").items()}
+READINGS = {  # what the report reads from its figures, by the identifiers of claims
+    "MNLI-m": ("mnli-accuracy", "mnli-loss"),
+    "QQP": ("qqp-f1", "qqp-loss"),
+    "QNLI": ("qnli-accuracy", "qnli-loss"),
+    "SST-2": ("sst2-accuracy", "sst2-loss"),
+    "CoLA": ("cola-accuracy", "cola-loss"),
+    "MRPC": ("mrpc-curve", "mrpc-f1"),
+    "RTE": ("rte-accuracy", "rte-loss"),
+}
+MEASURES = ("loss", "accuracy")  # that calibration is told by
+CURVE_SOURCES = ("this build", "reference run", "published")
 
 
 def main_table(runs: Runs):
-    """Tabulate what was printed, the reference run and this build side by side, each with its interval and baseline."""
-    real = best_reference_runs()
+    """Tabulate what was printed, the reference run and a build on GLUE side by side, with intervals and baselines."""
+    real, build = runs_by_task(), is_glue(runs)
     rows = []
-    for task, split, metric, run in score_rows(runs):
+    for task, split, metric, run in score_rows(real_runs(runs)):
         name = PUBLISHED_NAMES[task.name, split]
         row = {"task": f"{row_title(task, split)}{LINE_BREAK}{METRIC_TITLES[metric]}"}
         for who, where in {REPORT: "dev", **dict.fromkeys(REFERENCE_IMPLEMENTATIONS, "dev"), PAPER: "test"}.items():
             one = find_published_score(who, name, metric)
             row[f"{who}{LINE_BREAK}{where}"] = cell(one.value, published_interval(one)) if one else ""
-        row[f"reference run{LINE_BREAK}GLUE dev"] = reference_cell(real.get(task.name), split, metric)
-        if run is None:
-            row[f"this build{LINE_BREAK}validation"] = runs.missing(task.name)
-        else:
-            row[f"this build{LINE_BREAK}validation"] = cell(
-                run["metrics"][split][metric], run["interval"][split][metric], run["baseline"][split][metric]
+        if real:
+            row[f"reference run{LINE_BREAK}GLUE dev"] = reference_cell(real.get(task.name), split, metric)
+        if build:
+            row[f"this build{LINE_BREAK}GLUE dev"] = (
+                runs.missing(task.name) if run is None else build_cell(run, split, metric)
             )
         rows.append(row)
     return table(pd.DataFrame(rows), classes="scores")
+
+
+def reference_note() -> str:
+    """Describe the reference run and what it cannot show, as Markdown; nothing where none of it is done."""
+    if not runs_by_task():
+        return ""
+    return (
+        "**The reference run** is MiniLM (all-MiniLM-L6-v2): 6 layers of 384, distilled from a larger encoder, then "
+        "trained on sentence pairs, those of MNLI and SNLI, Quora's duplicates and SQuAD's questions among them: MNLI, "
+        "QQP and QNLI are not new to it. It is not BERT-base, and confirms none of its numbers; it shows what holds of "
+        "fine-tuning a published encoder. Learning rate and epochs were chosen on a held-out tenth of train. "
+        f"{rows_at_hand()}"
+    )
+
+
+def rows_at_hand() -> str:
+    """Name the tasks whose reference runs had some rows of train alone."""
+    official, parts = published_numbers()["glue_examples"], []
+    for task, runs in runs_by_task().items():
+        rows, whole = runs[0]["examples"]["train"], official[PUBLISHED_NAMES[task, TASKS[task].validation[0]]][0]
+        if rows < whole:
+            parts.append(f"{TASKS[task].title} {rows:,} of {whole:,}")
+    return f"Rows of train at hand: {joined(parts)}; of the other tasks all." if parts else ""
 
 
 def reference_cell(same: list[dict] | None, split: str, metric: str) -> str:
@@ -67,6 +103,34 @@ def reference_cell(same: list[dict] | None, split: str, metric: str) -> str:
         return ""
     mean, _ = aggregate.mean_and_error(same, split, metric)
     return cell(mean, aggregate.mean_interval(same, split, metric), same[0]["baseline"][split][metric])
+
+
+def build_cell(run: dict, split: str, metric: str) -> str:
+    return cell(run["metrics"][split][metric], run["interval"][split][metric], run["baseline"][split][metric])
+
+
+def findings() -> str:
+    """Describe on which tasks the reference run is above its baseline, by the first metric of each, as Markdown."""
+    real = runs_by_task()
+    above, others = [], []
+    for task, split, metric, run in main_score_rows(real_runs(Runs())):
+        low, _ = aggregate.mean_interval(real[task.name], split, metric)
+        (above if low > run["baseline"][split][metric] else others).append(row_title(task, split))
+    if not real:
+        return "No final run of the reference run is done yet (`make reference GLUE_DIR=...`)."
+    said = f"**Not above its baseline** by more than the 95 % interval: {joined(others)}. " if others else ""
+    return said + (f"Above it: {joined(above)}." if above else "")
+
+
+def scores_figure():
+    """Draw the main metric of each task of the reference run with its interval, and the baseline as a tick."""
+    real, points = runs_by_task(), []
+    for task, split, metric, run in main_score_rows(real_runs(Runs())):
+        mean, _ = aggregate.mean_and_error(real[task.name], split, metric)
+        bounds = aggregate.mean_interval(real[task.name], split, metric)
+        title = f"{row_title(task, split)}, {METRIC_TITLES[metric]}"
+        points.append((title, mean, bounds, run["baseline"][split][metric]))
+    return figures.score_points(points)
 
 
 def cell(value: float, bounds: tuple[float, float] | None, baseline: float | None = None) -> str:
@@ -79,96 +143,52 @@ def cell(value: float, bounds: tuple[float, float] | None, baseline: float | Non
     return LINE_BREAK.join(lines)
 
 
-def findings(runs: Runs) -> str:
-    """Describe which tasks of this build are above their baseline by more than the interval, and which are not."""
-    if not runs:
-        return "No run has finished."
-    above, others = [], []
-    for task, split, metric, run in score_rows(runs):
-        if run and metric == (AX if split == "ax" else task).metrics[0]:
-            low = run["interval"][split][metric][0]
-            (above if low > run["baseline"][split][metric] else others).append(row_title(task, split))
-    said = f"By the first metric of each, the interval lies above the baseline on {joined(above) or 'no task'}."
-    return said + (f" It does not on {joined(others)}." if others else "")
-
-
-def scores(runs: Runs):
-    """Tabulate every metric of this build beside its interval and its baseline."""
-    rows = []
-    for task, split, metric, run in score_rows(runs):
-        row = {"task": row_title(task, split), "metric": METRIC_TITLES[metric]}
-        if run is None:
-            rows.append({**row, "score": runs.missing(task.name)})
-            continue
-        rows.append(
-            {
-                **row,
-                "score": f"{run['metrics'][split][metric]:.3f}",
-                "95 % interval": between(*run["interval"][split][metric]),
-                "baseline": f"{run['baseline'][split][metric]:.3f}",
-                "examples": f"{run['examples'][split]:,}",
-            }
-        )
-    return table(pd.DataFrame(rows))
-
-
-def scores_figure(runs: Runs):
-    """Draw the main metric of each task with its interval, and the baseline as a tick."""
-    points = [
-        (row_title(task, split), run["metrics"][split][metric], run["interval"][split][metric],
-         run["baseline"][split][metric])
-        for task, split, metric, run in score_rows(runs)
-        if run is not None and metric == (AX if split == "ax" else task).metrics[0]
-    ]  # fmt: skip
-    with plt.style.context(FIGURE_STYLE):
-        figure, axes = plt.subplots(figsize=(7, 0.36 * len(points) + 0.9))
-        for at, (_, value, (low, high), baseline) in enumerate(points):
-            label = at == 0
-            axes.plot([low, high], [at, at], color=color(0), label="95 % interval" if label else None)
-            axes.plot(value, at, "o", color=color(0), label="score" if label else None)
-            axes.plot(baseline, at, "|", color=color(1), markersize=14, mew=2, label="baseline" if label else None)
-        axes.set_yticks(range(len(points)), [title for title, *_ in points])
-        axes.invert_yaxis()
-        axes.set(xlabel="main metric on the validation split", xlim=(min(0, *(p[2][0] for p in points), 0), 1.02))
-        if points:
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.9 / (0.36 * len(points) + 0.9)), ncols=3)
-    return finish(figure)
-
-
 def table_1(runs: Runs):
-    """Rebuild the report's Table 1 in percent, the published value in parentheses."""
-    printed = published_numbers()["report"]["table_1"]
+    """Rebuild the report's Table 1 in percent, the published value in parentheses: see `table_1_runs`."""
+    printed, shown = published_numbers()["report"]["table_1"], table_1_runs(runs)
     rows = []
     for name in printed["rows"]:
         row = {"": name.replace("_", " ")}
         for title, (task, split) in TABLE_1_COLUMNS.items():
-            value = table_1_value(runs.get(task), split, name)
+            value = table_1_value(shown.get(task, []), split, name)
             given = printed[title].get(name)
-            ours = runs.missing(task) if task not in runs else "" if value is None else f"{100 * value:.1f}"
-            row[title] = f"{ours} ({given})" if given is not None else ours
+            missing = runs.missing(task) if is_glue(runs) and task not in shown else ""
+            ours = missing if value is None else f"{100 * value:.1f}"
+            row[title] = f"{ours} ({given})".strip() if given is not None else ours
         rows.append(row)
     return table(pd.DataFrame(rows))
 
 
-def table_1_value(run: dict | None, split: str, name: str) -> float | None:
-    """Look up a row of Table 1: after the kept epoch, of train or of the column's validation split."""
-    if run is None:
-        return None
-    row = run["history"][run["kept_epoch"] - 1]
-    values = row[split] if name.startswith("validation_") else row["train"]
-    return values.get(name.removeprefix("validation_").removeprefix("training_"))
+def table_1_runs(runs: Runs) -> dict[str, list[dict]]:
+    """Return {task: runs} of the build where its data are GLUE, else of the reference run."""
+    return {task: [run] for task, run in runs.items()} if is_glue(runs) else runs_by_task()
+
+
+def table_1_source(runs: Runs) -> str:
+    """Name whose values Table 1 shows, as Markdown."""
+    if is_glue(runs):
+        return "The values are this build's."
+    return "The values are the reference run's, the mean over its seeds; an empty place is a task that is not done yet."
+
+
+def table_1_value(same: list[dict], split: str, name: str) -> float | None:
+    """Look up a row of Table 1 after the kept epoch: of train or of the validation split, the mean of runs."""
+    part = split if name.startswith("validation_") else "train"
+    what = name.removeprefix("validation_").removeprefix("training_")
+    values = [run["history"][run["kept_epoch"] - 1][part].get(what) for run in same]
+    return None if not values or None in values else float(np.mean(values))
 
 
 def curves(runs: Runs, name: str):
-    """Draw loss and metric over the epochs: this build, the reference run on real GLUE, and what was published.
+    """Draw loss and metric over the epochs: what was published, the reference run, and this build where it is of GLUE.
 
     `name` is a column of the report's Table 1. Train is drawn solid, validation dashed.
     """
     task, split = TABLE_1_COLUMNS[name]
     metric = "f1" if "f1" in published_numbers()["report"]["table_1"][name] else "accuracy"
     lines = [
-        *history_lines([runs[task]] if task in runs else [], split, "this build"),
-        *history_lines(best_reference_runs().get(task, []), split, "reference run, GLUE"),
+        *history_lines([runs[task]] if is_glue(runs) and task in runs else [], split, CURVE_SOURCES[0]),
+        *history_lines(runs_by_task().get(task, []), split, CURVE_SOURCES[1]),
         *published_lines(name, metric),
     ]
     with plt.style.context(FIGURE_STYLE):
@@ -181,7 +201,8 @@ def curves(runs: Runs, name: str):
                     label = f"{who}, {part}" if measure == "loss" else None
                     marker = "o" if who != CURVE_SOURCES[2] else ("s" if part == "train" else "D")
                     axes.plot(*np.array(values or np.empty((0, 2))).T, marker=marker, label=label, zorder=at, **style)
-            axes.set(xlabel="epoch", ylabel=METRIC_TITLES[measure])
+            last = max(epoch for _, _, points in lines for epoch, _ in points)
+            axes.set(xlabel="epoch", ylabel=METRIC_TITLES[measure], xlim=(0.7, last + 0.3))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         panels[0].set_ylim(0, None)
         figure.tight_layout()
@@ -189,7 +210,16 @@ def curves(runs: Runs, name: str):
     return finish(figure)
 
 
-CURVE_SOURCES = ("this build", "reference run, GLUE", "published")
+def reading(name: str) -> str:
+    """Write what the report reads from a figure, and the verdict on it, as Markdown."""
+    claims, verdicts = {claim["id"]: claim for claim in read_claims()}, judge(gather_evidence())
+    lines = []
+    for number in READINGS[name]:
+        found = verdicts[number]
+        lines.append(
+            f"- The report: {claims[number]['claim']}. **{found.verdict.capitalize()}.** {found.reason.strip()}"
+        )
+    return "\n".join(lines)
 
 
 def history_lines(same: list[dict], split: str, who: str):
@@ -224,92 +254,45 @@ def published_lines(name: str, metric: str):
         yield "published", part, list(enumerate(values, start))
 
 
-def classified(runs: Runs) -> list[tuple[str, str, str]]:
-    """List (title, task, split) of the validation splits whose predictions are labels."""
-    return [
-        (row_title(task, split), task.name, split)
-        for task in TASKS.values()
-        for split in task.validation
-        if task.name in runs and not task.regression
-    ]
+def calibration_curves():
+    """Draw validation loss (NLL), calibration error and error rate of the reference run over the epochs."""
 
-
-def confusion_matrices(runs: Runs):
-    """Draw the confusion matrix of each task's validation split."""
-
-    def draw(axis, task, split):
-        figures.confusion(TASKS[task], *runs.labels_and_logits(task, split), axis)
-
-    return figures.small_multiples(classified(runs), draw, columns=2, size=(3.6, 2.1), grid=False)
-
-
-def reliability_diagrams(runs: Runs):
-    """Draw the reliability diagram of each task's validation split."""
-
-    def draw(axis, task, split):
-        figures.reliability(*runs.labels_and_logits(task, split), axis)
-
-    return figures.small_multiples(classified(runs), draw, size=(2.4, 2.2))
-
-
-def calibration_curves(runs: Runs):
-    """Draw validation loss (NLL), calibration error and the share of errors over the epochs, one panel a task."""
-
-    def draw(axis, task, split):
-        history = runs[task]["history"]
-        epochs = [row["epoch"] for row in history]
-        axis.plot(epochs, [row[split]["loss"] for row in history], "o-", label="NLL, nats")
-        axis.plot(epochs, [row[split]["calibration_error"] for row in history], "s--", label="calibration error")
-        axis.plot(epochs, [1 - row[split]["accuracy"] for row in history], "d:", label="error rate")
+    def draw(axis, runs, split):
+        epochs = range(1, len(runs[0]["history"]) + 1)
+        series = {
+            "NLL, nats": ("o-", lambda row: row["loss"]),
+            "calibration error": ("s--", lambda row: row["calibration_error"]),
+            "error rate": ("d:", lambda row: 1 - row["accuracy"]),
+        }
+        for label, (style, value) in series.items():
+            means = [np.mean([value(run["history"][epoch - 1][split]) for run in runs]) for epoch in epochs]
+            axis.plot(epochs, means, style, label=label)
         axis.set(xlabel="epoch", ylim=(0, None))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
-    return figures.small_multiples(classified(runs), draw)
+    real = runs_by_task()
+    shown = [(title, real[task], split) for title, task, split in classified(real)]
+    return figures.small_multiples(shown, draw) if shown else None
 
 
-def calibration_findings(runs: Runs) -> str:
-    """Describe on which tasks validation loss rises while accuracy does not fall, which is over-confidence."""
-    rising = []
-    for title, task, split in classified(runs):
-        losses = [row[split]["loss"] for row in runs[task]["history"]]
+def calibration_findings() -> str:
+    """Describe on which tasks the reference run's validation loss rises while accuracy does not fall, as Markdown."""
+    real, rising = runs_by_task(), []
+    for title, task, split in classified(real):
+        rows = [[row[split] for row in run["history"]] for run in real[task]]
+        losses, accuracies = (np.mean([[row[name] for row in of] for of in rows], axis=0) for name in MEASURES)
         best = int(np.argmin(losses))
-        last, then = (runs[task]["history"][epoch][split] for epoch in (-1, best))
-        if losses[-1] > losses[best] and last["accuracy"] >= then["accuracy"]:
-            rising.append(
-                f"{title} (loss {then['loss']:.3f} to {last['loss']:.3f}, accuracy {then['accuracy']:.3f} to "
-                f"{last['accuracy']:.3f})"
-            )
+        if losses[-1] > losses[best] and accuracies[-1] >= accuracies[best]:
+            moved = [
+                f"{name} {of[best]:.3f} to {of[-1]:.3f}"
+                for name, of in zip(MEASURES, (losses, accuracies), strict=True)
+            ]
+            rising.append(f"{title} ({', '.join(moved)})")
+    if not real:
+        return ""
     if not rising:
-        return "In this build no task has a validation loss that rises again while its accuracy holds."
+        return "In the reference run no task has a validation loss that rises again while its accuracy holds."
     return (
         "A validation loss that rises again while accuracy holds is a model that grows more certain of its errors. "
-        f"In this build that is so on {joined(rising)}."
+        f"In the reference run that is so on {joined(rising)}."
     )
-
-
-def training_curves(runs: Runs):
-    """Draw loss and accuracy of the training steps within the epochs, one panel a task."""
-
-    def draw(axis, run):
-        steps = run["curve"][-1]["step"] / len(run["history"])
-        for measure, style in (("loss", "-"), ("accuracy", "--")):
-            points = [(point["step"] / steps, point[measure]) for point in run["curve"] if measure in point]
-            if points:
-                axis.plot(*zip(*points, strict=True), style, label=measure)
-        axis.set(xlabel="epoch", ylim=(0, None))
-
-    return figures.small_multiples([(task.title, runs[name]) for name, task in TASKS.items() if name in runs], draw)
-
-
-def hardest(runs: Runs, rows: int = 2):
-    """List of each task the validation rows that its model is furthest off."""
-    shown = []
-    for name, task in TASKS.items():
-        if name not in runs:
-            continue
-        for split, worst in read_text_samples(runs.folder(name), task).get("hardest", {}).items():
-            for row in worst[:rows]:
-                texts = LINE_BREAK.join(row[column] for column in task.columns)
-                said = {key: row[key] for key in ("label", "prediction", "probability") if key in row}
-                shown.append({"task": row_title(task, split), "text": texts, **said})
-    return table(pd.DataFrame(shown), classes="texts")

@@ -1,0 +1,375 @@
+"""The claims of the published report, each with a verdict that follows from records and published numbers.
+
+A smaller encoder confirms no number of BERT-base. It can show a pattern, such as a validation loss that rises while
+accuracy holds; and some claims are settled by computation alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+
+import yaml
+from scipy import stats
+
+from bertglue.evaluation import aggregate
+from bertglue.evaluation.metrics import METRIC_TITLES, NORMAL_QUANTILE
+from bertglue.evaluation.published_scores import (
+    PAPER,
+    REFERENCE_IMPLEMENTATIONS,
+    REPORT,
+    TABLE_1_COLUMNS,
+    find_published_score,
+    published_interval,
+)
+from bertglue.report.bundled_runs import read_bundled_compressions
+from bertglue.report.measured_files import COST_GROWTH
+from bertglue.report.pages.common import joined, row_title
+from bertglue.report.pages.errata import batchwise_bounds, counts_for, log, report, whole_batches
+from bertglue.report.reference_runs import runs_by_task
+from bertglue.runs.record import parse_json
+from bertglue.runs.schemas import ALL_HEADS, SELECTED_HEADS
+from bertglue.tasks import TASKS
+
+CONFIRMED, CONTRADICTED, OPEN = "confirmed", "contradicted", "cannot be told here"
+NOTICED = 0.01  # nats by which a loss has to move in each of several seeds before it counts as having moved
+NOTICED_IN_FEW = 0.02  # the same of fewer than SEEDS_THAT_TELL
+SEEDS_THAT_TELL = 3  # that agree on the direction of a score; of fewer the move has to leave the 95 % interval
+SMALL_TRAIN = 10_000  # rows, the report's own bound of a small training set
+SIGNIFICANT = 0.05
+FEWEST_TASKS = 6  # to say how something depends on the size of train
+
+RunsOfTask = Mapping[str, list[dict]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said of a claim: the verdict, why, and the page of the book that shows the evidence."""
+
+    verdict: str
+    reason: str
+    page: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The records that verdicts follow from: {task: runs, one a seed} of the reference run, and compressions."""
+
+    final: RunsOfTask = field(default_factory=dict)
+    random: RunsOfTask = field(default_factory=dict)
+    compressions: list[dict] = field(default_factory=list)
+    growth: dict = field(default_factory=dict)
+
+
+def gather_evidence() -> Evidence:
+    """Read the evidence that is kept in the repository."""
+    growth = parse_json(COST_GROWTH, "measured data", "`python benchmarks/growth.py --keep` makes it")
+    return Evidence(runs_by_task(), runs_by_task("random"), read_bundled_compressions(), growth)
+
+
+def read_claims() -> list[dict]:
+    """Read the claims, each with `id`, `where` it is made, and the `claim` in other words."""
+    return yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text(encoding="utf-8"))
+
+
+def judge(evidence: Evidence) -> dict[str, Verdict]:
+    """Judge every claim, {id: verdict}."""
+    return {claim["id"]: RULES[claim["id"]](evidence) for claim in read_claims()}
+
+
+# --- scores of BERT-base, which published numbers alone can confirm
+
+
+def agrees_with_others(*names: str) -> Callable[[Evidence], Verdict]:
+    """Judge an accuracy of the report by what others publish of BERT-base on the same development split."""
+
+    def rule(evidence: Evidence) -> Verdict:
+        said, agreed = [], []
+        for name in names:
+            one = find_published_score(REPORT, name, "accuracy")
+            low, high = published_interval(one)
+            others = [find_published_score(who, name, "accuracy").value for who in REFERENCE_IMPLEMENTATIONS]
+            agreed.append(max(others) >= low and min(others) <= high)
+            values = joined([f"{value:.3f}" for value in others])
+            said.append(f"{name} {one.value:.3f} ({low:.3f} to {high:.3f} by its rows alone), others {values}")
+        paper = joined([f"{find_published_score(PAPER, name, 'accuracy').value:.3f}" for name in names])
+        reason = f"Development scores of BERT-base: {'; '.join(said)}. The paper's {paper} are of the test split. "
+        return Verdict(CONFIRMED if all(agreed) else CONTRADICTED, reason + ours(evidence, *names), "pages/results")
+
+    return rule
+
+
+def ours(evidence: Evidence, *names: str) -> str:
+    """Describe what the reference run's smaller encoder reaches, which confirms no number of BERT-base."""
+    said = []
+    for name in names:
+        task, split = TABLE_1_COLUMNS[name]
+        if runs := evidence.final.get(task):
+            mean, error = aggregate.mean_and_error(runs, split, "accuracy")
+            said.append(f"{mean:.3f} ± {NORMAL_QUANTILE * error:.3f}")
+    return f"MiniLM, a smaller encoder, reaches {joined(said)} here." if said else ""
+
+
+def rte_accuracy(evidence: Evidence) -> Verdict:
+    one = find_published_score(REPORT, "RTE", "accuracy")
+    sizes = (one.examples, whole_batches(one.examples))
+    if any(counts_for(one.value, rows, 3) for rows in sizes):
+        return agrees_with_others("RTE")(evidence)
+    low, high = published_interval(one)
+    reason = (
+        f"An accuracy of {one.value:.3f} cannot be had over {sizes[0]} rows, nor over {sizes[1]}; the loss printed "
+        f"beside it is {report()['table_1']['RTE']['validation_loss'] / 100:.3f}. Its interval by the rows alone is "
+        f"{low:.3f} to {high:.3f}. "
+    )
+    return Verdict(OPEN, reason + ours(evidence, "RTE"), "pages/errata")
+
+
+def batchwise(name: str) -> Callable[[Evidence], Verdict]:
+    """Judge an F1 of the report, which is the mean of a batch-wise metric that cannot tell right from wrong."""
+
+    def rule(evidence: Evidence) -> Verdict:
+        printed, paper = (find_published_score(who, name, "f1").value for who in (REPORT, PAPER))
+        none, full = batchwise_bounds(TABLE_1_COLUMNS[name][0])
+        reason = (
+            f"{printed:.3f} and {paper:.3f} are {100 * abs(printed - paper):.1f} points apart; and what was printed "
+            f"is no F1: the batch-wise metric gives {none:.2f} with no prediction right and {full:.2f} with all right."
+        )
+        return Verdict(CONTRADICTED, reason, "pages/errata")
+
+    return rule
+
+
+def cola_accuracy(evidence: Evidence) -> Verdict:
+    accuracy, matthews = (
+        find_published_score(*which).value for which in ((REPORT, "CoLA", "accuracy"), (PAPER, "CoLA", "matthews"))
+    )
+    reason = f"{accuracy:.3f} is an accuracy, {matthews:.3f} a Matthews correlation: they cannot be compared. "
+    if runs := evidence.final.get("cola"):
+        base = runs[0]["baseline"]["validation"]
+        scores = {name: fmean(run["metrics"]["validation"][name] for run in runs) for name in base}
+        reason += (
+            f"On the same rows the majority class has accuracy {base['accuracy']:.3f} at a correlation of 0, and "
+            f"MiniLM {scores['accuracy']:.3f} at {scores['matthews']:.3f}."
+        )
+    return Verdict(CONTRADICTED, reason, "pages/errata")
+
+
+# --- what the curves show, which the reference run can show too
+
+
+def after_first_epoch(runs: list[dict], split: str, name: str) -> list[float]:
+    """Return of each run by how much a value of a split moves from the first epoch to the last."""
+    return [run["history"][-1][split][name] - run["history"][0][split][name] for run in runs]
+
+
+def moves(changes: list[float], noticed: float = 0.0) -> str:
+    """Return in what direction the runs of all seeds moved; a tie, or seeds that disagree, is neither."""
+    if all(change > noticed for change in changes):
+        return "rises"
+    return "falls" if all(change < -noticed for change in changes) else "neither"
+
+
+def not_run(task: str) -> Verdict:
+    return Verdict(OPEN, f"The reference run of {TASKS[task].title} is not done yet.", "pages/results")
+
+
+def loss_rises(name: str, reading: str = "") -> Callable[[Evidence], Verdict]:
+    """Judge that the validation loss rises after the first epoch, and what the report reads from it.
+
+    `reading` is what the claim takes the rise for; a calibration error that rises while accuracy holds contradicts a
+    fall of confidence.
+    """
+    task, split = TABLE_1_COLUMNS[name]
+
+    def rule(evidence: Evidence) -> Verdict:
+        runs = evidence.final.get(task)
+        if not runs or len(runs[0]["history"]) < 2:
+            return not_run(task)
+        changes = {what: after_first_epoch(runs, split, what) for what in ("loss", "accuracy", "calibration_error")}
+        loss, accuracy, calibration = (fmean(values) for values in changes.values())
+        reason = (
+            f"In the reference run of {TASKS[task].title} validation loss moves by {loss:+.3f} from the first epoch to "
+            f"the last, accuracy by {accuracy:+.3f}, calibration error by {calibration:+.3f} ({seeds(runs)}). "
+        )
+        if moves(changes["loss"], NOTICED if len(runs) >= SEEDS_THAT_TELL else NOTICED_IN_FEW) != "rises":
+            return Verdict(OPEN, reason + "That is no rise; BERT-base on all rows may do otherwise.", "pages/results")
+        if reading and accuracy >= 0 and moves(changes["calibration_error"]) == "rises":
+            reason += (
+                f"The loss does rise, but that is no {reading}: the model grows more certain of what it gets wrong."
+            )
+            return Verdict(CONTRADICTED, reason, "pages/results")
+        return Verdict(CONFIRMED, reason + "The pattern is there.", "pages/results")
+
+    return rule
+
+
+def seeds(runs: list[dict]) -> str:
+    return "one seed" if len(runs) == 1 else f"mean of {len(runs)} seeds"
+
+
+def sst2_loss(evidence: Evidence) -> Verdict:
+    losses = [epoch["val_loss"] for epoch in log("SST-2")["epochs"]]
+    reason = (
+        f"The report's own log has {joined([f'{loss:.3f}' for loss in losses])}: a rise of "
+        f"{100 * (losses[-1] / losses[0] - 1):.0f} %, which is not flat."
+    )
+    return Verdict(CONTRADICTED, reason, "pages/errata")
+
+
+def mrpc_curve(evidence: Evidence) -> Verdict:
+    runs = evidence.final.get("mrpc")
+    if not runs or len(runs[0]["history"]) < 2:
+        return not_run("mrpc")
+    gains = after_first_epoch(runs, "validation", "accuracy")
+    low, high = runs[0]["interval"]["validation"]["accuracy"]
+    reason = f"From the first epoch to the last, accuracy moves by {fmean(gains):+.3f} ({seeds(runs)}): "
+    direction = moves(gains, 0.0 if len(runs) >= SEEDS_THAT_TELL else (high - low) / 2)
+    found = {"rises": CONTRADICTED, "falls": CONFIRMED, "neither": OPEN}[direction]
+    said = {
+        "rises": "stopping after one epoch would have cost as much.",
+        "falls": "stopping after one epoch would have been better.",
+        "neither": "no more than noise, or not in one direction in every seed.",
+    }
+    return Verdict(found, reason + said[direction], "pages/results")
+
+
+# --- claims about training and modifications
+
+
+def small_sets_overfit(evidence: Evidence) -> Verdict:
+    points = []
+    for name, runs in evidence.final.items():
+        task = TASKS[name]
+        if not task.regression:
+            last = [run["history"][-1] for run in runs]
+            gap = fmean(row["train"]["accuracy"] - row[task.validation[0]]["accuracy"] for row in last)
+            points.append((runs[0]["examples"]["train"], gap, task.title))
+    if len(points) < FEWEST_TASKS:
+        return Verdict(OPEN, f"The reference run has {len(points)} of the tasks so far.", "pages/results")
+    rows, gaps, titles = zip(*sorted(points), strict=True)
+    found = stats.spearmanr(rows, gaps)
+    said = joined([f"{title} {gap:+.3f}" for title, gap in zip(titles, gaps, strict=True)])
+    reason = (
+        f"Accuracy on train less that on validation after the last epoch, the smallest train first: {said}. "
+        f"Rank correlation with the rows of train {found.statistic:+.2f} (p = {found.pvalue:.2f})."
+    )
+    if found.pvalue >= SIGNIFICANT:
+        return Verdict(OPEN, reason, "pages/results")
+    return Verdict(CONFIRMED if found.statistic < 0 else CONTRADICTED, reason, "pages/results")
+
+
+def small_data_gain(evidence: Evidence) -> Verdict:
+    gains = []
+    for name, runs in evidence.final.items():
+        scratch, task = evidence.random.get(name), TASKS[name]
+        if scratch and runs[0]["examples"]["train"] < SMALL_TRAIN:
+            metric, split = task.metrics[0], task.validation[0]
+            (mean, error), (other, other_error) = (
+                aggregate.mean_and_error(same, split, metric) for same in (runs, scratch)
+            )
+            width = NORMAL_QUANTILE * (error**2 + other_error**2) ** 0.5
+            gains.append((row_title(task, split), metric, mean - other, width))
+    if not gains:
+        return Verdict(OPEN, "The runs from random weights are not done yet.", "pages/pretraining_gain")
+    said = joined(
+        [f"{title} {gain:+.3f} ± {width:.3f} ({METRIC_TITLES[metric]})" for title, metric, gain, width in gains]
+    )
+    reason = f"What MiniLM's weights gain over the same encoder from random weights, on tasks with few rows: {said}."
+    up = sum(gain > width for _, _, gain, width in gains)
+    down = sum(gain < -width for _, _, gain, width in gains)
+    found = CONFIRMED if up > len(gains) / 2 and not down else CONTRADICTED if down else OPEN
+    return Verdict(found, reason, "pages/pretraining_gain")
+
+
+def pruning_regularises(evidence: Evidence) -> Verdict:
+    said, beyond = [], []
+    for one in evidence.compressions:
+        task = TASKS[one["task"]]
+        if sum(map(len, one["selection"]["kept"])) == sum(one["heads"]):
+            said.append(f"{task.title}: no head was pruned")
+            continue
+        metric, split = task.metrics[0], task.validation[0]
+        after = {which: one["retrained"][which]["after"] for which in (ALL_HEADS, SELECTED_HEADS)}
+        gain = after[SELECTED_HEADS]["metrics"][split][metric] - after[ALL_HEADS]["metrics"][split][metric]
+        bounds = [model["interval"][split][metric] for model in after.values()]
+        width = sum(((high - low) / 2) ** 2 for low, high in bounds) ** 0.5
+        said.append(f"{task.title} {gain:+.3f} ± {width:.3f}")
+        beyond.append((gain > width) - (gain < -width))
+    reason = f"Retrained with the selected heads against retrained with all (bundled encoder, GLUE): {'; '.join(said)}."
+    if beyond and min(beyond) > 0:
+        return Verdict(CONFIRMED, reason, "pages/modifications")
+    return Verdict(CONTRADICTED if beyond and max(beyond) < 0 else OPEN, reason, "pages/modifications")
+
+
+def optimum_by_task(evidence: Evidence) -> Verdict:
+    kept = {TASKS[one["task"]].title: sum(map(len, one["selection"]["kept"])) for one in evidence.compressions}
+    if not kept:
+        return Verdict(OPEN, "No run was compressed.", "pages/modifications")
+    reason = (
+        "Gates that are trained with a penalty find a number without a hand, and keep "
+        f"{joined([f'{heads} of the heads on {title}' for title, heads in kept.items()])} (bundled encoder, GLUE). "
+        f"That it differs by task is {'so' if len(set(kept.values())) > 1 else 'not so'} here."
+    )
+    return Verdict(CONTRADICTED, reason, "pages/modifications")
+
+
+def vocabulary(evidence: Evidence) -> Verdict:
+    runs = [run for same in evidence.final.values() for run in same]
+    sizes = {run["model"]["sizes"]["vocabulary_size"] for run in runs}
+    reason = "Fine-tuning changes weights; the WordPiece vocabulary is a file that stays as it was published."
+    if runs:
+        entries = joined(sorted(f"{size:,}" for size in sizes))
+        reason += f" After all {len(runs)} fine-tunings of the reference run it has {entries} entries, as before."
+    return Verdict(CONTRADICTED, reason, "pages/errata")
+
+
+def memory(evidence: Evidence) -> Verdict:
+    points = sorted(evidence.growth.get("length", []), key=lambda row: row["length"])
+    if len(points) < 2:
+        return Verdict(OPEN, "How memory grows with length was not measured.", "pages/hardware")
+    short, long = points[0], points[-1]
+    less, more = (row["peak_memory_mb"] for row in (short, long))
+    reason = (
+        f"Measured on a processor, an encoder of {short['layers']} layers: {less:,} MB at {short['length']} tokens and "
+        f"{more:,} MB at {long['length']}; a step takes {long['step'] / short['step']:.1f} times as long."
+    )
+    return Verdict(CONFIRMED if more > less else CONTRADICTED, reason, "pages/hardware")
+
+
+def viability(evidence: Evidence) -> Verdict:
+    minutes = sorted(
+        (fmean(run["timing"]["steady_epoch"] for run in runs) / 60, TASKS[name].title)
+        for name, runs in evidence.final.items()
+    )
+    reason = "No TPU was at hand: its compiler was, and Table 2's times are first epochs, with compilation."
+    if minutes:
+        said = joined([f"{title} {took:.0f}" for took, title in minutes])
+        reason += f" In the reference run an epoch of MiniLM took, in minutes on a processor: {said}."
+    return Verdict(OPEN, reason, "pages/viability")
+
+
+RULES: dict[str, Callable[[Evidence], Verdict]] = {
+    "mnli-accuracy": agrees_with_others("MNLI-m", "MNLI-mm"),
+    "mnli-loss": loss_rises("MNLI-m", "falling confidence"),
+    "qqp-f1": batchwise("QQP"),
+    "qqp-loss": loss_rises("QQP", "low confidence"),
+    "qnli-accuracy": agrees_with_others("QNLI"),
+    "qnli-loss": loss_rises("QNLI"),
+    "sst2-accuracy": agrees_with_others("SST-2"),
+    "sst2-loss": sst2_loss,
+    "cola-accuracy": cola_accuracy,
+    "cola-loss": loss_rises("CoLA"),
+    "mrpc-curve": mrpc_curve,
+    "mrpc-f1": batchwise("MRPC"),
+    "rte-accuracy": rte_accuracy,
+    "rte-loss": loss_rises("RTE", "lost confidence"),
+    "small-sets-overfit": small_sets_overfit,
+    "pruning-regularises": pruning_regularises,
+    "optimum-by-task": optimum_by_task,
+    "small-data-gain": small_data_gain,
+    "vocabulary": vocabulary,
+    "memory": memory,
+    "viability": viability,
+}

@@ -1,0 +1,87 @@
+"""The first page: what the published report claims, judged, and the findings worth a headline."""
+
+from __future__ import annotations
+
+from statistics import fmean
+
+from IPython.display import HTML
+
+from bertglue.evaluation.published_scores import REPORT, find_published_score, published_numbers
+from bertglue.report.claims import CONFIRMED, CONTRADICTED, OPEN, Evidence, Verdict, judge, read_claims
+from bertglue.report.escaping import escape_text
+from bertglue.report.pages.common import joined
+from bertglue.report.pages.errata import batchwise_bounds, counts_for, log, whole_batches
+from bertglue.report.tables import NO_MATHEMATICS
+from bertglue.tasks import AX, TASKS
+
+VERDICT_MARKS = {CONFIRMED: "✓", CONTRADICTED: "✗", OPEN: "?"}
+
+
+def claims_table(evidence: Evidence) -> HTML:
+    """Tabulate each claim of the report, where it is made, the verdict with its reason, and the page that shows it."""
+    verdicts = judge(evidence)
+    rows = "".join(claim_row(claim, verdicts[claim["id"]]) for claim in read_claims())
+    head = "".join(f'<th scope="col">{title}</th>' for title in ("the report says", "verdict", "because"))
+    return HTML(f'<table class="claims {NO_MATHEMATICS}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>')
+
+
+def claim_row(claim: dict, found: Verdict) -> str:
+    name = found.verdict.split()[0]  # of a class of the style sheet
+    return (
+        f'<tr class="{name}"><td>{escape_text(claim["claim"])} <small>({escape_text(claim["where"])})</small></td>'
+        f'<td class="verdict">{VERDICT_MARKS[found.verdict]} {found.verdict}</td>'
+        f'<td>{escape_text(found.reason)} <a href="{found.page}.html">evidence</a></td></tr>'
+    )
+
+
+def summary(evidence: Evidence) -> str:
+    """Count the verdicts in a sentence."""
+    verdicts = [one.verdict for one in judge(evidence).values()]
+    counts = joined([f"{verdicts.count(name)} {name}" for name in VERDICT_MARKS])
+    return f"Of {len(verdicts)} claims of the report: {counts}."
+
+
+def headlines(evidence: Evidence) -> str:
+    """List the findings worth a headline, as Markdown."""
+    return "\n".join(f"1. {said}" for said in (about_f1(), about_rows(), about_scores(evidence)) if said)
+
+
+def about_f1() -> str:
+    none, full = batchwise_bounds("mrpc")
+    printed = find_published_score(REPORT, "MRPC", "f1").value
+    return (
+        f"**The published F1 cannot tell right from wrong.** The batch-wise metric behind MRPC's {printed:.3f} gives "
+        f"{none:.2f} when no prediction is right and {full:.2f} when all are."
+    )
+
+
+def about_rows() -> str:
+    examples = published_numbers()["glue_examples"]["SST-2"][1]
+    printed = [epoch["val_accuracy"] for epoch in log("SST-2")["epochs"]]
+    cut = whole_batches(examples)
+    exact = sum(bool(counts_for(one, cut, 4)) for one in printed)
+    impossible = [f"{one:.4f}" for one in printed if not counts_for(one, examples, 4)]
+    return (
+        f"**Its development scores need a cut split.** SST-2's accuracies {joined(impossible)} cannot be had over the "
+        f"{examples} rows of the split; over {cut}, its whole batches, {exact} of {len(printed)} "
+        f"can."
+    )
+
+
+def about_scores(evidence: Evidence) -> str:
+    """Describe what the reference run reaches on each task, against the baseline; nothing where it has not begun."""
+    said = []
+    for name, task in TASKS.items():
+        if runs := evidence.final.get(name):
+            split, metric = task.validation[0], task.metrics[0]
+            score = fmean(run["metrics"][split][metric] for run in runs)
+            said.append(f"{task.title} {score:.3f} ({runs[0]['baseline'][split][metric]:.3f})")
+            if AX.name in runs[0]["metrics"]:
+                diagnostic = fmean(run["metrics"][AX.name][AX.metrics[0]] for run in runs)
+                said.append(f"AX {diagnostic:.3f} ({runs[0]['baseline'][AX.name][AX.metrics[0]]:.3f})")
+    if not said:
+        return ""
+    return (
+        "**What a published encoder of a laptop's size reaches on real GLUE**, development split, mean over seeds, the "
+        f"baseline in parentheses: {joined(said)}."
+    )

@@ -1,0 +1,150 @@
+"""Write the texts that follow from code and records: the scores in the README, the guides on parameters and command."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bertglue.atomic_files import write_text
+from bertglue.errors import InputError, exit_status
+from bertglue.evaluation import aggregate
+from bertglue.evaluation.metrics import METRIC_TITLES
+from bertglue.evaluation.published_scores import PAPER, PUBLISHED_NAMES, REPORT, find_published_score
+from bertglue.parameters import CompressionParameters, Parameters, PretrainingParameters
+from bertglue.report import training_speed
+from bertglue.report.pages.common import joined, main_score_rows, row_title
+from bertglue.report.pages.results import rows_at_hand
+from bertglue.report.reference_runs import runs_by_task
+from bertglue.runs.collection import Runs
+from bertglue.tasks import TASKS
+
+ROOT = Path(__file__).parents[3]
+BEGIN, END = "<!-- {part}: written by `make texts` -->", "<!-- end of {part} -->"
+PARAMETER_CLASSES = {
+    "Fine-tuning": (Parameters, "`notebooks/finetune.ipynb`, `bertglue run` and the files under `params`"),
+    "Compression": (CompressionParameters, "`notebooks/compress.ipynb`"),
+    "Pre-training": (PretrainingParameters, "`notebooks/pretrain.ipynb`"),
+}
+BOUNDS = {"minimum": "≥ {:,}", "exclusiveMinimum": "> {:,}", "maximum": "≤ {:,}", "exclusiveMaximum": "< {:,}"}
+
+
+def scores_table() -> str:
+    """Tabulate the reference run's scores as Markdown, by each task's first metric, beside what the report printed."""
+    real = runs_by_task()
+    rows = [
+        "| task, metric | baseline | MiniLM here, dev | 95 % interval | report, dev | BERT paper, test |",
+        "|" + "---|" * 6,
+    ]
+    for task, split, metric, run in main_score_rows(Runs(runs[0] for runs in real.values())):
+        mean, _ = aggregate.mean_and_error(real[task.name], split, metric)
+        printed = [find_published_score(who, PUBLISHED_NAMES[task.name, split], metric) for who in (REPORT, PAPER)]
+        low, high = aggregate.mean_interval(real[task.name], split, metric)
+        title, baseline = f"{row_title(task, split)}, {METRIC_TITLES[metric]}", run["baseline"][split][metric]
+        cells = [title, f"{baseline:.3f}", f"{mean:.3f}", f"{low:.3f}–{high:.3f}"]
+        cells += [f"{one.value:.3f}" if one else "" for one in printed]
+        rows.append(f"| {' | '.join(cells)} |")
+    seeds = sorted({len(runs) for runs in real.values()})
+    said = f"Seeds a task: {' or '.join(map(str, seeds))}. {rows_at_hand()}" if seeds else "No final run is done yet."
+    return "\n".join([*rows, "", f"{said}{after_intermediate()}"])
+
+
+def after_intermediate() -> str:
+    """Name the scores of the tasks that were trained from the encoder of MNLI."""
+    scores = []
+    for name, runs in runs_by_task("after-mnli").items():
+        mean, _ = aggregate.mean_and_error(runs, TASKS[name].validation[0], TASKS[name].metrics[0])
+        scores.append(f"{TASKS[name].title} {mean:.3f}")
+    return f" After MNLI (`INTERMEDIATE=mnli`): {joined(scores)}." if scores else ""
+
+
+def parameters_tables() -> str:
+    """Tabulate all parameters: of each its default, its range and its meaning."""
+    parts = []
+    for title, (parameters, place) in PARAMETER_CLASSES.items():
+        fields, meanings = parameters.model_json_schema()["properties"], meanings_of(parameters)
+        rows = [
+            f"| `{name}` | `{field.get('default')}` | {range_of(field)} | {meanings[name]} |"
+            for name, field in fields.items()
+        ]
+        head = ["| parameter | default | values | |", "|---|---|---|---|"]
+        parts.append("\n".join([f"## {title}", "", f"In {place}.", "", *head, *rows]))
+    return "\n\n".join(parts)
+
+
+def meanings_of(parameters: type) -> dict[str, str]:
+    """Read what each parameter means from the section Args of its class's docstring."""
+    section = re.search(r"Args:\n(.*?)(?:\n\n|\Z)", inspect.getdoc(parameters), re.DOTALL)[1]
+    found = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
+    return {name: " ".join(said.split()) for name, said in found}
+
+
+def range_of(field: dict) -> str:
+    """Describe the values that a field of a JSON schema admits."""
+    if "anyOf" in field:
+        return " or ".join(
+            filter(None, ("None" if one.get("type") == "null" else range_of(one) for one in field["anyOf"]))
+        )
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    if field.get("type") == "array":
+        return f"list of {range_of(field['items'])}".rstrip()
+    bounds = [form.format(field[name]) for name, form in BOUNDS.items() if name in field]
+    kind = {"string": "text", "boolean": "True, False"}.get(field.get("type"), field.get("type", ""))
+    return ", ".join([kind, *bounds])
+
+
+def command_help() -> str:
+    """Write the help of each part of the command, as typer documents it."""
+    documented = [sys.executable, "-m", "typer", "bertglue.cli", "utils", "docs", "--name", "bertglue"]
+    done = subprocess.run(documented, capture_output=True, text=True, check=True)
+    _, _, parts = re.sub(r"^#", "##", done.stdout.strip(), flags=re.MULTILINE).partition("\n")
+    return f"## Every option\n{parts}"
+
+
+def speed() -> str:
+    return training_speed.headline(training_speed.read_result())
+
+
+PARTS: dict[str, dict[str, Callable[[], str]]] = {  # of each file the parts that are written here, by their names
+    "README.md": {"scores": scores_table, "speed": speed},
+    "book/guides/parameters.md": {"parameters": parameters_tables},
+    "book/guides/command_line.md": {"help": command_help},
+}
+
+
+def filled(text: str, parts: dict[str, Callable[[], str]]) -> str:
+    """Fill the marked parts of a text."""
+    for name, make in parts.items():
+        begin, end = (mark.format(part=name) for mark in (BEGIN, END))
+        before, _, rest = text.partition(begin)
+        _, found, after = rest.partition(end)
+        if not found:
+            raise InputError(f"the marks {begin} and {end} are not there; put them back")
+        text = f"{before}{begin}\n\n{make()}\n\n{end}{after}"
+    return text
+
+
+def write_texts(root: Path = ROOT) -> list[str]:
+    """Write the files whose text is another than before; return their names."""
+    changed = []
+    for name, parts in PARTS.items():
+        before = (root / name).read_text(encoding="utf-8")
+        if (after := filled(before, parts)) != before:
+            write_text(root / name, after)
+            changed.append(name)
+    return changed
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bertglue.tools.generated_texts", description=__doc__)
+    parser.parse_args(arguments)
+    return exit_status(lambda: print(", ".join(write_texts()) or "nothing changed"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

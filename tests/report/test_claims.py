@@ -1,0 +1,131 @@
+"""Verdicts on the report's claims follow from records: another record, another verdict."""
+
+import copy
+
+import pytest
+from paths import ROOT
+
+from bertglue.report import claims
+from bertglue.report.claims import CONFIRMED, CONTRADICTED, OPEN, Evidence, judge
+from bertglue.report.pages import claims as page
+from bertglue.tasks import TASKS
+
+
+def run(task, losses, accuracies, seed=0, calibration=(0.05, 0.1), train=1000, score=0.7, half=0.02):
+    """A record of a final run, with its history by epoch."""
+    spec = TASKS[task]
+    splits = spec.validation
+    history = [
+        {"epoch": at + 1, "train": {"loss": 0.1, "accuracy": 0.9}}
+        | {split: {"loss": loss, "accuracy": right, "calibration_error": error} for split in splits}
+        for at, (loss, right, error) in enumerate(zip(losses, accuracies, calibration, strict=True))
+    ]
+    values = {"accuracy": accuracies[-1]} | dict.fromkeys(spec.metrics, score)
+    return {
+        "task": task, "seed": seed, "history": history, "examples": {"train": train},
+        "metrics": dict.fromkeys(splits, values),
+        "interval": {split: {name: [v - half, v + half] for name, v in values.items()} for split in splits},
+        "baseline": {split: dict.fromkeys(values, 0.5) for split in splits},
+        "model": {"sizes": {"vocabulary_size": 30522}}, "timing": {"steady_epoch": 120.0},
+    }  # fmt: skip
+
+
+def verdict(name, **evidence):
+    return judge(Evidence(**evidence))[name]
+
+
+def test_every_claim_has_a_rule_and_every_rule_a_claim():
+    assert {claim["id"] for claim in claims.read_claims()} == set(claims.RULES)
+
+
+def test_without_any_run_what_needs_one_cannot_be_told():
+    found = judge(Evidence())
+    assert found["optimum-by-task"].verdict == OPEN
+    waiting = {"mnli-loss", "qqp-loss", "qnli-loss", "cola-loss", "rte-loss", "mrpc-curve", "small-sets-overfit"}
+    assert {name for name, one in found.items() if one.verdict == OPEN} >= waiting | {"small-data-gain", "memory"}
+    assert "CoLA is not done yet" in found["cola-loss"].reason
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [([(0.5, 0.6), (0.5, 0.7)], CONFIRMED), ([(0.6, 0.5), (0.7, 0.5)], OPEN), ([(0.5, 0.6), (0.6, 0.5)], OPEN),
+     ([(0.5, 0.505), (0.5, 0.6)], OPEN)],
+)  # fmt: skip
+def test_a_loss_rises_where_it_does_in_every_seed(losses, expected):
+    runs = [run("cola", pair, (0.7, 0.7), seed) for seed, pair in enumerate(losses)]
+    assert verdict("cola-loss", final={"cola": runs}).verdict == expected
+
+
+def test_a_rise_at_holding_accuracy_is_over_confidence_and_no_fall_of_confidence():
+    rising = run("rte", (0.6, 0.9), (0.62, 0.63), calibration=(0.05, 0.2))
+    found = verdict("rte-loss", final={"rte": [rising]})
+    assert (found.verdict, "more certain of what it gets wrong" in found.reason) == (CONTRADICTED, True)
+    falling = run("rte", (0.6, 0.9), (0.63, 0.55), calibration=(0.05, 0.2))
+    assert verdict("rte-loss", final={"rte": [falling]}).verdict == CONFIRMED
+
+
+def test_of_one_seed_a_score_has_to_move_by_more_than_its_interval():
+    one = run("mrpc", (0.5, 0.6), (0.7, 0.72))
+    one["interval"] = {"validation": {"accuracy": [0.67, 0.77]}}
+    assert verdict("mrpc-curve", final={"mrpc": [one]}).verdict == OPEN
+    assert verdict("mrpc-curve", final={"mrpc": [one] * 3}).verdict == CONTRADICTED
+
+
+def test_stopping_early_is_judged_by_accuracy():
+    for accuracies, expected in (((0.7, 0.8), CONTRADICTED), ((0.8, 0.7), CONFIRMED), ((0.8, 0.8), OPEN)):
+        runs = [run("mrpc", (0.5, 0.6), accuracies)]
+        assert verdict("mrpc-curve", final={"mrpc": runs}).verdict == expected
+
+
+def test_overfitting_by_the_size_of_train():
+    names = ["wnli", "rte", "mrpc", "cola", "qnli", "sst2", "qqp"]
+    by_size = {name: [run(name, (1, 1), (0.5, 0.5 + 0.05 * at), train=500 * 3**at)] for at, name in enumerate(names)}
+    assert verdict("small-sets-overfit", final=by_size).verdict == CONFIRMED
+    turned = {name: [run(name, (1, 1), (0.5, 0.8 - 0.05 * at), train=500 * 3**at)] for at, name in enumerate(names)}
+    assert verdict("small-sets-overfit", final=turned).verdict == CONTRADICTED
+    few = dict(list(by_size.items())[:3])
+    assert verdict("small-sets-overfit", final=few).verdict == OPEN
+
+
+def test_gain_of_pretraining_beyond_the_interval():
+    scratch = {"mrpc": [run("mrpc", (1, 1), (0.5, 0.5), score=0.5)]}
+    for score, expected in ((0.7, CONFIRMED), (0.52, OPEN), (0.3, CONTRADICTED)):
+        found = {"mrpc": [run("mrpc", (1, 1), (0.5, 0.5), score=score)]}
+        assert verdict("small-data-gain", final=found, random=scratch).verdict == expected
+
+
+def test_pruning_by_the_difference_of_two_retrained_models():
+    (one, *_) = claims.read_bundled_compressions()
+    assert verdict("pruning-regularises", compressions=[one]).verdict == OPEN
+    better = copy.deepcopy(one)
+    after = better["retrained"][claims.SELECTED_HEADS]["after"]
+    after["metrics"]["validation"]["matthews"] = 0.9
+    assert verdict("pruning-regularises", compressions=[better]).verdict == CONFIRMED
+
+
+def test_what_numbers_alone_settle():
+    found = judge(claims.gather_evidence())
+    settled = {"qqp-f1", "mrpc-f1", "cola-accuracy", "sst2-loss", "vocabulary", "optimum-by-task"}
+    assert {found[name].verdict for name in settled} == {CONTRADICTED}
+    assert {found[name].verdict for name in ("mnli-accuracy", "sst2-accuracy", "memory")} == {CONFIRMED}
+    assert "23.3 points apart" in found["qqp-f1"].reason
+    assert "cannot be had over 277 rows, nor over 256" in found["rte-accuracy"].reason
+
+
+def test_each_verdict_leads_to_a_page_of_the_book():
+    for one in judge(claims.gather_evidence()).values():
+        assert (ROOT / "notebooks" / f"{one.page.removeprefix('pages/')}.ipynb").exists()
+
+
+def test_the_table_and_the_headlines():
+    found = Evidence(final={"mrpc": [run("mrpc", (0.5, 0.6), (0.7, 0.8), score=0.876)]})
+    html = page.claims_table(found).data
+    assert html.count("<tr class=") == len(claims.RULES)
+    assert "✗ contradicted" in html
+    said = page.headlines(found)
+    assert "0.71 when no prediction is right and 0.71 when all are" in said
+    assert "0.9155, 0.9213 and 0.9201 cannot be had over the 872 rows" in said
+    assert "over 864, its whole batches, 3 of 3 can" in said
+    assert "MRPC 0.876 (0.500)" in said
+    assert len(page.headlines(Evidence()).splitlines()) == 2
+    assert page.summary(found).startswith("Of 21 claims of the report: ")
