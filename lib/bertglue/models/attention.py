@@ -32,7 +32,7 @@ class MultiHeadAttention(layers.MultiHeadAttention):
         _, length, hidden = ops.shape(query)
         queries, keys, values = self.project(query, value)
         weights = self.weigh(self.score(queries, keys), attention_mask, training)
-        context = self.gate(ops.einsum("bhqk,bhkd->bqhd", weights, values), training)
+        context = self.gate(self.mix(weights, values), training)
         output = self._output_dense
         if jit_compile():
             return ops.einsum("bqhd,hdc->bqc", context, output.kernel) + output.bias
@@ -63,7 +63,17 @@ class MultiHeadAttention(layers.MultiHeadAttention):
 
     def score(self, queries, keys):
         """Return how well each query fits each key, [batch, heads, queries, keys]."""
-        return ops.einsum("bhqd,bhkd->bhqk", queries * self.key_dim**-0.5, keys)
+        queries *= self.key_dim**-0.5
+        if queries.shape[2] == 1:
+            return ops.expand_dims(sum_of_products(queries, keys, axis=3), 2)
+        return ops.einsum("bhqd,bhkd->bhqk", queries, keys)
+
+    def mix(self, weights, values):
+        """Return the values summed by their weights for each query, [batch, queries, heads, size]."""
+        if weights.shape[2] == 1:
+            mixed = sum_of_products(ops.transpose(weights, (0, 1, 3, 2)), values, axis=2)
+            return ops.expand_dims(ops.cast(mixed, self.compute_dtype), 1)
+        return ops.einsum("bhqk,bhkd->bqhd", weights, values)
 
     def weigh(self, scores, mask, training):
         scores = ops.cast(scores, "float32")
@@ -71,3 +81,11 @@ class MultiHeadAttention(layers.MultiHeadAttention):
             scores += ops.expand_dims((1.0 - ops.cast(mask, "float32")) * self.padded, 1)
         weights = ops.cast(ops.softmax(scores), self.compute_dtype)
         return self._dropout_layer(weights, training=training) if self.dropout else weights
+
+
+def sum_of_products(a, b, axis):
+    """Sum a * b over an axis in float32: a matrix product with one row, and gradients that are outer products.
+
+    With oneDNN's kernels for AVX-512 the matrix products of this shape have corrupted the heap during training.
+    """
+    return ops.sum(ops.cast(a, "float32") * ops.cast(b, "float32"), axis=axis)

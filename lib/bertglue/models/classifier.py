@@ -71,7 +71,7 @@ def for_first_token(encoder: keras.Model) -> keras.Model:
         nonlocal whole, first
         if layer is last:
             whole = inputs[0]
-            first = whole[:, :1]
+            first = ops.expand_dims(whole[:, 0], 1)  # whose length is known where that of the whole is not
             return layer(first, *inputs[1:], **options)
         return layer(*keras.tree.map_structure(lambda x: first if x is whole else x, inputs), **options)
 
