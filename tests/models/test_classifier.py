@@ -56,6 +56,25 @@ def test_the_last_layer_is_computed_for_cls_alone_and_nothing_learned_is_changed
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the products are those of TensorFlow's kernels")
+def test_no_batch_of_matrix_products_has_a_row_or_a_column_alone():
+    """Those, new with the last layer for [CLS] alone, corrupted the heap in oneDNN's kernels for AVX-512."""
+    import tensorflow as tf
+
+    classifier = build_classifier(whole_encoder(), 3)
+
+    @tf.function
+    def gradients():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(classifier(inputs(), training=True) ** 2)
+        return tape.gradient(loss, classifier.trainable_variables)
+
+    operations = gradients.get_concrete_function().graph.get_operations()
+    products = [op for op in operations if op.type in ("BatchMatMulV2", "Einsum")]
+    assert len(products) == 6  # of the first layer: scores and contexts, with two gradients each
+    assert all(1 not in operand.shape for op in products for operand in (*op.inputs, *op.outputs))
+
+
 def test_an_encoder_without_the_output_that_is_pooled_is_refused():
     of_cls = build_classifier(whole_encoder(), 3).get_layer("encoder")
     with pytest.raises(InputError, match="the encoder has no sequence_output, .* give one that load_encoder returns"):
