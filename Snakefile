@@ -13,7 +13,7 @@ BOOK, PDF = "book/_build/html/index.html", "book/_build/pdf/bertglue.pdf"
 
 
 wildcard_constraints:
-    task="[a-z0-9]+",
+    task="[a-z][a-z0-9_]*",
     learning_rate="[0-9.e+-]+",
     seed=r"\d+",
     page="|".join(PAGES),

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from paths import ROOT
 from typer.testing import CliRunner
 
 from bertglue import cli
@@ -17,7 +18,9 @@ from bertglue.models.classifier import build_classifier
 from bertglue.models.logits import predict_texts
 from bertglue.models.preprocessor import Preprocessor
 from bertglue.models.saved_classifier import save_classifier
-from bertglue.runs.predict import PREDICTION_CHUNK_ROWS, Predictor
+from bertglue.parameters import Parameters
+from bertglue.places import find_notebook, parameter_files
+from bertglue.runs.predict import FIRST_CHUNK_ROWS, Predictor
 from bertglue.tasks import TASKS
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]
@@ -148,7 +151,7 @@ def test_rows_are_asked_for_only_as_they_are_predicted(tiny_config, tmp_path):
             yield (f"w{i % 40}",)
 
     next(predictor(rows()))
-    assert len(served) == PREDICTION_CHUNK_ROWS
+    assert len(served) == FIRST_CHUNK_ROWS
 
 
 def test_a_row_of_too_few_texts_is_named(tiny_config, tmp_path):
@@ -171,7 +174,7 @@ def test_rows_to_predict_are_utf8_whatever_the_locale_and_numbered_as_in_an_edit
 @pytest.mark.parametrize(("task", "fits"), [("sst2", 14), ("rte", 13)])
 def test_predict_says_how_many_rows_were_cut(tiny_config, tmp_path, task, fits):
     folder = write_run(tmp_path / "run", tiny_config, task)
-    rows = ["w1 " * (fits - 1) + "w2", "w1 " * fits + "w2", "w1 " * 60, *["w3"] * PREDICTION_CHUNK_ROWS, "w1 " * 15]
+    rows = ["w1 " * (fits - 1) + "w2", "w1 " * fits + "w2", "w1 " * 60, *["w3"] * FIRST_CHUNK_ROWS, "w1 " * 15]
     if task == "rte":  # one token of each row is its second segment's
         rows = [row.removeprefix("w1 ").strip() + "\tw4" for row in rows]
     shown = invoke("predict", folder, text="\n".join(rows) + "\n")
@@ -214,10 +217,15 @@ def test_run_checks_its_parameters_first(arguments, message, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_run_outside_a_checkout(tmp_path, monkeypatch):
+def test_outside_a_checkout_the_installed_notebook_and_parameters_are_taken(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"notebooks/finetune.ipynb is not here; change to a checkout"):
-        CliRunner().invoke(cli.app, ["run", "sst2"], catch_exceptions=False)
+    assert find_notebook().read_bytes() == (ROOT / "notebooks/finetune.ipynb").read_bytes()
+    assert Parameters.from_files(*parameter_files("laptop", "rte")).encoder == "minilm"
+    (tmp_path / "params/tasks").mkdir(parents=True)
+    (tmp_path / "params/tasks/rte.yaml").write_text("task: rte\nepochs: 7\n")
+    assert Parameters.from_files(*parameter_files("toy", "rte")).epochs == 7
+    with pytest.raises(InputError, match="params/tasks/mine.yaml: No such file"):
+        Parameters.from_files(*parameter_files("toy", "mine"))
 
 
 def test_doctor_names_the_device_and_the_versions():

@@ -22,6 +22,7 @@ from paths import ROOT
 from typer.testing import CliRunner
 
 from bertglue import cli, errors
+from bertglue.runs import execute
 from bertglue.atomic_files import write_json
 from bertglue.data.dataset import Split
 from bertglue.errors import InputError
@@ -210,7 +211,7 @@ def test_a_kernel_that_dies_is_one_line(tmp_path, monkeypatch):
     notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
     path = tmp_path / "dies.ipynb"
     nbformat.write(notebook, path)
-    monkeypatch.setattr(cli, "FINETUNE_NOTEBOOK", path)
+    monkeypatch.setattr(execute, "find_notebook", lambda: path)
     monkeypatch.chdir(ROOT)
     shown = CliRunner().invoke(cli.app, ["run", "rte", "--output", str(tmp_path / "run")])
     assert isinstance(shown.exception, InputError)

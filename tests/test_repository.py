@@ -14,6 +14,7 @@ from bertglue import cli
 from bertglue.parameters import CompressionParameters, Parameters, PretrainingParameters, is_parameter
 from bertglue.tasks import TASKS
 from bertglue.tools import sync_address
+from bertglue.runs import execute
 from bertglue.tools.book_plan import parameter_files, read_plan
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -95,7 +96,8 @@ def test_a_task_may_have_values_of_its_own_in_one_profile(profile, tmp_path, mon
     assert plan.parameters["cola"].epochs == before.epochs
     assert json.loads(plan.identity("rte"))["epochs"] == 7  # so that a finished run with other values is made again
     executed = []
-    monkeypatch.setattr(cli, "execute", executed.append)
+    monkeypatch.setattr(execute, "execute", executed.append)
+    monkeypatch.setattr(execute, "read_record", lambda path: {})
     monkeypatch.setattr(cli, "show_results", lambda folders: None)
     CliRunner().invoke(cli.app, ["run", "rte", "--profile", profile, "--output", "r"], catch_exceptions=False)
     assert executed == [expected.model_copy(update={"run_dir": "r"})]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bertglue.environment import FINETUNE_NOTEBOOK, THREADS_VARIABLE
+from bertglue.environment import THREADS_VARIABLE
 from bertglue.errors import InputError, exit_status, printable
 
 app = typer.Typer(
@@ -37,57 +36,45 @@ def show(title: str, header: list[str], rows: list[list[str]]) -> None:
 
 @app.command()
 def run(
-    task: Annotated[str, typer.Argument(help="cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte or wnli")],
+    task: Annotated[
+        str,
+        typer.Argument(help="cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte or wnli; or one of your own (bertglue init)"),
+    ],
     profile: Annotated[str, typer.Option(help="a file under params/profiles")] = "toy",
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help="name=value, over the profile's; may be repeated")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="the folder to write (default: runs/notebook/TASK)")] = None,
 ) -> None:
-    """Fine-tune on one task: run the master notebook, in a checkout of the repository."""
-    from bertglue.parameters import Parameters, read_given
-    from bertglue.tools.book_plan import parameter_files
+    """Fine-tune on one task: run the master notebook."""
+    from bertglue.parameters import read_given
+    from bertglue.runs.execute import finetune
 
-    check_checkout()
-    given = read_given(parameter or [])
-    folder = output or Path("runs/notebook") / task
-    execute(Parameters.from_files(*parameter_files(profile, task), **{"task": task, "run_dir": str(folder), **given}))
-    show_results([folder])
+    given = {"run_dir": output, **read_given(parameter or [])}
+    show_results([Path(finetune(task, profile=profile, **given)["run"])])
 
 
-def execute(parameters) -> None:
-    """Run the master notebook, its output shown as it comes, into the folder that the parameters name."""
-    import papermill
+@app.command()
+def init(
+    name: Annotated[str, typer.Argument(help="of your task: small letters, digits and _")],
+    train: Annotated[Path, typer.Option("--from", help="the file to train on: .csv, .tsv, .jsonl or .parquet")],
+    validation: Annotated[Path | None, typer.Option(help="the file to validate on (default: a tenth of train)")] = None,
+    test: Annotated[Path | None, typer.Option(help="a file of texts to predict")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option("--column", help="of text; twice for a pair (default: guessed)")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="the column of labels (default: guessed)")] = None,
+    dialect: Annotated[str | None, typer.Option(help="csv, semicolon, tab or excel-tab (default: by name)")] = None,
+) -> None:
+    """Describe a task of your own: write params/tasks/NAME.yaml from what a file holds."""
+    from bertglue.runs.describe_task import describe_task, write_task
 
-    folder = Path(parameters.run_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    with failed_cells():
-        papermill.execute_notebook(
-            str(FINETUNE_NOTEBOOK), str(folder / "finetune.ipynb"), parameters.model_dump(),
-            progress_bar=sys.stderr.isatty(), log_output=True, stdout_file=sys.stdout,
-        )  # fmt: skip
-
-
-def check_checkout() -> None:
-    if not FINETUNE_NOTEBOOK.is_file():
-        raise InputError(f"{FINETUNE_NOTEBOOK} is not here; change to a checkout of the repository")
-
-
-@contextlib.contextmanager
-def failed_cells():
-    """Raise what went wrong in the notebook as an InputError of one line."""
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
-
-    try:
-        yield
-    except DeadKernelError:
-        raise InputError(
-            "the notebook's process was killed, perhaps for want of memory; run it again, and it resumes from its "
-            "last checkpoint (one after each epoch, and every save_every steps where that is set)"
-        ) from None
-    except PapermillExecutionError as error:
-        raise InputError(f"{error.ename}: {error.evalue}") from None
+    files = {"train": train, "validation": validation, "test": test}
+    given = {split: str(path) for split, path in files.items() if path}
+    found = describe_task(name, given, columns=column, label=label, dialect=dialect)
+    path = write_task(name, found)
+    print(path.read_text(encoding="utf-8"), end="")
+    print(f"written to {path}; bertglue run {name} --profile laptop fine-tunes MiniLM on it", file=sys.stderr)
 
 
 @app.command()
@@ -102,8 +89,8 @@ def reproduce(
 ) -> None:
     """Repeat a finished run from its record, and compare; ends with an error where a score differs."""
     from bertglue.runs import reproduction
+    from bertglue.runs.execute import execute
 
-    check_checkout()
     output = output or Path("runs/reproduced", *run.resolve().parts[-2:])
     parameters = reproduction.recipe(run, output, preprocessor)
     if count := reproduction.recorded_threads(run):
@@ -217,10 +204,10 @@ def results(
 
 def show_results(folders: list[Path]) -> None:
     from bertglue.evaluation.metrics import METRIC_TITLES
+    from bertglue.own_tasks import task_of_record
     from bertglue.report.pages.common import row_title
     from bertglue.runs.record import find_records, read_record
     from bertglue.runs.schemas import Scored
-    from bertglue.tasks import TASKS
 
     paths = find_records(*folders)
     records = [read_record(path, *RUN_FACTS.values(), *Scored.model_fields) for path in paths]
@@ -233,7 +220,7 @@ def show_results(folders: list[Path]) -> None:
                 low, high = record["interval"][split][metric]
                 rows.append(
                     [
-                        row_title(TASKS[record["task"]], split),
+                        row_title(task_of_record(record), split),
                         *(values[index] for values in varying.values()),
                         METRIC_TITLES.get(metric, metric),
                         f"{value:.3f}",

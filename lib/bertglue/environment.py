@@ -20,7 +20,6 @@ from bertglue.parameters import Parameters
 from bertglue.quiet_tensorflow import silence_stderr
 
 PROCESS_STARTED = time.perf_counter()
-FINETUNE_NOTEBOOK = Path("notebooks/finetune.ipynb")  # the master, in a checkout
 # glibc's malloc.h: M_MMAP_THRESHOLD at its maximum, M_TRIM_THRESHOLD, M_TOP_PAD [bytes]
 MALLOPT_SETTINGS = {-3: 2**25, -1: 2**31 - 1, -2: 2**26}
 THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"  # which TensorFlow reads

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from bertglue.encoder_names import BUNDLED, default_learning_rate
 from bertglue.errors import InputError
-from bertglue.tasks import SAMPLES, get_task
+from bertglue.own_tasks import MOST_LABELS, NUMBER, check_metrics, check_own_name, own_task
+from bertglue.tasks import SAMPLES, TASKS, Task, get_task, title_of
 
 Positive = Annotated[int, Field(gt=0, le=2**20)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy takes
@@ -93,10 +94,18 @@ class Parameters(Checked):
 
     Args:
         profile: the name under which the run is filed.
-        task: `cola`, `sst2`, `mrpc`, `stsb`, `qqp`, `mnli`, `qnli`, `rte` or `wnli`.
+        task: `cola`, `sst2`, `mrpc`, `stsb`, `qqp`, `mnli`, `qnli`, `rte` or `wnli`; or a name of your own, with
+            `files`.
         source: `toy`, `folder` (official GLUE files, or parquet), `tfds` (tensorflow-datasets) or `huggingface`
-            (parquet, from `glue_dir` or Hugging Face's hub).
+            (parquet, from `glue_dir` or Hugging Face's hub); a task with `files` has `own`.
         glue_dir: the folder that holds `CoLA/`, `MRPC/`, ..., where `source` is `folder`; or `cola/`, ... as parquet.
+        files: of a task of your own: `train`, and perhaps `validation` and `test`; CSV, TSV, JSON Lines or parquet.
+        columns: its column of text, or the two of a pair; None takes those that are not the label's.
+        label: its column of labels.
+        labels: its classes in their order, or `number` for a score to regress on; None infers classes from train.
+        metrics: `accuracy`, `f1`, `macro_f1`, `matthews`; `pearson`, `spearman`. The first represents the task.
+        dialect: of CSV and TSV: `csv`, `semicolon`, `tab` (no quoting) or `excel-tab`; None goes by the file's name.
+        validation_share: the share of train that becomes validation, where `files` has none.
         encoder: as for `load_encoder`; none of its code is run.
         preprocessor: a preprocessing SavedModel of TF Hub, whose graph is trusted and run to tokenize and pack; None
             takes the encoder's vocabulary.
@@ -154,8 +163,15 @@ class Parameters(Checked):
 
     profile: str = "toy"
     task: str = "sst2"
-    source: Literal["toy", "folder", "tfds", "huggingface"] = "toy"
+    source: Literal["toy", "folder", "tfds", "huggingface", "own"] = "toy"
     glue_dir: str | None = None
+    files: dict[Literal["train", "validation", "test"], str] | None = Field(default=None, validate_default=True)
+    columns: Annotated[list[str], Field(min_length=1, max_length=2)] | None = None
+    label: str = "label"
+    labels: Annotated[list[str], Field(min_length=2, max_length=MOST_LABELS)] | Literal["number"] | None = None
+    metrics: Annotated[list[str], Field(min_length=1)] | None = None
+    dialect: Literal["csv", "semicolon", "tab", "excel-tab"] | None = None
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     encoder: str = BUNDLED
     preprocessor: str | None = None
     backend: Literal["tensorflow", "jax"] | None = None  # None: what KERAS_BACKEND says
@@ -189,14 +205,53 @@ class Parameters(Checked):
     cache_dir: str = "runs/cache"
     samples: list[str | list[str]] | None = Field(default=None, validate_default=True)
 
-    @field_validator("task")
+    @model_validator(mode="before")
     @classmethod
-    def known(cls, task: str) -> str:
-        return get_task(task).name
+    def from_own_files(cls, values: Any) -> Any:
+        """Set the source of a task that comes with files, whatever the profile reads for GLUE's."""
+        return {**values, "source": "own", "glue_dir": None} if values.get("files") else values
+
+    @field_validator("files")
+    @classmethod
+    def of_a_task(cls, files: dict | None, info: ValidationInfo) -> dict | None:
+        """Check that a task is GLUE's, or one's own and comes with files."""
+        if "task" in info.data:
+            (check_own_name if files else get_task)(info.data["task"])
+        if files is not None and "train" not in files:
+            raise ValueError("files has no train; name the file to train on")
+        return files
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def named(cls, labels: Any) -> Any:
+        """Take numbers for names; `yes` and `no`, which YAML takes for truth values, have to be quoted."""
+        if isinstance(labels, list):
+            if truths := [label for label in labels if isinstance(label, bool)]:
+                raise ValueError(
+                    f"labels has {truths[0]}, which YAML makes of yes, no, true and false; put it in quotes"
+                )
+            labels = [str(label) if isinstance(label, int) else label for label in labels]
+            if twice := {label for label in labels if labels.count(label) > 1}:
+                raise ValueError(f"labels has {min(twice)!r} twice; name each class once")
+        return labels
+
+    @property
+    def definition(self) -> Task:
+        """The task of the run; one of your own has its classes once its files are read, if they are not given."""
+        if not self.files:
+            return get_task(self.task)
+        labels = () if self.labels in (None, NUMBER) else tuple(self.labels)
+        return own_task(self.task, tuple(self.columns or ()), labels, tuple(self.metrics or ()), "test" in self.files)
 
     @model_validator(mode="after")
     def consistent(self) -> Parameters:
-        task = get_task(self.task)
+        if self.source == "own" and not self.files:
+            raise ValueError("source is own, and files is not given; name the files of your task, or another source")
+        task = self.definition
+        if self.files and self.labels is not None:
+            check_metrics(task.name, task.metrics, task.labels)
+        if self.label in (self.columns or ()):
+            raise ValueError(f"label is {self.label!r}, which is among columns too; a text is no label")
         shortest = 1 + 2 * len(task.columns)  # [CLS], and of each segment a token and [SEP]
         if self.max_length < shortest:
             raise ValueError(f"max_length is {self.max_length}, and {task.title} needs {shortest} tokens or more")
@@ -212,18 +267,16 @@ class Parameters(Checked):
     @field_validator("samples")
     @classmethod
     def of_the_task(cls, samples: list | None, info: ValidationInfo) -> list | None:
-        if "task" not in info.data:  # which is named already
-            return samples
-        task = get_task(info.data["task"])
-        for sample in samples or []:
+        name = info.data.get("task")
+        columns = TASKS[name].columns if name in TASKS else info.data.get("columns")
+        for sample in (samples or []) if columns else []:
             texts = 1 if isinstance(sample, str) else len(sample)
-            if texts != len(task.columns):
-                wanted = f"{len(task.columns)} ({' and '.join(task.columns)})"
+            if texts != len(columns):
                 raise ValueError(
-                    f"samples has {sample!r}, and {task.title} takes {wanted}; give as many texts, or None for some of "
-                    "the task's own"
+                    f"samples has {sample!r}, and {title_of(name)} takes {len(columns)} ({' and '.join(columns)}); "
+                    "give as many texts, or None for some of the task's own"
                 )
-        return SAMPLES[task.name] if samples is None else samples
+        return SAMPLES.get(name) if samples is None else samples
 
 
 Lengths = Annotated[list[Annotated[list[Positive], Field(min_length=2, max_length=2)]], Field(min_length=1)]

@@ -9,7 +9,7 @@ from bertglue.errors import InputError
 
 @dataclass(frozen=True)
 class Task:
-    """One task; names and label order are those of tensorflow-datasets' `glue/*`."""
+    """One task; names and label order of GLUE's are those of tensorflow-datasets' `glue/*`."""
 
     name: str
     title: str
@@ -31,6 +31,11 @@ class Task:
     @property
     def splits(self) -> tuple[str, ...]:
         return ("train", *self.validation, *self.test)
+
+    @property
+    def own(self) -> bool:
+        """Return whether it is a task of one's own, not GLUE's."""
+        return self.name not in TASKS and self.name != AX.name
 
 
 ENTAILMENT_LABELS = ("entailment", "not_entailment")
@@ -161,5 +166,13 @@ def get_task(name: str) -> Task:
         ('entailment', 'not_entailment')
     """
     if name not in TASKS:
-        raise InputError(f"task is {name!r}; choose one of {', '.join(TASKS)}")
+        raise InputError(
+            f"task is {name!r}; choose one of {', '.join(TASKS)}, or write params/tasks/{name}.yaml for a task of your "
+            f"own (bertglue init {name} --from train.csv)"
+        )
     return TASKS[name]
+
+
+def title_of(task: str) -> str:
+    """Return the title of a task of GLUE, or the name of one's own."""
+    return TASKS[task].title if task in TASKS else task

@@ -146,7 +146,8 @@ OTHER = {  # another value of each parameter
     "weight_decay": 0.5, "bias_correction": False, "bucketing": False, "bucket_lengths": [8], "hold_out": 0.5,
     "keep": "best", "patience": 3, "dropout": 0.5, "encoder_dropout": 0.5, "steps_per_execution": 2, "seed": 7,
     "machines": 2, "profile": "other", "preprocessor": "other", "train_rows": 9, "accumulate": 2,
-    "layer_decay": 0.5, "pooling": "mean",
+    "layer_decay": 0.5, "pooling": "mean", "files": {"train": "t.csv"}, "columns": ["text"], "label": "class",
+    "labels": ["a", "b"], "metrics": ["f1"], "dialect": "tab", "validation_share": 0.5,
 }  # fmt: skip
 
 
@@ -166,7 +167,7 @@ def test_every_parameter_but_places_and_samples_makes_another_run(cola, name):
     assert json.loads(path.read_text()) == [] or name in free
 
 
-@pytest.mark.parametrize("key", [key for key in RunRecord.model_fields if key != "task"])
+@pytest.mark.parametrize("key", [key for key in status.required_keys(RunRecord) if key != "task"])
 def test_whatever_pages_read_of_a_record_has_to_be_there(cola, tmp_path, key):
     found = json.loads((cola[0] / "cola/lr2e-05-seed0/record.json").read_text())
     write_json(tmp_path / "record.json", {name: value for name, value in found.items() if name != key})

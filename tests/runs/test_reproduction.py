@@ -103,7 +103,7 @@ def test_the_command_repeats_compares_and_ends_with_an_error_where_a_score_diffe
         write_run(tmp_path / "again", parameters, right)
 
     monkeypatch.setenv(THREADS_VARIABLE, "7")  # is put back afterwards
-    monkeypatch.setattr(cli, "execute", execute)
+    monkeypatch.setattr("bertglue.runs.execute.execute", execute)
     shown = CliRunner().invoke(cli.app, ["reproduce", str(run), "--output", str(tmp_path / "again")])
     assert asked[0][0].seed == 3
     assert asked[0][1] == str(reproduction.recorded_threads(run))

@@ -14,7 +14,7 @@ from bertglue.atomic_files import write_json
 from bertglue.compression.head_selection import Selection, select_heads
 from bertglue.compression.pruning_curve import CurvePoint, compute_pruning_curve
 from bertglue.data.dataset import HELD_OUT, Data
-from bertglue.data.load_data import load_data
+from bertglue.data.load_data import load_data_for
 from bertglue.data.token_ids import Tokens
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
@@ -28,7 +28,6 @@ from bertglue.models.saved_classifier import load_classifier
 from bertglue.parameters import CompressionParameters, Parameters
 from bertglue.runs.record import COMPRESSION_FILE, RECORD_FILE, read_record
 from bertglue.runs.schemas import ALL_HEADS, SELECTED_HEADS
-from bertglue.tasks import get_task
 from bertglue.training.callbacks import TrainingResult
 from bertglue.training.finetune import train
 
@@ -77,10 +76,7 @@ def open_finished_run(parameters: CompressionParameters) -> FinishedRun:
     recipe = recipe_of(parameters)
     if not recipe.hold_out:
         raise InputError(f"{parameters.run_dir} was trained with hold_out 0; run it with a share of train such as 0.1")
-    data = load_data(
-        get_task(recipe.task), recipe.source, glue_dir=recipe.glue_dir, hold_out=recipe.hold_out,
-        train_rows=recipe.train_rows, train_seed=recipe.seed,
-    )  # fmt: skip
+    data = load_data_for(recipe)
     classifier, preprocessor = load_classifier(parameters.run_dir)
     if not any(count_heads(classifier)):
         raise InputError(f"{parameters.run_dir} holds a classifier without heads; there is none to remove")
@@ -184,6 +180,7 @@ def write_compression(
     """Write all that was found as `compression.json`."""
     found = {
         **{key: run.record[key] for key in RECORD_KEYS},
+        "own_task": run.record.get("own_task"),
         "run_finished": run.record.get("finished"),  # by which another run in its place is known
         "epochs": run.recipe.epochs,
         "heads": count_heads(run.classifier),

@@ -1,22 +1,54 @@
-"""Load the examples of a task: toy data, a folder of GLUE, tensorflow-datasets, or Hugging Face's hub."""
+"""Load the examples of a task: toy data, GLUE from a folder or elsewhere, or files of one's own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from bertglue.data.dataset import Data, Split, check_labels, draw_train_rows, hold_out_rows
-from bertglue.tasks import Task, get_task
+from bertglue.parameters import Parameters
+from bertglue.tasks import Task
 
-__all__ = ["Data", "Split", "check_source", "load_data"]
+__all__ = ["Data", "Split", "check_source", "load_data", "load_data_for"]
 
 
-def check_source(parameters) -> None:
-    """Read a folder source once, before any run starts: what is wrong in it is one line, not a failed run."""
-    if parameters.source == "folder" or (parameters.source == "huggingface" and parameters.glue_dir):
-        load_data(
-            get_task(parameters.task), parameters.source, glue_dir=parameters.glue_dir, hold_out=parameters.hold_out,
-            train_rows=parameters.train_rows,
-        )  # fmt: skip
+def check_source(parameters: Parameters) -> None:
+    """Read files that lie here once, before any run starts: what is wrong in one is one line, not a failed run."""
+    if parameters.source in ("folder", "own") or (parameters.source == "huggingface" and parameters.glue_dir):
+        load_data_for(parameters)
+
+
+def load_data_for(parameters: Parameters) -> Data:
+    """Load the splits that a run is about, of a task of GLUE or of one's own.
+
+    Args:
+        parameters: of the run: `task` and `source`, or `files` and how to read them; `hold_out`, `train_rows`, `seed`.
+
+    Returns:
+        The splits, as `load_data` returns them; the task of one's own files has its classes.
+
+    Raises:
+        InputError: a file, row or label is missing or wrong, or a split is left without rows.
+
+    Example:
+        >>> import bertglue
+        >>> bertglue.load_data_for(bertglue.Parameters(task="mrpc", train_rows=100)).examples
+        {'train': 100, 'validation': 1000, 'test': 500, 'held_out': 890}
+    """
+    rest = {
+        "hold_out": parameters.hold_out, "train_rows": parameters.train_rows, "train_seed": parameters.seed
+    }  # fmt: skip
+    if not parameters.files:
+        return load_data(parameters.definition, parameters.source, glue_dir=parameters.glue_dir, **rest)
+    from bertglue.data.own_files import OwnFiles, load
+
+    asked = {name: getattr(parameters, name) for name in OwnFiles.__dataclass_fields__ if name != "name"}
+    task, splits = load(OwnFiles(parameters.task, **asked))
+    return set_apart(Data(task, parameters.source, splits), **rest)
+
+
+def set_apart(data: Data, hold_out: float, train_rows: int | None, train_seed: int) -> Data:
+    """Check the labels, and take from train what is held out, and of the rest the rows to train on."""
+    return draw_train_rows(hold_out_rows(check_labels(data), hold_out), train_rows, train_seed)
 
 
 def load_data(
@@ -63,8 +95,7 @@ def load_data(
     else:
         from bertglue.data.tfds import load
     options = {"toy": {"seed": seed}, "tfds": {}}.get(source, {"folder": glue_dir})
-    data = hold_out_rows(check_labels(Data(task, source, load(task, **options))), hold_out)
-    return draw_train_rows(data, train_rows, train_seed)
+    return set_apart(Data(task, source, load(task, **options)), hold_out, train_rows, train_seed)
 
 
 def is_parquet(task: Task, glue_dir: str | None) -> bool:

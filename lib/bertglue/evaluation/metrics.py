@@ -12,6 +12,7 @@ METRIC_TITLES = {
     "matthews": "Matthews correlation",
     "accuracy": "Accuracy",
     "f1": "F1",
+    "macro_f1": "Macro F1",
     "pearson": "Pearson correlation",
     "spearman": "Spearman correlation",
     "loss": "Loss",
@@ -20,6 +21,7 @@ METRIC_TITLES = {
 NOT_FOR_SELECTION = ("loss", "calibration_error")  # kept of each epoch beside the task's metrics, and never chosen by
 CALIBRATION_BINS = 15  # of confidence, as in Guo et al. (2017)
 BOOTSTRAP_RESAMPLES = 1000
+MANY_LABELS = 30  # from so many on a confusion matrix of each resample would fill the memory: rows are resampled
 NORMAL_QUANTILE = float(stats.norm.ppf(0.975))  # half of a 95 % interval is so many standard errors
 
 
@@ -39,6 +41,9 @@ METRIC_FUNCTIONS = {
     ),
     "f1": lambda labels, predictions, weights=None: float(
         sk.f1_score(labels, predictions, sample_weight=weights, zero_division=0)
+    ),
+    "macro_f1": lambda labels, predictions, weights=None: float(
+        sk.f1_score(labels, predictions, sample_weight=weights, average="macro", zero_division=0)
     ),
     "pearson": lambda labels, predictions: correlation(stats.pearsonr, labels, predictions),
     "spearman": lambda labels, predictions: correlation(stats.spearmanr, labels, predictions),
@@ -115,7 +120,7 @@ def intervals(task: Task, labels: np.ndarray, predictions: np.ndarray, seed: int
         found["accuracy"] = wilson(right, len(labels))
     others = [name for name in task.metrics if name != "accuracy"]
     if others:
-        resample = resample_rows if task.regression else resample_counts
+        resample = resample_rows if task.regression or task.outputs > MANY_LABELS else resample_counts
         draws = resample(others, labels, predictions, np.random.default_rng(seed))
         bounds = np.percentile(draws, (2.5, 97.5), axis=0).T.tolist()
         found |= dict(zip(others, map(tuple, bounds), strict=True))
@@ -130,7 +135,7 @@ def wilson(right: int, rows: int) -> tuple[float, float]:
 
 def resample_rows(names: list[str], labels: np.ndarray, predictions: np.ndarray, rng) -> np.ndarray:
     """Resample rows with replacement, `BOOTSTRAP_RESAMPLES` times; return metrics [draws, names]."""
-    drawn = rng.integers(len(labels), size=(BOOTSTRAP_RESAMPLES, len(labels)))
+    drawn = (rng.integers(len(labels), size=len(labels)) for _ in range(BOOTSTRAP_RESAMPLES))
     return np.array([[METRIC_FUNCTIONS[name](labels[rows], predictions[rows]) for name in names] for rows in drawn])
 
 
@@ -155,9 +160,21 @@ def f1_of_counts(matrices: np.ndarray) -> np.ndarray:
     return 2 * matrices[:, 1, 1] / np.maximum(matrices[:, 1, :].sum(axis=1) + matrices[:, :, 1].sum(axis=1), 1)
 
 
+def macro_f1_of_counts(matrices: np.ndarray) -> np.ndarray:
+    """Compute the mean of the labels' F1 from each confusion matrix; of the labels that are there or predicted."""
+    right = matrices.diagonal(axis1=1, axis2=2)
+    both = matrices.sum(axis=1) + matrices.sum(axis=2)
+    return (2 * right / np.maximum(both, 1)).sum(axis=1) / np.maximum((both > 0).sum(axis=1), 1)
+
+
 def accuracy_of_counts(matrices: np.ndarray) -> np.ndarray:
     """Compute the accuracy of each confusion matrix [draws, labels, predictions]."""
     return matrices.trace(axis1=1, axis2=2) / matrices.sum(axis=(1, 2))
 
 
-CONFUSION_METRICS = {"matthews": matthews_of_counts, "f1": f1_of_counts, "accuracy": accuracy_of_counts}
+CONFUSION_METRICS = {
+    "matthews": matthews_of_counts,
+    "f1": f1_of_counts,
+    "macro_f1": macro_f1_of_counts,
+    "accuracy": accuracy_of_counts,
+}

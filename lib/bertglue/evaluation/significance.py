@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from bertglue.evaluation.metrics import BOOTSTRAP_RESAMPLES, CONFUSION_METRICS, METRIC_FUNCTIONS
+from bertglue.evaluation.metrics import BOOTSTRAP_RESAMPLES, CONFUSION_METRICS, MANY_LABELS, METRIC_FUNCTIONS
 
 
 def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
@@ -67,11 +67,11 @@ def resampled(metric: str, labels: np.ndarray, groups: list[np.ndarray], rng) ->
 
 def weighted(metric: str, labels: np.ndarray, predictions: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Score rows of which each was drawn so many times, `drawn` [draws, rows]; return [draws]."""
-    if metric not in CONFUSION_METRICS:  # of scores, not of labels
+    number = 1 + int(max(1, labels.max(), predictions.max()))
+    if metric not in CONFUSION_METRICS or number > MANY_LABELS:
         rows = np.arange(len(labels))
         return np.array(
             [METRIC_FUNCTIONS[metric](labels[r], predictions[r]) for r in (np.repeat(rows, d) for d in drawn)]
         )
-    number = 1 + int(max(1, labels.max(), predictions.max()))
     cells = np.eye(number**2, dtype="int32")[labels * number + predictions]
     return CONFUSION_METRICS[metric]((drawn @ cells).reshape(-1, number, number))

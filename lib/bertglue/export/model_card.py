@@ -6,7 +6,8 @@ import yaml
 
 from bertglue.errors import printable
 from bertglue.evaluation.metrics import METRIC_TITLES
-from bertglue.tasks import TASKS, Task
+from bertglue.own_tasks import task_of_record
+from bertglue.tasks import Task
 
 MODEL_CARD_FILE = "README.md"
 CARD_KEYS = (
@@ -20,12 +21,15 @@ CARD_KEYS = (
     "environment",
     "finished",
 )
-NOT_A_RECIPE = ("profile", "task", "source", "glue_dir", "samples", "run_dir", "cache_dir", "tracking")
+NOT_A_RECIPE = (
+    "profile", "task", "source", "glue_dir", "files", "labels", "samples", "run_dir", "cache_dir", "tracking",
+)  # fmt: skip
 SOURCES = {
     "toy": "generated toy sentences in the format of this task; **they are not GLUE**, and no score here is one of it",
     "folder": "GLUE, files in the official layout",
     "tfds": "GLUE, from tensorflow-datasets",
     "huggingface": "GLUE, from Hugging Face's parquet files",
+    "own": "files of its maker's own, which are not published here",
 }
 MODEL_CARD_TEMPLATE = """\
 ---
@@ -57,18 +61,18 @@ Trained on {device}, {finished}; {versions}.
 
 It was made to compare recipes on a benchmark, and was tested on the splits above alone: text of another kind, language
 or time may be labelled wrongly, and a probability near one is no promise. Nobody looked at how it treats groups of
-people; do not let it decide about any. The data sets of GLUE have licences of their own, some for research alone.
+people; do not let it decide about any. {licence}
 """
 
 
 def render_model_card(record: dict, kind: str) -> str:
     """Write the card of a run's classifier in a format, as Markdown with the header that model hubs read."""
-    task: Task = TASKS[record["task"]]
+    task: Task = task_of_record(record)
     parameters = record["parameters"]
     return MODEL_CARD_TEMPLATE.format(
         header=yaml.safe_dump(card_header(record, task, kind), sort_keys=False, allow_unicode=True),
         title=f"BERT for {task.title}",
-        task=f"{task.title} of the GLUE benchmark",
+        task=f"the task `{task.name}`" if task.own else f"{task.title} of the GLUE benchmark",
         kind=kind,
         inputs=" and ".join(f"`{column}`" for column in task.columns),
         length=record.get("max_length", parameters.get("max_length", "")),
@@ -80,6 +84,7 @@ def render_model_card(record: dict, kind: str) -> str:
         recipe="\n".join(
             f"- `{name}`: {code(value)}" for name, value in parameters.items() if name not in NOT_A_RECIPE
         ),
+        licence="" if task.own else "The data sets of GLUE have licences of their own, some for research alone.",
         device=code(record["environment"]["device"]),
         finished=code(record["finished"]),
         versions=", ".join(f"{code(name)} {code(v)}" for name, v in record["environment"]["versions"].items()),
@@ -99,6 +104,8 @@ def card_header(record: dict, task: Task, kind: str) -> dict:
         for name, value in record["metrics"][split].items()
         if name in METRIC_TITLES
     ]
+    if task.own:
+        return header
     dataset = {"type": "nyu-mll/glue", "name": "GLUE", "config": task.name, "split": task.validation[0]}
     result = {"task": {"type": "text-classification"}, "dataset": dataset, "metrics": metrics}
     return header | {"datasets": ["nyu-mll/glue"], "model-index": [{"name": f"bert-{task.name}", "results": [result]}]}

@@ -9,10 +9,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from bertglue.data.batches import Batches, batch_lengths, stream
+from bertglue.data.batches import COMPILED_LENGTHS, Batches, batch_lengths, stream
 from bertglue.data.token_ids import Tokens
-from bertglue.devices import predict_together, process
+from bertglue.devices import jit_compile, predict_together, process
 from bertglue.parameters import Parameters
+
+TEXT_BATCH_ROWS = 32  # of texts, predicted together
+EAGER_ROWS = 256  # up to so many are predicted without a graph
 
 
 def predict(classifier: keras.Model, tokens: Tokens, batch_size: int, lengths: Sequence[int] = ()) -> np.ndarray:
@@ -49,8 +52,34 @@ def predict_rest(classifier: keras.Model, tokens: dict[str, Tokens], training, p
 
 
 def predict_texts(classifier: keras.Model, preprocessor, texts: list) -> np.ndarray:
-    """Return the logits [texts, outputs] of sentences, or of pairs of them."""
-    rows = [[text] if isinstance(text, str) else text for text in texts]
-    packed = preprocessor(list(zip(*rows, strict=True)))
-    inputs = {name: np.asarray(ids) for name, ids in packed.items()}
-    return ops.convert_to_numpy(classifier(inputs, training=False))
+    """Return the logits [texts, outputs] of sentences, or of pairs of them, in their order.
+
+    Rows of similar length are predicted together, padded to little more than their own.
+    """
+    segments = zip(*([text] if isinstance(text, str) else text for text in texts), strict=True)
+    tokens = pack_texts(preprocessor, list(segments))
+    lengths = text_lengths(tokens.seq_length)
+    if len(tokens) > EAGER_ROWS:  # what a graph saves outweighs that it is traced
+        return predict(classifier, tokens, TEXT_BATCH_ROWS, lengths)
+    found = []
+    order = np.argsort(tokens.lengths, kind="stable")
+    for start in range(0, len(order), TEXT_BATCH_ROWS):
+        rows = order[start : start + TEXT_BATCH_ROWS]
+        width = min(length for length in lengths if length >= tokens.lengths[rows].max())
+        found.append(ops.convert_to_numpy(classifier(tokens.batch(rows, width), training=False)))
+    return np.concatenate(found)[np.argsort(order)]
+
+
+def text_lengths(seq_length: int) -> list[int]:
+    """Return the lengths that rows to predict are padded to: few where each costs a compilation."""
+    shorter = COMPILED_LENGTHS if jit_compile() else range(4, seq_length, 4)
+    return [*(length for length in shorter if length < seq_length), seq_length]
+
+
+def pack_texts(preprocessor, segments: list) -> Tokens:
+    """Tokenize rows in memory: a list of texts for each segment."""
+    import tensorflow as tf
+
+    with tf.device("/CPU:0"):
+        ids, lengths, second = (part.numpy() for part in preprocessor.pack_rows([tf.constant(s) for s in segments]))
+    return Tokens(ids, np.concatenate([[0], np.cumsum(lengths)]), second, preprocessor.seq_length)

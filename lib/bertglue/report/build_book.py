@@ -12,7 +12,7 @@ import yaml
 
 from bertglue.errors import InputError, exit_status, one_line
 from bertglue.report.clean_notebook import clean_notebook
-from bertglue.tasks import TASKS
+from bertglue.tasks import TASKS, title_of
 
 BOOK_SOURCES, NOTEBOOKS = Path("book"), Path("notebooks")
 FRONT_PAGE = "intro"  # the page that the book opens with
@@ -34,7 +34,7 @@ def assemble_book(source: Path, profile: str, notebooks: list[Path]) -> None:
             task = notebook.parent.parent.name
             target = source / "compressed" / f"{task}.ipynb"
             page = tag_parameters(read_clean(notebook), "hide-input")
-            page.cells[0].source = f"# {TASKS[task].title}, compressed\n" + page.cells[0].source.partition("\n")[2]
+            page.cells[0].source = f"# {title_of(task)}, compressed\n" + page.cells[0].source.partition("\n")[2]
         else:  # runs/<profile>/<task>/<run>/finetune.ipynb
             task = notebook.parent.parent.name
             target = source / "tasks" / f"{task}.ipynb"
@@ -61,7 +61,7 @@ def task_page(notebook, task: str):
     """Title an executed notebook with its task, all of them were the same notebook; the page has a button for Colab."""
     _, *lines = notebook.cells[0].source.splitlines()
     kept = [line for line in lines if "colab-badge" not in line]
-    notebook.cells[0].source = "\n".join([f"# {TASKS[task].title}", *kept]).replace("\n\n\n", "\n\n")
+    notebook.cells[0].source = "\n".join([f"# {title_of(task)}", *kept]).replace("\n\n\n", "\n\n")
     return notebook
 
 
@@ -75,10 +75,14 @@ def tag_parameters(notebook, tag: str):
 
 
 def write_toc(source: Path) -> None:
-    """Keep of the table of contents what was run."""
+    """Keep of the table of contents what was run, and add the tasks of one's own."""
     path = source / "_toc.yml"
     toc = yaml.safe_load(path.read_text(encoding="utf-8"))
     for part in toc["parts"]:
+        folder = part["chapters"][0]["file"].partition("/")[0]
+        if folder in ("tasks", "compressed"):
+            own = sorted(page.stem for page in source.glob(f"{folder}/*.ipynb") if page.stem not in TASKS)
+            part["chapters"] += [{"file": f"{folder}/{name}"} for name in own]
         part["chapters"] = [c for c in part["chapters"] if any(source.glob(c["file"] + ".*"))]
     toc["parts"] = [part for part in toc["parts"] if part["chapters"]]
     path.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
@@ -87,7 +91,7 @@ def write_toc(source: Path) -> None:
 def write_config(source: Path, profile: str) -> None:
     """Write the settings of the repository; a book of toy data announces on every page that it is not GLUE."""
     config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
-    if profile == "toy":
+    if profile == "toy" and any((source / f"tasks/{task}.ipynb").exists() for task in TASKS):
         config["html"]["announcement"] = TOY_ANNOUNCEMENT
     (source / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 

@@ -19,6 +19,8 @@ from bertglue.tasks import Task
 
 DESCRIPTION = "figure: "  # how the id of a figure begins, whose rest is its description
 DESCRIPTION_LENGTH = 600
+LABELS_SHOWN = 20  # of a task with more, the most frequent
+PAIRS_SHOWN = 15  # of label and prediction, where there are more labels than a matrix can show
 FIGURE_STYLE = Path(__file__).with_name("figures.mplstyle")
 
 
@@ -49,15 +51,25 @@ def label_balance(data: Data):
             frame = pd.concat([pd.DataFrame({"score": data[n].labels, "split": n}) for n in names])
             sns.histplot(frame, x="score", hue="split", stat="density", common_norm=False, bins=10, ax=axes)
         else:
+            shown = most_frequent(data["train"].labels, data.task.outputs)
             frame = pd.DataFrame(
-                {"split": split_title(n), "label": label, "share": float(np.mean(data[n].labels == i))}
+                {"split": split_title(n), "label": data.task.labels[i], "share": float(np.mean(data[n].labels == i))}
                 for n in names
-                for i, label in enumerate(data.task.labels)
+                for i in shown
             )
+            figure.set_figheight(max(figure.get_figheight(), 0.3 * len(shown)))
             sns.barplot(frame, x="share", y="label", hue="split", ax=axes)
-            axes.set(xlabel="share of the split", ylabel="", xlim=(0, 1))
+            cut = f", the {len(shown)} most frequent of {data.task.outputs:,}" if len(shown) < data.task.outputs else ""
+            axes.set(xlabel=f"share of the split{cut}", ylabel="", xlim=(0, 1) if len(shown) < 7 else None)
         axes.set_title(f"{data.task.title}: labels")
     return finish(figure)
+
+
+def most_frequent(labels: np.ndarray, outputs: int) -> list[int]:
+    """Return the labels that a figure shows: all in their order, or of many the most frequent."""
+    if outputs <= LABELS_SHOWN:
+        return list(range(outputs))
+    return np.argsort(-np.bincount(labels, minlength=outputs), kind="stable")[:LABELS_SHOWN].tolist()
 
 
 def score_points(points: list[tuple[str, float, tuple[float, float], float]]):
@@ -116,7 +128,8 @@ def confusion_counts(task: Task, counts: np.ndarray, axes=None):
     """Draw the same of counts [labels, predictions]."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     with plt.style.context([FIGURE_STYLE, {"axes.grid": False}]):
-        figure, axes = plt.subplots(figsize=(4.2, 2.8)) if axes is None else (axes.figure, axes)
+        size = (max(4.2, 0.62 * task.outputs + 1), max(2.8, 0.4 * task.outputs + 0.8))
+        figure, axes = plt.subplots(figsize=size) if axes is None else (axes.figure, axes)
         names = [label.replace("_", " ") for label in task.labels]
         sns.heatmap(
             shares, annot=counts, fmt=",d", vmin=0, vmax=1, cmap="Blues", cbar=False, ax=axes,
@@ -124,20 +137,38 @@ def confusion_counts(task: Task, counts: np.ndarray, axes=None):
         )  # fmt: skip
         axes.set(xlabel="prediction", ylabel="label")
         axes.tick_params(length=0)
-        axes.tick_params(axis="x", rotation=0)
+        axes.tick_params(axis="x", rotation=0 if task.outputs < 5 else 45)
         axes.tick_params(axis="y", rotation=0)
     return finish(figure)
 
 
 def errors(task: Task, labels: np.ndarray, logits: np.ndarray):
-    """Draw a confusion matrix; for a score, the predicted against the true ones."""
+    """Draw a confusion matrix, or the most frequent confusions of many labels; for a score, predicted against true."""
+    if task.outputs > LABELS_SHOWN:
+        return frequent_confusions(task, labels, logits)
     if not task.regression:
         return confusion(task, labels, logits)
+    ends = [min(labels.min(), 0), labels.max()] if task.own else [0, 5]
     with plt.style.context(FIGURE_STYLE):
         figure, axes = plt.subplots(figsize=(4, 3.4))
-        axes.plot([0, 5], [0, 5], color="0.4", linestyle="--")
+        axes.plot(ends, ends, color="0.4", linestyle="--")
         axes.plot(labels, logits[:, 0], ".", alpha=0.4)
         axes.set(xlabel="score", ylabel="prediction")
+    return finish(figure)
+
+
+def frequent_confusions(task: Task, labels: np.ndarray, logits: np.ndarray):
+    """Draw how often a label was taken for another one, the most frequent pairs of them."""
+    predicted = metrics.predictions_of(task, logits)
+    wrong = predicted != labels
+    pairs, counts = np.unique(np.stack([labels[wrong], predicted[wrong]], axis=1), axis=0, return_counts=True)
+    most = np.argsort(-counts, kind="stable")[:PAIRS_SHOWN]
+    with plt.style.context(FIGURE_STYLE):
+        figure, axes = plt.subplots(figsize=(7, 0.3 * max(1, len(most)) + 0.9))
+        names = [f"{task.labels[label]} taken for {task.labels[other]}" for label, other in pairs[most]]
+        axes.barh(names, counts[most])
+        axes.invert_yaxis()
+        axes.set(xlabel=f"rows, of {int(wrong.sum()):,} that are wrong")
     return finish(figure)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from bertglue.atomic_files import write_json
 from bertglue.checked_files import find_problem
 from bertglue.errors import InputError
+from bertglue.own_tasks import is_own_name
 from bertglue.runs.record import COMPRESSION_FILE, MAKE_BOOK, by_task, read_compression, read_items, read_predictions
 from bertglue.runs.schemas import CompressionRecord, ListedRecord
 from bertglue.runs.status import (
@@ -21,6 +22,7 @@ from bertglue.runs.status import (
     inspect_compression,
     inspect_run,
     read_status,
+    required_keys,
 )
 from bertglue.tasks import TASKS
 
@@ -31,7 +33,8 @@ class Runs(dict):
     `records` are those of all finished runs.
 
     `states` lists every run that was asked for and what became of it, `compressions` the same of the compressions, and
-    `place` is the folder of `results.json`.
+    `place` is the folder of `results.json`. All this is of GLUE's tasks; `own` lists the states of the others, which
+    share no table with them and have pages of their own.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Runs(dict):
         self.place, self.compressions = place, list(compressions)
         finished = [{"task": task, "state": FINISHED, "reason": ""} for task in self]
         self.states = finished if states is None else states
+        self.own: list[dict] = []
 
     def missing(self, task: str) -> str:
         """Return in a word why a task has no finished run."""
@@ -73,9 +77,17 @@ def load_runs(path: str | Path) -> Runs:
     records, lost = read_listed(path)
     states = path.with_name(STATUS_FILE)
     if not states.exists():
-        return Runs(records, [*Runs(records).states, *lost] if lost else None, path.parent)
+        return of_glue(records, [*Runs(records).states, *lost] if lost else None, path.parent)
     compressions = [checked_compression(path.parent, state) for state in read_status(states, COMPRESSIONS_KEY)]
-    return Runs(records, merge_states(read_status(states), records, lost, path), path.parent, compressions)
+    return of_glue(records, merge_states(read_status(states), records, lost, path), path.parent, compressions)
+
+
+def of_glue(records: list[dict], states: list[dict] | None, place: Path, compressions: list[dict] = ()) -> Runs:
+    """Gather the runs of GLUE's tasks, beside them the states of those of one's own."""
+    ours = [[one for one in found or () if one["task"] in TASKS] for found in (records, states, compressions)]
+    runs = Runs(ours[0], None if states is None else ours[1], place, ours[2])
+    runs.own = [state for state in states or () if state["task"] not in TASKS]
+    return runs
 
 
 def read_listed(path: Path) -> tuple[list[dict], list[dict]]:
@@ -90,7 +102,7 @@ def read_listed(path: Path) -> tuple[list[dict], list[dict]]:
             records.append(item)
         except InputError as error:
             known = item if isinstance(item, dict) else {}
-            if any(known.get("task") == task for task in TASKS):
+            if known.get("task") in list(TASKS) or (known.get("own_task") and is_own_name(known.get("task"))):
                 run = known["run"] if isinstance(known.get("run"), str) else where
                 lost.append({"task": known["task"], "run": run, "state": FAILED, "reason": str(error)})
             else:
@@ -115,7 +127,7 @@ def checked_compression(place: Path, state: dict) -> dict:
     """Mark a compression as failed whose record cannot be read."""
     if state["state"] == FINISHED:
         try:
-            read_compression(place / state["run"] / COMPRESSION_FILE, *CompressionRecord.model_fields)
+            read_compression(place / state["run"] / COMPRESSION_FILE, *required_keys(CompressionRecord))
         except InputError as error:
             return {**state, "state": FAILED, "reason": str(error)}
     return state

@@ -10,8 +10,9 @@ import numpy as np
 from bertglue.errors import InputError
 from bertglue.evaluation.metrics import predictions_of
 from bertglue.evaluation.significance import mcnemar, mean_score, paired_bootstrap
+from bertglue.own_tasks import task_of_record
 from bertglue.runs.record import find_records, read_predictions, read_record
-from bertglue.tasks import TASKS, Task
+from bertglue.tasks import Task
 
 FREE = {"seed", "profile", "device", "tracking", "save_every", "samples", "glue_dir"}  # may differ within a side
 
@@ -62,7 +63,7 @@ def compare_runs(first: Path, second: Path) -> tuple[Task, list[PairedDifference
         bertglue.errors.InputError: runs/here/rte: no finished run is there; `bertglue run` makes one
     """
     sides = [read_side(folder) for folder in (first, second)]
-    task, other = (TASKS[records[0]["task"]] for records, _ in sides)
+    task, other = (task_of_record(records[0]) for records, _ in sides)
     if task != other:
         raise InputError(f"{first} is of {task.title} and {second} of {other.title}; give two runs of one task")
     found = []

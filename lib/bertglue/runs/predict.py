@@ -15,10 +15,12 @@ from bertglue.errors import InputError
 from bertglue.evaluation import metrics
 from bertglue.models.logits import predict_texts
 from bertglue.models.saved_classifier import load_classifier
+from bertglue.own_tasks import task_of_record
 from bertglue.runs.record import RECORD_FILE, read_record
-from bertglue.tasks import Task, get_task
+from bertglue.tasks import Task
 
-PREDICTION_CHUNK_ROWS = 128  # rows in memory at a time
+FIRST_CHUNK_ROWS = 128  # rows that are predicted, and given, before more are read
+PREDICTION_CHUNK_ROWS = 4096  # rows in memory at a time
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Predictor:
     def __init__(self, run: str | Path):
         self.run = Path(run)
         self.record = read_record(self.run / RECORD_FILE)
-        self.task: Task = get_task(self.record["task"])
+        self.task: Task = task_of_record(self.record)
         self.classifier, self.preprocessor = load_classifier(self.run)
         if (outputs := self.classifier.output_shape[-1]) != self.task.outputs:
             raise InputError(
@@ -66,10 +68,11 @@ class Predictor:
 
 
 def chunks_of(rows: Iterable[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
-    """Yield rows, so many at a time as are in memory at once."""
-    rows = iter(rows)
-    while chunk := list(itertools.islice(rows, PREDICTION_CHUNK_ROWS)):
+    """Yield rows, so many at a time as are in memory at once, of which those of similar length are predicted together."""
+    rows, size = iter(rows), FIRST_CHUNK_ROWS
+    while chunk := list(itertools.islice(rows, size)):
         yield chunk
+        size = PREDICTION_CHUNK_ROWS
 
 
 def read_rows(file: BinaryIO, task: Task, where: str) -> Iterator[tuple[str, ...]]:

@@ -15,6 +15,7 @@ from bertglue.data.dataset import Data
 from bertglue.errors import InputError
 from bertglue.evaluation.evaluate import Scores
 from bertglue.locks import claim_folder
+from bertglue.own_tasks import describe_own_task, task_of_record
 from bertglue.parameters import Parameters
 from bertglue.runs import statistics
 from bertglue.runs.schemas import CompressionRecord, RunRecord
@@ -33,6 +34,7 @@ def build_record(parameters: Parameters, data: Data, tokens, training, scores: S
     keys = ("task", "source", "encoder", "seed", "learning_rate", "epochs", "batch_size", "max_length")
     return {
         **{key: getattr(parameters, key) for key in keys},
+        "own_task": describe_own_task(data.task),
         "backend": strategy.backend,
         "examples": data.examples,
         **asdict(scores),
@@ -122,7 +124,7 @@ def unlike(path: Path, split: str, found: np.ndarray, wanted: str) -> InputError
 
 def read_predictions(folder: Path, record: dict) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Read of each validation split of a run the labels [rows] and the logits [rows, outputs]."""
-    task = TASKS[record["task"]]
+    task = task_of_record(record)
     labels, logits = read_labels(folder / LABELS_FILE, task), read_logits(folder / LOGITS_FILE, task)
     for split in task.validation:
         rows = record["examples"][split]
@@ -168,6 +170,6 @@ def read_results(path: str | Path) -> list[dict]:
     return sorted(records, key=by_task)
 
 
-def by_task(record: dict) -> int:
-    """Return the place of a record's task in GLUE's order."""
-    return list(TASKS).index(record["task"])
+def by_task(record: dict) -> tuple[int, str]:
+    """Return the place of a record's task in GLUE's order, one's own behind."""
+    return list(TASKS).index(record["task"]) if record["task"] in TASKS else len(TASKS), record["task"]

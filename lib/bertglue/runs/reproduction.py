@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from bertglue.errors import InputError
+from bertglue.own_tasks import task_of_record
 from bertglue.parameters import Parameters
 from bertglue.runs.record import LOGITS_FILE, RECORD_FILE, read_logits, read_record
-from bertglue.tasks import TASKS
 
 COMPARED_ENVIRONMENT = ("machine", "device", "devices", "precision", "threads", "commit")  # of the environment
 
@@ -64,7 +64,7 @@ def compare(run: Path, again: Path) -> Comparison:
     """Compare a repetition with the run: its logits, its scores, and under what circumstances each was made."""
     first, second = (read_record(folder / RECORD_FILE, "metrics", "environment") for folder in (run, again))
     before, now = (
-        read_logits(folder / LOGITS_FILE, TASKS[record["task"]]) for folder, record in ((run, first), (again, second))
+        read_logits(folder / LOGITS_FILE, task_of_record(record)) for folder, record in ((run, first), (again, second))
     )
     shapes = [{name: array.shape for name, array in logits.items()} for logits in (before, now)]
     scored = [{split: set(scores) for split, scores in record["metrics"].items()} for record in (first, second)]

@@ -8,28 +8,35 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from bertglue.checked_files import FileSchema, lacking, unfit
 from bertglue.data.dataset import HELD_OUT
+from bertglue.errors import InputError
+from bertglue.own_tasks import CLASS_METRICS, MOST_LABELS, OWN_NAME, SCORE_METRICS, check_own_name, task_of_record
 from bertglue.tasks import AX, TASKS, Task
 
 ROUNDING = 1e-6  # by which a score may leave its range
 METRIC_RANGES = {
-    **dict.fromkeys(("accuracy", "f1", "calibration_error"), (0.0, 1.0)),
+    **dict.fromkeys(("accuracy", "f1", "macro_f1", "calibration_error"), (0.0, 1.0)),
     **dict.fromkeys(("matthews", "pearson", "spearman"), (-1.0, 1.0)),
     "loss": (0.0, 1e12),
 }
-LABELS_SHOWN = 6  # a label has a color of its own
 FILE_NAME_LENGTH = 255
 ALL_HEADS, SELECTED_HEADS = "all heads", "selected heads"  # the models of a compression
 PRUNING_ORDERS = ("gradient", "magnitude", "random")
 LATENCIES_SHOWN = ("1", "32")  # by rows of a batch
 
 
-def known_task(name: str) -> str:
+def known_task(name: str, info: ValidationInfo) -> str:
+    """Check that a task is GLUE's, or one's own that is described beside its name."""
+    if info.data.get("own_task"):
+        try:
+            return check_own_name(name)
+        except InputError as error:
+            raise unfit(str(error)) from None
     if name not in TASKS:
         raise unfit(f"{name[:40]!r} is none of {', '.join(TASKS)}")
     return name
@@ -80,7 +87,7 @@ Seed = Annotated[int, Field(ge=0, le=2**64)]
 Metrics = Annotated[dict[str, float], AfterValidator(in_range)]
 Bounds = Annotated[list[float], Field(min_length=2, max_length=2)]
 Intervals = Annotated[dict[str, Bounds], AfterValidator(bounds_in_range)]
-Labels = Annotated[dict[Text, Count], Field(max_length=LABELS_SHOWN), AfterValidator(not_empty)]
+Labels = Annotated[dict[Text, Count], Field(max_length=MOST_LABELS), AfterValidator(not_empty)]
 Heads = list[Annotated[int, Field(ge=0, le=1000)]]  # of each layer
 KeptHeads = list[list[Count]]
 
@@ -101,12 +108,32 @@ def need_scores(task: Task, scores: dict[str, dict]) -> None:
 
 def task_of(info: ValidationInfo) -> Task | None:
     """Return the task of the object that is validated; None where that is wrong itself."""
-    return TASKS.get(info.data.get("task", (info.context or {}).get("task")))
+    if context := (info.context or {}).get("task"):
+        return context
+    known = info.data.get("task")
+    return task_of_record({**info.data, "own_task": described(info)}) if known else None
+
+
+def described(info: ValidationInfo) -> dict | None:
+    own = info.data.get("own_task")
+    return own.model_dump() if own else None
+
+
+class OwnTask(FileSchema):
+    """A task of one's own: what its columns, classes and metrics are."""
+
+    title: Text
+    columns: Annotated[list[Text], Field(min_length=1, max_length=2)]
+    labels: Annotated[list[Text], Field(max_length=MOST_LABELS)]
+    metrics: Annotated[list[Literal[*CLASS_METRICS, *SCORE_METRICS]], Field(min_length=1)]
+    validation: list[Literal["validation"]]
+    test: list[Literal["test"]]
 
 
 class OfTask(FileSchema):
     """Something that belongs to a task; its validators find it, because it comes first."""
 
+    own_task: OwnTask | None = None  # what a name that is not GLUE's means
     task: TaskName
 
 
@@ -179,7 +206,7 @@ class Trained(FileSchema):
 
 
 class ResumedTraining(Trained):
-    """The training that `resume.npz` goes on with; validated for a task, {"task": its name}.
+    """The training that `resume.npz` goes on with; validated for a task, {"task": it}.
 
     In its first epoch there is no history yet.
     """
@@ -274,7 +301,7 @@ class Environment(FileSchema):
 class RecordedParameters(FileSchema):
     """The parameters of a run, as far as pages show them."""
 
-    task: TaskName
+    task: Text
     warmup_fraction: Share
     weight_decay: Rate
     dropout: Share
@@ -352,9 +379,10 @@ class ListedRecord(RunRecord):
     run: Folder
 
 
-class State(OfTask):
-    """What became of a run or a compression."""
+class State(FileSchema):
+    """What became of a run or a compression, of a task of GLUE or of one's own."""
 
+    task: Annotated[Text, Field(pattern=f"^{OWN_NAME.pattern}$")]
     run: Folder
     state: Text
     reason: str
@@ -373,7 +401,7 @@ TextRow = dict[str, str]
 
 
 class TextSamples(FileSchema):
-    """`texts.json`; validated for a task, {"task": its name}."""
+    """`texts.json`; validated for a task, {"task": it}."""
 
     first: dict[str, list[TextRow]] = None
     hardest: dict[str, list[TextRow]] = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,13 +16,21 @@ LENGTH_BIN = 4  # tokens to a bar of a distribution of lengths
 
 def label_counts(data: Data) -> dict[str, dict[str, int]]:
     """Count the rows of each label of each labelled split, {split: {label: rows}}; scores are counted by unit."""
-    return {name: counts(data.task, split) for name, split in data.splits.items() if split.labelled}
+    edges = score_edges(data) if data.task.regression else None
+    return {name: counts(data.task, split, edges) for name, split in data.splits.items() if split.labelled}
 
 
-def counts(task: Task, split: Split) -> dict[str, int]:
-    if task.regression:
-        names = [f"{low} to {low + 1}" for low in range(5)]
-        found = np.histogram(split.labels, bins=range(6))[0]
+def score_edges(data: Data) -> np.ndarray:
+    """Return the edges of the bins that scores are counted in: units of STS-B, else fifths of the range of train."""
+    if not data.task.own:
+        return np.arange(6)
+    return np.linspace(*np.percentile(data["train"].labels, (0, 100)), 6)
+
+
+def counts(task: Task, split: Split, edges: np.ndarray | None) -> dict[str, int]:
+    if edges is not None:
+        names = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
+        found = np.histogram(np.clip(split.labels, edges[0], edges[-1]), bins=edges)[0]
     else:
         names, found = task.labels, np.bincount(split.labels, minlength=len(task.labels))
     return dict(zip(names, found.tolist(), strict=True))

@@ -7,8 +7,9 @@ import re
 import sys
 from pathlib import Path
 
-from bertglue.checked_files import find_problem, read_object
+from bertglue.checked_files import FileSchema, find_problem, read_object
 from bertglue.errors import InputError, exit_status
+from bertglue.own_tasks import task_of_record
 from bertglue.runs.record import (
     COMPRESSION_FILE,
     MAKE_BOOK,
@@ -21,7 +22,6 @@ from bertglue.runs.record import (
 from bertglue.runs.schemas import CompressionRecord, RunRecord, Status
 from bertglue.runs.slurm_reason import slurm_reason
 from bertglue.runs.text_samples import read_text_samples
-from bertglue.tasks import TASKS
 
 FINISHED, FAILED, MISMATCHED, NOT_RUN = "finished", "failed", "mismatched", "not run"
 STATUS_FILE = "status.json"  # beside results.json
@@ -48,7 +48,7 @@ def inspect_run(folder: Path, parameters: dict, logs: Path) -> tuple[str, str, d
         for name, value in parameters.items():
             if name not in FREE_WITHIN_BOOK and found.get(name, value) != value:
                 return MISMATCHED, f"{name} is {found[name]!r} there, and {value!r} in this book; remove {folder}", None
-        if lacking := [key for key in RunRecord.model_fields if key not in record]:
+        if lacking := [key for key in required_keys(RunRecord) if key not in record]:
             return MISMATCHED, f"an older version made it, without {lacking[0]}; remove {folder}", None
         if wrong := find_problem(record, RunRecord):
             raise InputError(f"{folder / RECORD_FILE} is no run record ({wrong}); {RUN_AGAIN}")
@@ -58,10 +58,14 @@ def inspect_run(folder: Path, parameters: dict, logs: Path) -> tuple[str, str, d
     return FINISHED, "", record
 
 
+def required_keys(schema: type[FileSchema]) -> list[str]:
+    return [key for key, field in schema.model_fields.items() if field.is_required()]
+
+
 def check_left_files(folder: Path, record: dict) -> None:
     """Check the files that a finished run left beside its record, as far as pages read them."""
     read_predictions(folder, record)
-    read_text_samples(folder, TASKS[record["task"]])
+    read_text_samples(folder, task_of_record(record))
 
 
 def inspect_compression(folder: Path, logs: Path) -> tuple[str, str]:
@@ -70,9 +74,9 @@ def inspect_compression(folder: Path, logs: Path) -> tuple[str, str]:
         return unfinished(logs / f"compress-{folder.parent.name}-{folder.name}.log")
     try:
         record = read_compression(folder / COMPRESSION_FILE)
-        if lacking := [key for key in CompressionRecord.model_fields if key not in record]:
+        if lacking := [key for key in required_keys(CompressionRecord) if key not in record]:
             return MISMATCHED, f"an older version made it, without {lacking[0]}; remove {folder}"
-        read_compression(folder / COMPRESSION_FILE, *CompressionRecord.model_fields)
+        read_compression(folder / COMPRESSION_FILE, *required_keys(CompressionRecord))
     except InputError as error:
         return FAILED, str(error)
     return FINISHED, ""

@@ -64,6 +64,15 @@ def sample_rows(task: Task, samples: list, logits: np.ndarray) -> list[dict]:
     ]
 
 
+def choose_samples(data: Data, samples: list | None) -> list:
+    """Return the sentences, or pairs, to predict: those given, or the first rows of validation."""
+    if samples is not None:
+        return samples
+    first = first_rows(data, data.task.validation[0])
+    texts = [[row[name] for name in data.task.columns] for row in first]
+    return texts if len(data.task.columns) > 1 else [text for (text,) in texts]
+
+
 def collect_text_samples(data: Data, logits: dict[str, np.ndarray], samples: list, sample_logits: np.ndarray) -> dict:
     """Gather what the book shows of a run's texts: `first` and `hardest` rows by split, and `samples`."""
     validation = [split for split in data.task.validation if split in logits]
@@ -84,4 +93,4 @@ def read_text_samples(run: Path, task: Task) -> dict:
     path = run / TEXTS_FILE
     if not path.exists():
         return {}
-    return read_object(path, TextSamples, "file of texts", RUN_AGAIN, context={"task": task.name})
+    return read_object(path, TextSamples, "file of texts", RUN_AGAIN, context={"task": task})

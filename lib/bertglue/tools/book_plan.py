@@ -14,11 +14,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bertglue.checked_files import file_digest
 from bertglue.data.load_data import check_source
 from bertglue.environment import has_accelerator, nvidia_gpus
 from bertglue.errors import InputError, exit_status
 from bertglue.models.bundled import BUNDLED_FOLDER, PRETRAINING_RECORD
 from bertglue.parameters import Parameters
+from bertglue.places import parameter_files
 from bertglue.report.measured_files import MEASURED
 from bertglue.runs.collection import collect_runs
 from bertglue.runs.record import COMPRESSION_FILE, RECORD_FILE
@@ -87,7 +89,11 @@ class Plan:
 
         Of a run that begins with another's encoder, that run's belong to them.
         """
-        own = self.parameters[task].model_dump_json(exclude=FREE_WITHIN_BOOK, exclude_defaults=True)
+        parameters = self.parameters[task]
+        own = parameters.model_dump_json(exclude=FREE_WITHIN_BOOK, exclude_defaults=True)
+        if parameters.files:  # what somebody edits while they work on their task
+            digests = {name: file_digest(Path(path).expanduser()) for name, path in parameters.files.items()}
+            own += json.dumps(digests, sort_keys=True)
         return f"{own} after {self.identity(self.intermediate)}" if self.is_second(task) else own
 
     def begin_with_intermediate(self) -> Plan:
@@ -307,18 +313,12 @@ def read_numbers(given: Mapping[str, str], name: str, convert: Callable[[str], f
 
 def read_parameters(profile: str, task: str, given: Mapping[str, str]) -> Parameters:
     """Check the parameters of a task."""
-    if task not in TASKS:
-        raise InputError(f"TASKS or INTERMEDIATE names {task!r}; choose from {', '.join(TASKS)}")
+    if task not in TASKS and not Path(f"params/tasks/{task}.yaml").is_file():
+        raise InputError(
+            f"TASKS or INTERMEDIATE names {task!r}; choose from {', '.join(TASKS)}, or write params/tasks/{task}.yaml "
+            f"for a task of your own (bertglue init {task} --from train.csv)"
+        )
     return Parameters.from_files(*parameter_files(profile, task), **given)
-
-
-def parameter_files(profile: str, task: str) -> list[str]:
-    """Return the files that a task's parameters are read from, later ones over earlier ones.
-
-    The last, a task's values in one profile, is there only where somebody wrote it.
-    """
-    own = f"params/tasks/{profile}/{task}.yaml"
-    return [f"params/profiles/{profile}.yaml", f"params/tasks/{task}.yaml", *([own] if Path(own).is_file() else [])]
 
 
 def select_compressed(asked: str, profile: str, parameters: Mapping[str, Parameters]) -> list[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bertglue.environment import FINETUNE_NOTEBOOK, configure, nvidia_gpus, processor, versions
+from bertglue.environment import configure, nvidia_gpus, processor, versions
 from bertglue.models.bundled import BUNDLED_FOLDER
 from bertglue.models.encoder_files import WEIGHTS_FILE
 from bertglue.models.encoder_places import hub_cache_dir
 from bertglue.parameters import Parameters
+from bertglue.places import NOTEBOOK
 
 
 def describe_machine() -> dict[str, str]:
@@ -27,7 +28,7 @@ def describe_machine() -> dict[str, str]:
         "processor": processor(),
         "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
         "bundled encoder": here(BUNDLED_FOLDER / WEIGHTS_FILE),
-        "checkout": here(FINETUNE_NOTEBOOK.resolve()),
+        "checkout": here(NOTEBOOK.resolve()),
         "GLUE folder (GLUE_DIR)": here(Path(os.environ["GLUE_DIR"])) if "GLUE_DIR" in os.environ else "not set",
         "encoders' downloads": here(hub_cache_dir()),
         "Hugging Face's downloads": here(Path(HF_HUB_CACHE)),

@@ -9,7 +9,6 @@ from pathlib import Path
 from bertglue.encoder_names import BUNDLED_NAMES
 from bertglue.errors import exit_status
 from bertglue.parameters import Parameters
-from bertglue.tasks import get_task
 
 
 def is_local(source: str | None) -> bool:
@@ -22,7 +21,7 @@ def fetch(parameters: Parameters) -> list[str]:
 
     Nothing of what is fetched is run.
     """
-    task = get_task(parameters.task)
+    task = parameters.definition
     found = []
     if parameters.source == "tfds":
         from bertglue.data.tfds import prepare

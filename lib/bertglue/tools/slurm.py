@@ -19,15 +19,23 @@ from bertglue.tasks import get_task
 BUNDLED_RATE, BUNDLED_MEMORY = 100, 8_000  # [MB]
 OTHER_RATE, OTHER_MEMORY = 60, 32_000
 START_MINUTES = 30  # to load, tokenize, evaluate and write
+SHORTEST_ROW = 40  # bytes of a file of one's own
 QUEUE_WAIT = 15  # seconds from one look at the queue to the next
 
 
 def minutes(parameters: Parameters, attempt: int = 1) -> int:
     """Return the time limit to ask for [minutes], by the rows of the whole of GLUE's task and the encoder."""
-    title = {"mnli": "MNLI-m"}.get(parameters.task, get_task(parameters.task).title)
-    rows = published_numbers()["glue_examples"][title][0]
     rate = BUNDLED_RATE if parameters.encoder in BUNDLED_NAMES else OTHER_RATE
-    return attempt * (START_MINUTES + round(rows * parameters.epochs / rate / 60))
+    return attempt * (START_MINUTES + round(train_rows(parameters) * parameters.epochs / rate / 60))
+
+
+def train_rows(parameters: Parameters) -> int:
+    """Return the rows of train: GLUE's, or about those of one's own file."""
+    if parameters.files:
+        path = Path(parameters.files["train"]).expanduser()
+        return path.stat().st_size // SHORTEST_ROW if path.is_file() else 0
+    title = {"mnli": "MNLI-m"}.get(parameters.task, get_task(parameters.task).title)
+    return published_numbers()["glue_examples"][title][0]
 
 
 def memory_mb(parameters: Parameters, attempt: int = 1) -> int:

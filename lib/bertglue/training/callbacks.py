@@ -259,7 +259,7 @@ class EpochRecorder(keras.callbacks.Callback):
         if about.get("of") != self.identity():
             raise InputError(f"{self.path} is not of this run")
         training = about.get("training")
-        wrong = find_problem(training, ResumedTraining, context={"task": self.task.name})
+        wrong = find_problem(training, ResumedTraining, context={"task": self.task})
         if not wrong and set(training) != set(ResumedTraining.model_fields):
             wrong = "training has other keys"
         if not wrong and (problem := find_problem(about.get("place"), ResumedPlace)):

@@ -8,20 +8,20 @@ from bertglue.report.escaping import escape_line
 from bertglue.report.tables import table
 from bertglue.runs.collection import Runs
 from bertglue.runs.status import FINISHED, NOT_RUN
-from bertglue.tasks import TASKS
+from bertglue.tasks import TASKS, title_of
 
 
 def states(runs: Runs):
     """List every run that was asked for, and every task that was not: what became of it, and why."""
     rows = [
         {
-            "task": TASKS[state["task"]].title,
+            "task": title_of(state["task"]),
             "learning rate": f"{state['learning_rate']:g}" if "learning_rate" in state else "",
             "seed": str(state.get("seed", "")),
             "status": state["state"],
             "reason": state["reason"],
         }
-        for state in runs.states
+        for state in (*runs.states, *runs.own)
     ]
     asked = {state["task"] for state in runs.states}
     rows += [{"task": task.title, "status": NOT_RUN} for task in TASKS.values() if task.name not in asked]
@@ -39,10 +39,9 @@ def compressions(runs: Runs):
 
 def summary(runs: Runs) -> str:
     """Describe how many runs there are and which are missing."""
-    missing = [
-        f"{state['task']} ({escape_line(state['state'])})" for state in runs.states if state["state"] != FINISHED
-    ]
-    said = f"{len(runs.states) - len(missing)} of {len(runs.states)} runs finished."
+    states = [*runs.states, *runs.own]
+    missing = [f"{state['task']} ({escape_line(state['state'])})" for state in states if state["state"] != FINISHED]
+    said = f"{len(states) - len(missing)} of {len(states)} runs finished."
     if runs.compressions:
         smaller = [state["task"] for state in runs.compressions if state["state"] == FINISHED]
         said += f" {len(smaller)} of {len(runs.compressions)} were compressed."

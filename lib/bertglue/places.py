@@ -1,0 +1,36 @@
+"""Where the master notebook and the files of parameters lie: in a checkout, else as they were installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PACKAGED = Path(__file__).with_name("packaged")  # links into the checkout; in an installed package copies
+NOTEBOOK = Path("notebooks/finetune.ipynb")  # the master
+
+
+def find_notebook() -> Path:
+    """Return the master notebook: the checkout's that this is called from, or the installed one."""
+    return NOTEBOOK if NOTEBOOK.is_file() else PACKAGED / NOTEBOOK
+
+
+def parameter_files(profile: str, task: str) -> list[str]:
+    """Return the files that a task's parameters are read from, later ones over earlier ones.
+
+    Each is the one below the current folder, or else the one that is installed. The last, a task's values in one
+    profile, is there only where somebody wrote it.
+    """
+    usual, own, both = (
+        installed_or_here(name)
+        for name in (
+            f"params/profiles/{profile}.yaml",
+            f"params/tasks/{task}.yaml",
+            f"params/tasks/{profile}/{task}.yaml",
+        )
+    )
+    return [usual, own, *([both] if Path(both).is_file() else [])]
+
+
+def installed_or_here(name: str) -> str:
+    """Return a file below the current folder, or the one that is installed where only that is there."""
+    installed = PACKAGED / name
+    return str(installed) if installed.is_file() and not Path(name).is_file() else name

@@ -1,0 +1,76 @@
+"""Run the master notebook: what `bertglue run` and `bertglue.finetune` do."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+
+from bertglue.errors import InputError
+from bertglue.parameters import Parameters
+from bertglue.places import find_notebook, parameter_files
+from bertglue.runs.record import RECORD_FILE, read_record
+
+UNNAMED_RUNS = Path("runs/notebook")  # the folder of runs that are given no other
+
+
+def finetune(task: str, *, profile: str = "toy", run_dir: str | Path | None = None, **parameters) -> dict:
+    """Fine-tune on one task: execute the master notebook, in a process of its own.
+
+    Args:
+        task: of GLUE, or of your own, which `params/tasks/TASK.yaml` describes, or `files` and the like do here.
+        profile: a file under `params/profiles`, of the current folder or of those that are installed.
+        run_dir: the folder to write; None: `runs/notebook/TASK`.
+        parameters: over those of the files; see `Parameters`.
+
+    Returns:
+        The run's record: its scores, intervals and baselines among them, and `run`, its folder.
+
+    Raises:
+        InputError: a parameter or a file is wrong, or a cell of the notebook failed.
+
+    Example:
+        >>> import bertglue
+        >>> bertglue.finetune("rte", epoch=3)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        bertglue.errors.InputError: unknown parameter 'epoch'; the known ones are profile, task, ...
+    """
+    folder = Path(run_dir or UNNAMED_RUNS / task)
+    files = parameter_files(profile, task)
+    if parameters.get("files"):  # a task that no file describes
+        files = [path for path in files if Path(path).is_file()]
+    execute(Parameters.from_files(*files, **{"task": task, "run_dir": str(folder), **parameters}))
+    return {**read_record(folder / RECORD_FILE), "run": str(folder)}
+
+
+def execute(parameters: Parameters) -> None:
+    """Run the master notebook, its output shown as it comes, into the folder that the parameters name."""
+    try:
+        import papermill
+    except ImportError:
+        raise InputError("papermill is not installed; pip install 'bertglue[tensorflow,book]'") from None
+
+    folder = Path(parameters.run_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    with failed_cells():
+        papermill.execute_notebook(
+            str(find_notebook()), str(folder / "finetune.ipynb"), parameters.model_dump(),
+            progress_bar=sys.stderr.isatty(), log_output=True, stdout_file=sys.stdout,
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def failed_cells():
+    """Raise what went wrong in the notebook as an InputError of one line."""
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    try:
+        yield
+    except DeadKernelError:
+        raise InputError(
+            "the notebook's process was killed, perhaps for want of memory; run it again, and it resumes from its "
+            "last checkpoint (one after each epoch, and every save_every steps where that is set)"
+        ) from None
+    except PapermillExecutionError as error:
+        raise InputError(f"{error.ename}: {error.evalue}") from None

@@ -1,0 +1,236 @@
+"""Files of a task of one's own: what is read of each form, and what is said of each defect."""
+
+import csv
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertglue import InputError, Parameters, load_data_for
+from bertglue.data.own_files import OwnFiles, load, read_rows
+from bertglue.runs.describe_task import describe_task
+
+ROWS = [("good film", "pos"), ('a "quoted", word\nand a line', "neg"), ("señor's film", "pos"), ("bad film", "neg")]
+
+
+def write(path, text):
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+def write_csv(path, rows, header=("text", "label"), **dialect):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, **dialect).writerows([header, *rows])
+    return str(path)
+
+
+def texts_of(split):
+    return [tuple(column[i] for column in split.segments) for i in range(len(split))]
+
+
+def forms(folder):
+    """The same rows in every form."""
+    write_csv(folder / "a.csv", ROWS)
+    write_csv(folder / "b.CSV", ROWS, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    (folder / "c.jsonl").write_text("\n\n".join(json.dumps({"text": t, "label": n, "more": [1]}) for t, n in ROWS))
+    columns = {"label": [name for _, name in ROWS], "text": [text for text, _ in ROWS]}
+    pq.write_table(pa.table(columns), folder / "d.parquet")
+    mark = b"\xef\xbb\xbf"
+    (folder / "e.csv").write_bytes(mark + (folder / "a.csv").read_bytes())
+    return ["a.csv", "b.CSV", "c.jsonl", "d.parquet", "e.csv"]
+
+
+def test_every_form_gives_the_same_rows(tmp_path):
+    for name in forms(tmp_path):
+        own = OwnFiles("mine", dict.fromkeys(("train", "validation"), str(tmp_path / name)), columns=["text"])
+        task, splits = load(own)
+        assert (task.columns, task.labels, task.metrics) == (("text",), ("neg", "pos"), ("accuracy", "f1"))
+        assert texts_of(splits["validation"]) == [(text,) for text, _ in ROWS]
+        assert splits["train"].labels.tolist() == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize(("name", "dialect", "options"), [
+    ("x.csv", "semicolon", {"delimiter": ";"}), ("x.txt", "excel-tab", {"delimiter": "\t"}), ("x.data", "csv", {}),
+])  # fmt: skip
+def test_dialects_are_named(tmp_path, name, dialect, options):
+    path = write_csv(tmp_path / name, ROWS, **options)
+    assert [tuple(cells.values()) for _, cells in read_rows(tmp_path / name, dialect)] == ROWS
+    task, _ = load(OwnFiles("mine", {"train": path, "validation": path}, dialect=dialect))
+    assert task.columns == ("text",)
+
+
+def test_tabs_separate_and_quotes_are_text(tmp_path):
+    path = write(tmp_path / "x.tsv", 'text\tlabel\nhe said "no\t1\nan inch is 1"\t0\n')
+    _, splits = load(OwnFiles("mine", {"train": path, "validation": path}))
+    assert texts_of(splits["train"]) == [('he said "no',), ('an inch is 1"',)]
+
+
+@given(st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip),
+                          st.sampled_from("ab")), min_size=2, max_size=20))  # fmt: skip
+def test_csv_is_read_as_the_standard_writes_it(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("csv")
+    write_csv(folder / "x.csv", rows)
+    assert [tuple(cells.values()) for _, cells in read_rows(folder / "x.csv", None)] == rows
+
+
+def test_numbers_are_ordered_by_value_and_classes_may_be_numbers(tmp_path):
+    path = write_csv(tmp_path / "x.csv", [("a b", 10), ("c d", 9), ("e f", 2)])
+    task, splits = load(OwnFiles("mine", {"train": path, "validation": path}))
+    assert task.labels == ("2", "9", "10")
+    assert splits["train"].labels.tolist() == [2, 1, 0]
+    task, _ = load(OwnFiles("mine", {"train": path, "validation": path}, labels=["10", "9", "2"]))
+    assert task.labels == ("10", "9", "2")
+    assert task.metrics == ("accuracy", "macro_f1")
+
+
+def test_a_number_is_regressed_on(tmp_path):
+    path = write(tmp_path / "x.jsonl", '{"text": "a b", "score": 1.5}\n{"text": "c", "score": "-2"}\n')
+    task, splits = load(OwnFiles("mine", {"train": path, "validation": path}, label="score", labels="number"))
+    assert task.regression
+    assert task.metrics == ("pearson", "spearman")
+    assert splits["train"].labels.dtype == "float32"
+    assert splits["train"].labels.tolist() == [1.5, -2.0]
+
+
+def test_validation_is_taken_from_train_and_test_needs_no_labels(tmp_path):
+    rows = [(f"row {i}", "ab"[i % 2]) for i in range(20)]
+    path, test = write_csv(tmp_path / "x.csv", rows), write(tmp_path / "t.csv", "text\nno label\n")
+    _, splits = load(OwnFiles("mine", {"train": path, "test": test}, columns=["text"], validation_share=0.25))
+    assert {name: len(split) for name, split in splits.items()} == {"train": 15, "validation": 5, "test": 1}
+    assert sorted(texts_of(splits["train"]) + texts_of(splits["validation"])) == sorted((text,) for text, _ in rows)
+    assert splits["test"].labels.tolist() == [-1]
+
+
+def test_a_thousand_classes(tmp_path):
+    rows = [(f"row {i}", f"c{i % 1000}") for i in range(2000)]
+    path = write_csv(tmp_path / "x.csv", rows)
+    task, _ = load(OwnFiles("mine", {"train": path, "validation": path}))
+    assert task.outputs == 1000
+    with pytest.raises(InputError, match="row 1002: 'c1000' is the 1,001th class .* labels: number"):
+        load(OwnFiles("mine", {"train": write_csv(tmp_path / "y.csv", [*rows[:1000], ("more", "c1000")])}))
+
+
+DEFECTS = {
+    "a missing column": ("a,b\nx,1\n", {"columns": ["text"]}, "row 2: there is no 'text'; it has a, b"),
+    "no label": ("text,class\nx,1\n", {"columns": ["text"]}, "row 2: there is no 'label'"),
+    "an empty text": ("text,label\n,1\ny,0\n", {}, "row 2: text is empty; give it a text or remove the row"),
+    "a blank text": ("text,label\nx,1\n  ,0\n", {}, "row 3: text is empty"),
+    "a row too long": ("text,label\nx,1\na,b,0\n", {}, r"row 3 \(line 3\): 3 fields, .* 2; a delimiter"),
+    "a row too short": ("text,label\nx,1\na\n", {}, "row 3 .*: 1 fields, and the header has 2; a row is cut"),
+    "a quote within": ('text,label\nx,1\n"a"b,0\n', {}, 'row 3 .*a quote inside a quoted field is written ""'),
+    "an open quote": ('text,label\nx,1\n"a,0\ny,1\n', {}, r"row 3 \(line 3\).*unexpected end"),
+    "a name twice": ("text,text,label\nx,y,1\n", {}, "row 1: the column 'text' is there twice; rename one"),
+    "no header": ("", {}, "there is no header"),
+    "no rows": ("text,label\n", {"columns": ["text"]}, "holds no rows below its header"),
+    "one class": ("text,label\nx,1\ny,1\n", {}, "every row has the label '1'; a task needs two classes"),
+    "a label of two lines": ('text,label\nx,"a\nb"\ny,c\n', {}, "row 2: label is .* no name"),
+    "an empty label": ("text,label\nx,\ny,1\n", {}, "row 2: label is '', no class; give it a class"),
+    "fractions": ("text,label\nx,0.5\ny,1.25\n", {}, "label has numbers such as 0.5; .* labels: number"),
+    "no number": ("text,label\nx,1\ny,high\n", {"labels": "number"}, "row 3: label is 'high', no number"),
+    "not finite": ("text,label\nx,1\ny,nan\n", {"labels": "number"}, "row 3: label is 'nan', no number"),
+    "a class not named": ("text,label\nx,1\ny,7\n", {"labels": ["0", "1"]}, "unknown label '7'; labels has 0, 1"),
+    "not UTF-8": (b"text,label\nx,1\n\xe9t\xe9,0\n", {}, "row 3: text is not UTF-8; save the file as UTF-8"),
+    "too many columns": ("a,b,c,label\nx,y,z,1\n", {}, "has the columns a, b, c, label and none is named as text"),
+    "f1 of three": ("text,label\nx,1\ny,2\nz,3\n", {"metrics": ["f1"]}, "f1, which is of two classes, and it has 3"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_defect_is_one_line_with_file_row_and_remedy(tmp_path, defect):
+    text, options, said = DEFECTS[defect]
+    path = write(tmp_path / "x.csv", text)
+    with pytest.raises(InputError, match=said) as error:
+        load(OwnFiles("mine", {"train": path, "validation": path}, **options))
+    assert "\n" not in str(error.value)
+    assert "x.csv" in str(error.value) or "metrics" in str(error.value)
+
+
+@pytest.mark.parametrize(("line", "said"), [
+    ('{"text": 3, "label": "a"}', "row 2: text is 3, no text"), ('{"text": null, "label": "a"}', "text is None"),
+    ('{"text": "x", "label": 1.5}', "label is 1.5, no class; for a score to regress on set labels: number"),
+    ('{"text": "x", "label": true}', "label is True, no class"), ("[1]", "row 2 is no object"),
+    ('{"text": "x"', "row 2 is no JSON"), ('{"text": "x", "text": "y"}', "row 2: 'text' is there twice"),
+    ('{"text": "x"}', "row 2: there is no 'label'"), ('{"text": "x", "label": "new"}', None),
+])  # fmt: skip
+def test_mixed_types_in_json_are_named(tmp_path, line, said):
+    path = write(tmp_path / "x.jsonl", '{"text": "x", "label": "a"}\n' + line + "\n")
+    own = OwnFiles("mine", {"train": path, "validation": path}, columns=["text"])
+    if said is None:
+        assert load(own)[0].labels == ("a", "new")
+        return
+    with pytest.raises(InputError, match=said):
+        load(own)
+
+
+def test_a_class_that_train_lacks_is_named(tmp_path):
+    files = {
+        "train": write_csv(tmp_path / "t.csv", ROWS),
+        "validation": write_csv(tmp_path / "v.csv", [("x y", "odd")]),
+    }
+    with pytest.raises(InputError, match="v.csv, row 2: unknown label 'odd'; train has neg, pos: correct the row"):
+        load(OwnFiles("mine", files))
+
+
+@pytest.mark.parametrize(("values", "said"), [
+    ({"task": "imdb"}, "choose one of cola, .* or write params/tasks/imdb.yaml"),
+    ({"task": "cola", "files": {"train": "x.csv"}}, "is 'cola', which is GLUE's"),
+    ({"task": "My task", "files": {"train": "x.csv"}}, "small letters"),
+    ({"task": "mine", "files": {"validation": "x.csv"}}, "files has no train"),
+    ({"task": "mine", "files": {"trian": "x.csv"}}, "files.trian"),
+    ({"task": "mine", "source": "own"}, "choose one of"),
+    ({"task": "rte", "source": "own"}, "files is not given"),
+    ({"task": "mine", "files": {"train": "x.csv"}, "labels": [True, False]}, "put it in quotes"),
+    ({"task": "mine", "files": {"train": "x.csv"}, "labels": ["a", "a"]}, "'a' twice"),
+    ({"task": "mine", "files": {"train": "x.csv"}, "labels": "number", "metrics": ["f1"]}, "choose from pearson"),
+    ({"task": "mine", "files": {"train": "x.csv"}, "columns": ["label"]}, "among columns too"),
+    ({"task": "mine", "files": {"train": "x.csv"}, "columns": ["a", "b"], "samples": ["one"]}, "takes 2 .a and b."),
+])  # fmt: skip
+def test_a_wrong_description_is_named(values, said):
+    with pytest.raises(InputError, match=said):
+        Parameters.check(values)
+
+
+@pytest.mark.parametrize("name", ["gone.csv", "folder.csv", "x.xlsx"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
+    (tmp_path / "folder.csv").mkdir()
+    write(tmp_path / "x.xlsx", "x")
+    with pytest.raises(InputError, match=name):
+        load_data_for(Parameters(task="mine", files={"train": str(tmp_path / name)}))
+
+
+def test_a_damaged_parquet_is_named(tmp_path):
+    path = write(tmp_path / "x.parquet", b"PAR1 no")
+    with pytest.raises(InputError, match="x.parquet cannot be read as parquet"):
+        load(OwnFiles("mine", {"train": path}))
+
+
+def test_init_sees_columns_labels_and_length(tmp_path):
+    rows = [(i, f"the title {i}", "many words " * 20, ["a", "b", "c"][i % 3]) for i in range(30)]
+    path = write_csv(tmp_path / "x.csv", rows, header=("id", "title", "body", "category"))
+    found = describe_task("mine", {"train": path})
+    assert found == {
+        "task": "mine", "files": {"train": path}, "columns": ["title", "body"], "label": "category",
+        "labels": ["a", "b", "c"], "metrics": ["accuracy", "macro_f1"], "max_length": 80,
+    }  # fmt: skip
+    assert load_data_for(Parameters.check(found)).examples == {"train": 24, "validation": 3, "held_out": 3}
+    scores = [(f"some text {i}", i / 4) for i in range(40)]
+    path = write_csv(tmp_path / "y.csv", scores, header=("text", "y"))
+    assert describe_task("mine", {"train": path})["labels"] == "number"
+    path = write_csv(tmp_path / "z.csv", [(f"t {i}", f"u {i}") for i in range(9)], header=("one", "two"))
+    with pytest.raises(InputError, match="none looks like labels; give --label"):
+        describe_task("mine", {"train": path})
+    with pytest.raises(InputError, match="which is GLUE's"):
+        describe_task("rte", {"train": path})
+
+
+def test_rows_do_not_fill_the_memory(tmp_path):
+    """The texts stay in a file: what is kept of a row in memory is where it lies and its label."""
+    path = write_csv(tmp_path / "x.csv", [("word " * 200, "ab"[i % 2]) for i in range(3000)])
+    _, splits = load(OwnFiles("mine", {"train": path, "validation": path}))
+    column = splits["train"].segments[0]
+    assert not isinstance(column.buffer, bytes)
+    assert np.ndim(column.starts) == 1
