@@ -22,7 +22,6 @@ from paths import ROOT
 from typer.testing import CliRunner
 
 from bertglue import cli, errors
-from bertglue.runs import execute
 from bertglue.atomic_files import write_json
 from bertglue.data.dataset import Split
 from bertglue.errors import InputError
@@ -32,7 +31,7 @@ from bertglue.models.classifier import build_classifier
 from bertglue.models.encoder_files import save_encoder
 from bertglue.models.preprocessor import Preprocessor, tokenize
 from bertglue.models.saved_classifier import load_classifier, save_classifier
-from bertglue.runs import leaderboard
+from bertglue.runs import execute, leaderboard
 from bertglue.runs import record as run_record
 from bertglue.tasks import TASKS
 from bertglue.training import checkpoint

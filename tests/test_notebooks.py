@@ -84,9 +84,8 @@ def test_the_fine_tuning_notebook_hands_each_parameter_to_what_it_is_for():
         "load_encoder(parameters.encoder, dropout=parameters.encoder_dropout, seed=parameters.seed)",
         "build_classifier(encoder_model, data.task.outputs, parameters.dropout, parameters.pooling)",
         "load_preprocessor(parameters.encoder, parameters.max_length, preprocessor=parameters.preprocessor)",
-        "parameters.source, glue_dir=parameters.glue_dir, hold_out=parameters.hold_out",
-        "train_rows=parameters.train_rows, train_seed=parameters.seed",
+        "load_data_for(parameters)",
         "tokenize_data(data, preprocess, parameters.cache_dir)",
-        "predict_texts(classifier, preprocess, parameters.samples)",
+        "choose_samples(data, parameters.samples)",
     ):
         assert line in code

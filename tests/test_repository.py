@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from bertglue import cli
 from bertglue.parameters import CompressionParameters, Parameters, PretrainingParameters, is_parameter
+from bertglue.runs import execute
 from bertglue.tasks import TASKS
 from bertglue.tools import sync_address
-from bertglue.runs import execute
 from bertglue.tools.book_plan import parameter_files, read_plan
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

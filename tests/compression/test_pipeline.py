@@ -38,7 +38,7 @@ def made_data():
 @pytest.fixture
 def finished(tmp_path, monkeypatch):
     """Write a finished run of a small classifier; give the parameters to compress it, and a way to write another."""
-    monkeypatch.setattr(pipeline, "load_data", lambda *arguments, **options: made_data())
+    monkeypatch.setattr(pipeline, "load_data_for", lambda recipe: made_data())
     folder = tmp_path / "run"
 
     def write(heads=(2, 2), hold_out=0.1):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertglue import InputError, Parameters, load_data_for
+from bertglue import InputError, Parameters, get_task, load_data, load_data_for
 from bertglue.data.own_files import OwnFiles, load, read_rows
 from bertglue.runs.describe_task import describe_task
 
@@ -42,6 +42,20 @@ def forms(folder):
     mark = b"\xef\xbb\xbf"
     (folder / "e.csv").write_bytes(mark + (folder / "a.csv").read_bytes())
     return ["a.csv", "b.CSV", "c.jsonl", "d.parquet", "e.csv"]
+
+
+def test_what_a_run_asks_for_is_loaded(tmp_path):
+    """Of GLUE's tasks and of one's own, each parameter reaches what it is for."""
+    asked = {"hold_out": 0.2, "train_rows": 50, "seed": 3}
+    found = load_data_for(Parameters(task="cola", **asked))
+    wanted = load_data(get_task("cola"), "toy", hold_out=0.2, train_rows=50, train_seed=3)
+    assert found.examples == wanted.examples
+    assert found["train"].fingerprint() == wanted["train"].fingerprint()
+    rows = [(f"row {i}", "ab"[i % 2]) for i in range(100)]
+    own = Parameters(task="mine", files={"train": write_csv(tmp_path / "x.csv", rows)}, **asked)
+    assert load_data_for(own).examples == {"train": 50, "validation": 10, "held_out": 18}
+    with pytest.raises(InputError, match="glue_dir is not given"):
+        load_data_for(Parameters(task="cola", source="folder"))
 
 
 def test_every_form_gives_the_same_rows(tmp_path):

@@ -146,7 +146,7 @@ OTHER = {  # another value of each parameter
     "weight_decay": 0.5, "bias_correction": False, "bucketing": False, "bucket_lengths": [8], "hold_out": 0.5,
     "keep": "best", "patience": 3, "dropout": 0.5, "encoder_dropout": 0.5, "steps_per_execution": 2, "seed": 7,
     "machines": 2, "profile": "other", "preprocessor": "other", "train_rows": 9, "accumulate": 2,
-    "layer_decay": 0.5, "pooling": "mean", "files": {"train": "t.csv"}, "columns": ["text"], "label": "class",
+    "layer_decay": 0.5, "pooling": "mean", "columns": ["text"], "label": "class",
     "labels": ["a", "b"], "metrics": ["f1"], "dialect": "tab", "validation_share": 0.5,
 }  # fmt: skip
 
@@ -157,7 +157,7 @@ def cola(tmp_path_factory):
     return place, make_runs(place, ["cola"])
 
 
-@pytest.mark.parametrize("name", [name for name in Parameters.model_fields if name != "task"])
+@pytest.mark.parametrize("name", [name for name in Parameters.model_fields if name not in ("task", "files")])
 def test_every_parameter_but_places_and_samples_makes_another_run(cola, name):
     place, path = cola
     free = {"run_dir": "r", "cache_dir": "c", "glue_dir": "g", "samples": ["s"], "tracking": "wandb",

@@ -98,7 +98,8 @@ def read_side(folder: Path) -> tuple[list[dict], list[dict[str, tuple[np.ndarray
     records = [read_record(path, "examples", "parameters") for path in paths]
     recipes = [{k: v for k, v in record["parameters"].items() if k not in FREE} for record in records]
     for path, recipe in zip(paths, recipes, strict=True):
-        differing = [name for name in {**recipe, **recipes[0]} if recipe.get(name) != recipes[0].get(name)]
+        shared = recipe.keys() & recipes[0].keys()  # an older version records fewer
+        differing = [name for name in recipes[0] if name in shared and recipe[name] != recipes[0][name]]
         if differing:
             raise InputError(
                 f"{path.parent} and {paths[0].parent} differ in {', '.join(differing)}; "

@@ -68,7 +68,7 @@ class Predictor:
 
 
 def chunks_of(rows: Iterable[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]:
-    """Yield rows, so many at a time as are in memory at once, of which those of similar length are predicted together."""
+    """Yield rows, so many at a time as are in memory at once; those of similar length are predicted together."""
     rows, size = iter(rows), FIRST_CHUNK_ROWS
     while chunk := list(itertools.islice(rows, size)):
         yield chunk
