@@ -64,6 +64,9 @@ def test_what_follows_from_code_and_records_is_up_to_date():
     for name, parts in generated_texts.PARTS.items():
         text = (ROOT / name).read_text(encoding="utf-8")
         assert generated_texts.filled(text, parts) == text, f"{name}: run `make texts`"
+    students = generated_texts.leave_gaps((ROOT / generated_texts.KEY).read_text(encoding="utf-8"))
+    assert (ROOT / generated_texts.STUDENTS).read_text(encoding="utf-8") == students, "run `make texts`"
+    assert students.count("# YOUR CODE HERE") == 5
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -56,6 +56,13 @@ def runs(tmp_path_factory):
     return {name: place / name for name in ("command", "papermill", "colab")}
 
 
+def test_the_key_of_the_class_passes_its_own_checks_and_the_gaps_stop(tmp_path):
+    given = ("-p", "train_rows", 64, "-p", "epochs", 1, "-p", "run_dir", tmp_path / "runs")
+    call(tmp_path, "papermill", ROOT / "notebooks/class_key.ipynb", "key.ipynb", *given)
+    with pytest.raises(AssertionError, match="NotImplementedError"):
+        call(tmp_path, "papermill", ROOT / "notebooks/class.ipynb", "gaps.ipynb", *given)
+
+
 def test_from_the_folder_of_notebooks_runs_lie_in_the_checkout(tmp_path):
     """As an editor starts a kernel, in the folder of the notebook that is open."""
     folder = copy_checkout(tmp_path / "my clone")

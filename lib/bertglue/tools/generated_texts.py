@@ -1,4 +1,4 @@
-"""Write the texts that follow from code and records: the scores in the README, the guides on parameters and command."""
+"""Write what follows from code and records: scores in the README, two guides, the notebook of a class."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+
+import nbformat
 
 from bertglue.atomic_files import write_text
 from bertglue.errors import InputError, exit_status
@@ -30,6 +32,9 @@ PARAMETER_CLASSES = {
     "Compression": (CompressionParameters, "`notebooks/compress.ipynb`"),
     "Pre-training": (PretrainingParameters, "`notebooks/pretrain.ipynb`"),
 }
+KEY, STUDENTS = Path("notebooks/class_key.ipynb"), Path("notebooks/class.ipynb")
+SOLUTION = re.compile(r"### BEGIN SOLUTION\n.*?### END SOLUTION", re.DOTALL)
+GAP = "# YOUR CODE HERE\nraise NotImplementedError"
 BOUNDS = {"minimum": "≥ {:,}", "exclusiveMinimum": "> {:,}", "maximum": "≤ {:,}", "exclusiveMaximum": "< {:,}"}
 
 
@@ -129,6 +134,14 @@ def filled(text: str, parts: dict[str, Callable[[], str]]) -> str:
     return text
 
 
+def leave_gaps(key: str) -> str:
+    """Return the notebook of a class for its students, with gaps for the solutions, marked as for nbgrader."""
+    notebook = nbformat.reads(key, as_version=4)
+    for cell in notebook.cells:
+        cell.source = SOLUTION.sub(GAP, cell.source).replace(KEY.name, STUDENTS.name)
+    return nbformat.writes(notebook) + "\n"
+
+
 def write_texts(root: Path = ROOT) -> list[str]:
     """Write the files whose text is another than before; return their names."""
     changed = []
@@ -137,6 +150,10 @@ def write_texts(root: Path = ROOT) -> list[str]:
         if (after := filled(before, parts)) != before:
             write_text(root / name, after)
             changed.append(name)
+    students = leave_gaps((root / KEY).read_text(encoding="utf-8"))
+    if not (root / STUDENTS).exists() or (root / STUDENTS).read_text(encoding="utf-8") != students:
+        write_text(root / STUDENTS, students)
+        changed.append(str(STUDENTS))
     return changed
 
 
