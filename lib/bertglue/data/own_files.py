@@ -108,13 +108,13 @@ class Reader:
         self.labels = array("d" if self.number else "q")
 
     def __iter__(self) -> Iterator[tuple[bytes, ...]]:
-        wanted = self.columns if self.withheld else [*self.columns, self.own.label]
+        wanted = {*self.columns} if self.withheld else {*self.columns, self.own.label}
         for number, cells in read_rows(self.path, self.own.dialect):
             try:
-                for name in wanted:
-                    if name not in cells:
-                        has = ", ".join(map(str, cells))[:300]
-                        raise ValueError(f"there is no {name!r}; it has {has}: give columns and label these names")
+                if not wanted <= cells.keys():
+                    missing = next(name for name in (*self.columns, self.own.label) if name not in cells)
+                    has = ", ".join(map(str, cells))[:300]
+                    raise ValueError(f"there is no {missing!r}; it has {has}: give columns and label these names")
                 self.labels.append(UNLABELLED if self.withheld else self.read_label(cells[self.own.label]))
                 yield tuple([read_text(name, cells[name]) for name in self.columns])
             except ValueError as error:
@@ -123,9 +123,11 @@ class Reader:
     def read_label(self, value) -> float:
         if self.number:
             return read_score(self.own.label, value)
+        places = self.seen if self.known is None else self.known
+        if type(value) is str and (place := places.get(value)) is not None:
+            return place
         name = value.strip() if isinstance(value, str) else str(value)
-        place = self.seen.get(name) if self.known is None else self.known.get(name)
-        if place is not None and not isinstance(value, float | bool):
+        if type(value) in (str, int) and (place := places.get(name)) is not None:
             return place
         check_class(self.own.label, value, name)
         if self.known is None:
