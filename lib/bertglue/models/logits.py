@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import keras
 import numpy as np
 from keras import ops
 
 from bertglue.data.batches import COMPILED_LENGTHS, Batches, batch_lengths, stream
-from bertglue.data.token_ids import Tokens
+from bertglue.data.token_ids import ENCODER_INPUTS, Tokens
 from bertglue.devices import jit_compile, predict_together, process
 from bertglue.parameters import Parameters
 
 TEXT_BATCH_ROWS = 32  # of texts, predicted together
-EAGER_ROWS = 256  # up to so many are predicted without a graph
+GRAPH = "graph_of_texts"  # the attribute that keeps it
 
 
 def predict(classifier: keras.Model, tokens: Tokens, batch_size: int, lengths: Sequence[int] = ()) -> np.ndarray:
@@ -58,16 +59,29 @@ def predict_texts(classifier: keras.Model, preprocessor, texts: list) -> np.ndar
     """
     segments = zip(*([text] if isinstance(text, str) else text for text in texts), strict=True)
     tokens = pack_texts(preprocessor, list(segments))
-    lengths = text_lengths(tokens.seq_length)
-    if len(tokens) > EAGER_ROWS:  # what a graph saves outweighs that it is traced
-        return predict(classifier, tokens, TEXT_BATCH_ROWS, lengths)
+    lengths, answer = text_lengths(tokens.seq_length), graph_of(classifier)
     found = []
     order = np.argsort(tokens.lengths, kind="stable")
     for start in range(0, len(order), TEXT_BATCH_ROWS):
         rows = order[start : start + TEXT_BATCH_ROWS]
         width = min(length for length in lengths if length >= tokens.lengths[rows].max())
-        found.append(ops.convert_to_numpy(classifier(tokens.batch(rows, width), training=False)))
+        found.append(ops.convert_to_numpy(answer(tokens.batch(rows, width))))
     return np.concatenate(found)[np.argsort(order)]
+
+
+def graph_of(classifier: keras.Model) -> Callable:
+    """Return a function from the inputs of a batch to its logits; on TensorFlow a graph, traced once for all shapes."""
+    if keras.backend.backend() != "tensorflow":
+        return functools.partial(classifier, training=False)
+    import tensorflow as tf
+
+    kept = vars(classifier)  # beside Keras's own functions, and as long as the classifier
+    if GRAPH not in kept:
+        signature = {name: tf.TensorSpec((None, None), "int32") for name in ENCODER_INPUTS}
+        kept[GRAPH] = tf.function(
+            functools.partial(classifier, training=False), input_signature=[signature], autograph=False
+        )
+    return kept[GRAPH]
 
 
 def text_lengths(seq_length: int) -> list[int]:
