@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from bertglue.errors import InputError
 
+UNLABELLED = -1
+
 
 @dataclass(frozen=True)
 class Task:
@@ -31,6 +33,11 @@ class Task:
     @property
     def splits(self) -> tuple[str, ...]:
         return ("train", *self.validation, *self.test)
+
+    @property
+    def unlabelled(self) -> float:
+        """Return what stands for a label that is not known: -1, but NaN where a score of one's own may be -1."""
+        return float("nan") if self.own and self.regression else UNLABELLED
 
     @property
     def own(self) -> bool:

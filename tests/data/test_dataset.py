@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from bertglue.data.dataset import UNLABELLED, Data, Split, check_labels, draw_train_rows, hold_out_rows, make_split
+from bertglue.data.dataset import Data, Split, check_labels, draw_train_rows, hold_out_rows, make_split
 from bertglue.data.load_data import check_source, load_data
 from bertglue.data.text_columns import TextColumn, encode_rows, take_rows
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
-from bertglue.tasks import TASKS
+from bertglue.tasks import TASKS, UNLABELLED
 
 WORDS = ["one", "zwei", "três", "", "fünf", "six"]
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from bertglue import InputError, Parameters, get_task, load_data, load_data_for
 from bertglue.data.own_files import OwnFiles, load, read_rows
 from bertglue.runs.describe_task import describe_task
+from bertglue.runs.record import read_labels, write_arrays
+from bertglue.runs.text_samples import label_text
 
 ROWS = [("good film", "pos"), ('a "quoted", word\nand a line', "neg"), ("señor's film", "pos"), ("bad film", "neg")]
 
@@ -108,6 +110,21 @@ def test_a_number_is_regressed_on(tmp_path):
     assert task.metrics == ("pearson", "spearman")
     assert splits["train"].labels.dtype == "float32"
     assert splits["train"].labels.tolist() == [1.5, -2.0]
+
+
+def test_a_score_of_minus_one_is_a_score(tmp_path):
+    """-1 stands for a label that GLUE withholds; of scores of one's own NaN does."""
+    path = write_csv(tmp_path / "x.csv", [(f"row {i}", i - 4) for i in range(8)])
+    files = {"train": path, "validation": path, "test": write(tmp_path / "t.csv", "text\nno label\n")}
+    task, splits = load(OwnFiles("mine", files, columns=["text"], labels="number"))
+    assert [splits[name].labelled for name in files] == [True, True, False]
+    assert splits["train"].take(np.array([3, 4])).labelled
+    assert not splits["test"].take(np.array([0])).labelled
+    assert label_text(task, splits["test"].labels[0]) == "?"
+    assert label_text(task, np.float32(-1)) == "-1.00"
+    data = load_data_for(Parameters(task="mine", files=files, columns=["text"], labels="number", hold_out=0.0))
+    write_arrays(tmp_path / "labels.npz", {"validation": data["validation"].labels})
+    assert read_labels(tmp_path / "labels.npz", task)["validation"].min() == -4
 
 
 def test_validation_is_taken_from_train_and_test_needs_no_labels(tmp_path):

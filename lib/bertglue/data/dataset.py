@@ -10,26 +10,31 @@ import numpy as np
 
 from bertglue.data.text_columns import encode_rows, take_rows
 from bertglue.errors import InputError
-from bertglue.tasks import Task
+from bertglue.tasks import UNLABELLED, Task
 
-UNLABELLED = -1
 HELD_OUT = "held_out"  # the split that `hold_out_rows` takes from train
 CHUNK_ROWS = 4096  # rows of text in memory at a time
 
 
 @dataclass(frozen=True)
 class Split:
-    """The rows of one split: `columns` of strings and `labels` (int32, or float32 scores; -1 unknown)."""
+    """The rows of a split: `columns` of strings, and `labels` (int32, or float32 scores), unknown where `unlabelled`."""
 
     columns: dict[str, Sequence[str]]
     labels: np.ndarray
+    unlabelled: float = UNLABELLED
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def labelled(self) -> bool:
-        return len(self) > 0 and bool((self.labels != UNLABELLED).all())
+        return len(self) > 0 and not self.unknown.any()
+
+    @property
+    def unknown(self) -> np.ndarray:
+        """Return which labels are not known, bool [rows]."""
+        return np.isnan(self.labels) if np.isnan(self.unlabelled) else self.labels == self.unlabelled
 
     @property
     def segments(self) -> list[Sequence[str]]:
@@ -37,7 +42,8 @@ class Split:
 
     def take(self, rows: np.ndarray) -> Split:
         """Return some of the rows."""
-        return Split({name: take_rows(column, rows) for name, column in self.columns.items()}, self.labels[rows])
+        columns = {name: take_rows(column, rows) for name, column in self.columns.items()}
+        return Split(columns, self.labels[rows], self.unlabelled)
 
     def fingerprint(self) -> str:
         """Hash the texts (not the labels): what the token cache depends on."""
@@ -75,7 +81,7 @@ def make_split(task: Task, segments: Sequence[Sequence[str]], labels: Sequence[f
     if not len(labels):
         raise InputError(f"{where} holds no examples; give it at least one row")
     dtype = "float32" if task.regression else "int32"
-    return Split(dict(zip(task.columns, segments, strict=True)), np.array(labels, dtype))
+    return Split(dict(zip(task.columns, segments, strict=True)), np.array(labels, dtype), task.unlabelled)
 
 
 def hold_out_rows(data: Data, share: float) -> Data:
@@ -105,7 +111,7 @@ def draw_train_rows(data: Data, rows: int | None, seed: int) -> Data:
 def check_labels(data: Data) -> Data:
     """Check that every train and validation label is known; scores cannot be computed otherwise."""
     for name in ("train", *data.task.validation):
-        unknown = np.flatnonzero(data[name].labels == UNLABELLED)
+        unknown = np.flatnonzero(data[name].unknown)
         if unknown.size:
             raise InputError(
                 f"{data.task.title}, {data.source}: {name} lacks {unknown.size} of {len(data[name])} labels, "

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from bertglue.data.dataset import UNLABELLED, Split, make_split
+from bertglue.data.dataset import Split, make_split
 from bertglue.data.glue_folder import find_files
 from bertglue.data.text_columns import TextColumn
 from bertglue.data.text_lines import read_lines
 from bertglue.errors import InputError
-from bertglue.tasks import AX, Task
+from bertglue.tasks import AX, UNLABELLED, Task
 
 # Labels are read by number or by text, whichever the official files have.
 BINARY_LABELS = ("0", "1")

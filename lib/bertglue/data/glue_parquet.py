@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bertglue.data.dataset import CHUNK_ROWS, UNLABELLED, Split, make_split
+from bertglue.data.dataset import CHUNK_ROWS, Split, make_split
 from bertglue.data.text_columns import TextColumn
 from bertglue.errors import InputError, one_line
-from bertglue.tasks import AX, Task
+from bertglue.tasks import AX, UNLABELLED, Task
 
 HUB_DATASET = "nyu-mll/glue"  # of data sets on the hub
 REMEDY = "bring the folder as the hub has it (`CONFIG/SPLIT-00000-of-00001.parquet`), or fetch the file again"

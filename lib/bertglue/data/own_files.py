@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bertglue.data.dataset import CHUNK_ROWS, UNLABELLED, Split, make_split
+from bertglue.data.dataset import CHUNK_ROWS, Split, make_split
 from bertglue.data.text_columns import TextColumn
 from bertglue.errors import InputError, one_line
 from bertglue.own_tasks import MOST_LABELS, NUMBER, check_metrics, own_task
-from bertglue.tasks import Task
+from bertglue.tasks import UNLABELLED, Task
 
 DIALECTS = {
     "csv": {"delimiter": ","},  # RFC 4180: quotes around what has commas, quotes or line ends, "" for a quote
@@ -105,6 +105,7 @@ class Reader:
         self.own, self.columns, self.path, self.withheld = own, columns, path, withheld
         self.number = own.labels == NUMBER
         self.known, self.seen = known, {}
+        self.unlabelled = float("nan") if self.number else UNLABELLED
         self.labels = array("d" if self.number else "q")
 
     def __iter__(self) -> Iterator[tuple[bytes, ...]]:
@@ -115,7 +116,7 @@ class Reader:
                     missing = next(name for name in (*self.columns, self.own.label) if name not in cells)
                     has = ", ".join(map(str, cells))[:300]
                     raise ValueError(f"there is no {missing!r}; it has {has}: give columns and label these names")
-                self.labels.append(UNLABELLED if self.withheld else self.read_label(cells[self.own.label]))
+                self.labels.append(self.unlabelled if self.withheld else self.read_label(cells[self.own.label]))
                 yield tuple([read_text(name, cells[name]) for name in self.columns])
             except ValueError as error:
                 raise InputError(f"{self.path}, row {number}: {error}") from None

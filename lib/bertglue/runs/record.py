@@ -112,8 +112,8 @@ def read_labels(path: Path, task: Task) -> dict[str, np.ndarray]:
     found = read_arrays(path)
     for split, labels in found.items():
         numbers = labels.ndim == 1 and labels.dtype.kind in ("f" if task.regression else "iu")
-        highest = np.inf if task.regression else task.outputs
-        if not numbers or not ((labels > -1) & (labels < highest)).all():
+        lowest, highest = (-np.inf if task.own else -1, np.inf) if task.regression else (-1, task.outputs)
+        if not numbers or not ((labels > lowest) & (labels < highest)).all():
             raise unlike(path, split, labels, "[rows] of scores" if task.regression else f"[rows] below {task.outputs}")
     return found
 

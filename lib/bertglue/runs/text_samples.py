@@ -8,7 +8,7 @@ import numpy as np
 
 from bertglue.atomic_files import write_json
 from bertglue.checked_files import read_object
-from bertglue.data.dataset import UNLABELLED, Data
+from bertglue.data.dataset import Data
 from bertglue.evaluation import metrics
 from bertglue.runs.record import RUN_AGAIN
 from bertglue.runs.schemas import TextSamples
@@ -19,7 +19,7 @@ ROWS_PER_KIND = 3  # of each kind
 
 
 def label_text(task: Task, label) -> str:
-    if label == UNLABELLED:
+    if label == task.unlabelled or label != label:  # NaN is not itself
         return "?"
     return f"{label:.2f}" if task.regression else task.labels[int(label)]
 

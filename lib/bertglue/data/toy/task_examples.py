@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from bertglue.data.dataset import UNLABELLED, Split, make_split
+from bertglue.data.dataset import Split, make_split
 from bertglue.data.toy import sentences
 from bertglue.data.toy.sentences import THINGS, VERBS, ask, change, random_event, swap, tell
-from bertglue.tasks import AX, Task
+from bertglue.tasks import AX, UNLABELLED, Task
 
 
 def paraphrase(rng: Random, positive: float):
