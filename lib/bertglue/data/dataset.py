@@ -18,7 +18,7 @@ CHUNK_ROWS = 4096  # rows of text in memory at a time
 
 @dataclass(frozen=True)
 class Split:
-    """The rows of a split: `columns` of strings, and `labels` (int32, or float32 scores), unknown where `unlabelled`."""
+    """The rows of a split: `columns` of strings and `labels` (int32, or float32 scores); unknown: `unlabelled`."""
 
     columns: dict[str, Sequence[str]]
     labels: np.ndarray
