@@ -108,7 +108,10 @@ def predict(
     run: FinishedRun,
     file: Annotated[
         typer.FileBinaryRead,
-        typer.Argument(help="a sentence a line, or two with a tab between them; - reads standard input"),
+        typer.Argument(
+            help="a sentence a line, or two with a tab between them; of your own task also CSV, TSV, JSON Lines or "
+            "parquet with its columns; - reads standard input"
+        ),
     ] = "-",
 ) -> None:
     """Print the label of each row and the probability of every label, with tabs between them."""
@@ -118,7 +121,8 @@ def predict(
     labels = [f"p({label})" for label in predictor.task.labels]
     print("prediction", *labels, sep="\t")
     cut = rows = 0
-    for prediction in predictor(read_rows(file, predictor.task, getattr(file, "name", "<stdin>"))):
+    rows_of = read_rows(file, predictor.task, getattr(file, "name", "<stdin>"), predictor.record.get("parameters"))
+    for prediction in predictor(rows_of):
         print(prediction.label, *(f"{p:.4f}" for p in prediction.probabilities), sep="\t", flush=True)
         cut, rows = cut + prediction.cut, rows + 1
     if cut:
@@ -131,7 +135,10 @@ def evaluate(
     run: FinishedRun,
     file: Annotated[
         typer.FileBinaryRead,
-        typer.Argument(help="a row a line: its text, or two, and its label, with tabs between; - reads standard input"),
+        typer.Argument(
+            help="a row a line: its text, or two, and its label, with tabs between; of your own task also CSV, TSV, "
+            "JSON Lines or parquet with its columns; - reads standard input"
+        ),
     ] = "-",
 ) -> None:
     """Print the scores of a finished run on a labelled file of yours, with intervals, baseline and confusions."""

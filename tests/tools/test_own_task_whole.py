@@ -121,6 +121,8 @@ def test_it_predicts_is_evaluated_compared_exported_and_left_out_of_a_submission
     assert said.splitlines()[0] == "prediction\tp(ham)\tp(news)\tp(spam)"
     said = call(place, f"printf 'win money\\tspam\\nthe minister\\tnews\\n' | bertglue evaluate {run}")
     assert "Macro F1" in said
+    assert "mail, 30 rows" in call(place, f"bertglue evaluate {run} dev.csv")
+    assert len(call(place, f"bertglue predict {run} dev.csv").splitlines()) == 31
     assert "beyond chance" in call(place, f"bertglue compare {run} {run}")
     assert "mail" in call(place, "bertglue results runs/toy/mail runs/toy/stars")
     call(place, f"bertglue export {run} 'for others' --kind huggingface")

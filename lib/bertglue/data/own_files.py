@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,6 +141,21 @@ class Reader:
         has = "labels has" if self.own.labels else "train has"
         few = ", ".join(list(self.known)[:10]) + (", ..." if len(self.known) > 10 else "")
         raise ValueError(f"unknown label {shown(name)}; {has} {few}: correct the row, or add the class")
+
+
+def is_table(task: Task, path: Path) -> bool:
+    """Return whether a file of a task of one's own has a header or names its columns, as those of its training do."""
+    return task.own and path.suffix.lower() in (".csv", ".tsv", *JSON_LINES, *PARQUET)
+
+
+def open_table(task: Task, parameters: Mapping, path: Path, withheld: bool) -> Reader:
+    """Open another file of a task that was read before; `parameters` are those that its run recorded."""
+    labels = NUMBER if task.regression else list(task.labels)
+    own = OwnFiles(
+        task.name, {}, label=parameters.get("label", "label"), labels=labels, dialect=parameters.get("dialect")
+    )
+    known = {} if task.regression else {name: place for place, name in enumerate(task.labels)}
+    return Reader(own, list(task.columns), path, known, withheld)
 
 
 def read_text(name: str, text) -> bytes:

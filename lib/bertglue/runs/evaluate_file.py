@@ -5,11 +5,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
+from bertglue.data.own_files import is_table, open_table
 from bertglue.data.text_lines import read_lines
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
@@ -33,14 +35,15 @@ def evaluate_file(predictor: Predictor, file: BinaryIO, where: str) -> FileScore
 
     Args:
         predictor: of a finished run.
-        file: the rows; they stream through, and labels and predictions alone are kept.
+        file: the rows; they stream through, and labels and predictions alone are kept. Of a task of one's own it may be
+            a CSV, TSV, JSON Lines or parquet file with the columns of its training.
         where: the file's name, for messages.
 
     Raises:
         InputError: a row has another number of fields, or a label that the task has not; or there are no rows.
     """
     task, labels, predictions = predictor.task, array("d"), []
-    for logits in predictor.logits(read_labelled_rows(file, task, where, labels)):
+    for logits in predictor.logits(labelled_rows(predictor, file, where, labels)):
         predictions.append(metrics.predictions_of(task, logits))
     if not labels:
         raise InputError(f"{where} holds no rows; give at least one, with its label behind the last tab")
@@ -59,6 +62,17 @@ def baseline_of(predictor: Predictor, labels: np.ndarray) -> dict[str, float]:
     if not counts or max(counts, key=counts.get) not in known:
         return {}
     return metrics.scores(predictor.task, labels, np.full(len(labels), known.index(max(counts, key=counts.get))))
+
+
+def labelled_rows(predictor: Predictor, file: BinaryIO, where: str, labels: array) -> Iterator[tuple[str, ...]]:
+    """Yield the texts of each row, of lines or of a table of a task of one's own; labels are appended on the way."""
+    if not is_table(predictor.task, Path(where)):
+        yield from read_labelled_rows(file, predictor.task, where, labels)
+        return
+    table = open_table(predictor.task, predictor.record.get("parameters", {}), Path(where), withheld=False)
+    for texts in table:
+        labels.append(table.labels[-1])
+        yield tuple(text.decode() for text in texts)
 
 
 def read_labelled_rows(file: BinaryIO, task: Task, where: str, labels: array) -> Iterator[tuple[str, ...]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from bertglue.data.own_files import is_table, open_table
 from bertglue.data.text_lines import read_lines
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
@@ -75,8 +76,15 @@ def chunks_of(rows: Iterable[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]
         size = PREDICTION_CHUNK_ROWS
 
 
-def read_rows(file: BinaryIO, task: Task, where: str) -> Iterator[tuple[str, ...]]:
-    """Read the texts of each row, with tabs between them; a row with another number of texts is an InputError."""
+def read_rows(file: BinaryIO, task: Task, where: str, parameters: Mapping | None = None) -> Iterator[tuple[str, ...]]:
+    """Read the texts of each row, with tabs between them; a row with another number of texts is an InputError.
+
+    A CSV, TSV, JSON Lines or parquet file of a task of one's own is read by its columns, as the run's `parameters` say.
+    """
+    if is_table(task, Path(where)):
+        rows = open_table(task, parameters or {}, Path(where), withheld=True)
+        yield from (tuple(text.decode() for text in texts) for texts in rows)
+        return
     for number, _, line in read_lines(file, where):
         texts = tuple(line.decode().split("\t"))
         if len(texts) != len(task.columns):
