@@ -17,6 +17,7 @@ from shown import SHOWN, as_text
 
 from bertglue import load_encoder
 from bertglue.atomic_files import write_text
+from bertglue.evaluation import aggregate
 from bertglue.evaluation.published_scores import TABLE_1_COLUMNS, published_numbers
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.bundled import BUNDLED_FOLDER
@@ -69,6 +70,17 @@ def test_what_was_printed_stands_beside_what_was_computed(runs, monkeypatch):
         assert cell in main
     assert "test" in main
     assert "base 0.509" in main  # of real SST-2's majority
+
+
+def test_every_score_of_the_reference_run_has_its_row_beside_a_build_of_some_tasks(runs, place):
+    """The diagnostic set belongs to MNLI, which such a build may lack."""
+    few = Runs([runs["rte"]], place=place.parent)
+    rows = results.main_table(few).data.split("<tr>")
+    (ax,) = [row for row in rows if "AX<br>" in row]
+    mean, _ = aggregate.mean_and_error(results.runs_by_task()["mnli"], "ax", "matthews")
+    assert f"{mean:.3f}" in ax
+    assert "not run" in ax
+    assert len(rows) == len(results.main_table(Runs()).data.split("<tr>"))
 
 
 def test_toy_runs_stand_beside_no_real_number(runs, tmp_path):

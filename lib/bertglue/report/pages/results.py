@@ -57,8 +57,11 @@ CURVE_SOURCES = ("this build", "reference run", "published")
 def main_table(runs: Runs):
     """Tabulate what was printed, the reference run and a build on GLUE side by side, with intervals and baselines."""
     real, build = runs_by_task(), is_glue(runs)
+    # every score of the reference run has its row, also where the build has none, and the other way round
+    listed = {(task.name, split, metric): task for task, split, metric, _ in score_rows(real_runs(Runs()))}
+    listed |= {(task.name, split, metric): task for task, split, metric, _ in score_rows(real_runs(runs))}
     rows = []
-    for task, split, metric, run in score_rows(real_runs(runs)):
+    for (_, split, metric), task in listed.items():
         name = PUBLISHED_NAMES[task.name, split]
         row = {"task": f"{row_title(task, split)}{LINE_BREAK}{METRIC_TITLES[metric]}"}
         for who, where in {REPORT: "dev", **dict.fromkeys(REFERENCE_IMPLEMENTATIONS, "dev"), PAPER: "test"}.items():
@@ -67,8 +70,10 @@ def main_table(runs: Runs):
         if real:
             row[f"reference run{LINE_BREAK}GLUE dev"] = reference_cell(real.get(task.name), split, metric)
         if build:
+            run = runs.get(task.name, {"metrics": {}})
+            there = split in run["metrics"]
             row[f"this build{LINE_BREAK}GLUE dev"] = (
-                runs.missing(task.name) if run is None else build_cell(run, split, metric)
+                build_cell(run, split, metric) if there else runs.missing(task.name) if task.name not in runs else ""
             )
         rows.append(row)
     return table(pd.DataFrame(rows), classes="scores")
