@@ -128,12 +128,12 @@ bundled-runs: $(READY)
 # Two files of tests at a time; each takes about 2 GB.
 TEST_JOBS ?= 2
 test: $(READY)
-	GLUE_DIR="$(GLUE_DIR)" "$(BIN)"/python -m pytest -n $(TEST_JOBS) --dist loadfile -m "not whole"
+	GLUE_DIR="$(GLUE_DIR)" "$(BIN)"/python -m pytest -n $(TEST_JOBS) --max-worker-restart 2 --dist loadfile -m "not whole"
 
 # Books, notebooks and a cluster from the first line to the last, as their user types it.
 test-whole: $(READY)
 	@$(MAKE) --no-print-directory .colab/tpu/ready || echo "without Colab's TPU image, whose tests are skipped"
-	"$(BIN)"/python -m pytest -n $(TEST_JOBS) --dist loadfile -m "whole and not colab"
+	"$(BIN)"/python -m pytest -n $(TEST_JOBS) --max-worker-restart 2 --dist loadfile -o faulthandler_timeout=1500 -m "whole and not colab"
 
 # Beside PyTorch and transformers: outputs, losses, exports; on both backends. They are no part of the project's packages.
 test-peers: $(READY)
@@ -177,7 +177,7 @@ newest-python:
 	@echo "$(COLAB_PYTHON)"
 
 test-colab: $(READY) .colab/cpu/ready .colab/gpu/ready .colab/tpu/ready
-	"$(BIN)"/python -m pytest -n $(TEST_JOBS) --dist loadgroup tests/tools/test_colab_whole.py
+	"$(BIN)"/python -m pytest -n $(TEST_JOBS) --max-worker-restart 2 --dist loadgroup -o faulthandler_timeout=1500 tests/tools/test_colab_whole.py
 
 .colab/%/ready: tests/tools/colab_packages/%.txt
 	@test -n "$(COLAB_PYTHON)" || { echo "Colab has Python 3.13, and none is here: make COLAB_PYTHON=path ..."; exit 1; }
