@@ -71,10 +71,12 @@ def init(
 
     files = {"train": train, "validation": validation, "test": test}
     given = {split: str(path) for split, path in files.items() if path}
-    found = describe_task(name, given, columns=column, label=label, dialect=dialect)
+    found, remarks = describe_task(name, given, columns=column, label=label, dialect=dialect)
     path = write_task(name, found)
     print(path.read_text(encoding="utf-8"), end="")
-    print(f"written to {path}; bertglue run {name} --profile laptop fine-tunes MiniLM on it", file=sys.stderr)
+    print(*remarks, sep="\n", file=sys.stderr)
+    advice = f"correct there what is guessed wrongly; bertglue run {name} --profile laptop fine-tunes MiniLM on it"
+    print(f"written to {path}; {advice}", file=sys.stderr)
 
 
 @app.command()

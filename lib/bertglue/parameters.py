@@ -14,7 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from bertglue.encoder_names import BUNDLED, default_learning_rate
 from bertglue.errors import InputError
-from bertglue.own_tasks import MOST_LABELS, NUMBER, check_metrics, check_own_name, own_task
+from bertglue.own_tasks import (
+    CLASS_METRICS,
+    MOST_LABELS,
+    NUMBER,
+    SCORE_METRICS,
+    check_metrics,
+    check_own_name,
+    own_task,
+)
 from bertglue.tasks import SAMPLES, TASKS, Task, get_task, title_of
 
 Positive = Annotated[int, Field(gt=0, le=2**20)]
@@ -225,6 +233,8 @@ class Parameters(Checked):
     @classmethod
     def named(cls, labels: Any) -> Any:
         """Take numbers for names; `yes` and `no`, which YAML takes for truth values, have to be quoted."""
+        if isinstance(labels, str) and labels != NUMBER:
+            raise ValueError(f"labels is {labels!r}; list the classes, or write {NUMBER} for a score to regress on")
         if isinstance(labels, list):
             if truths := [label for label in labels if isinstance(label, bool)]:
                 raise ValueError(
@@ -234,6 +244,17 @@ class Parameters(Checked):
             if twice := {label for label in labels if labels.count(label) > 1}:
                 raise ValueError(f"labels has {min(twice)!r} twice; name each class once")
         return labels
+
+    @field_validator("columns", "metrics", mode="before")
+    @classmethod
+    def one_or_more(cls, given: Any) -> Any:
+        return [given] if isinstance(given, str) else given
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def file_or_files(cls, given: Any) -> Any:
+        """Take a single file for the one to train on."""
+        return {"train": given} if isinstance(given, str) else given
 
     @property
     def definition(self) -> Task:
@@ -250,6 +271,8 @@ class Parameters(Checked):
         task = self.definition
         if self.files and self.labels is not None:
             check_metrics(task.name, task.metrics, task.labels)
+        if wrong := [name for name in self.metrics or () if name not in (*CLASS_METRICS, *SCORE_METRICS)]:
+            raise ValueError(f"metrics has {wrong[0]!r}; choose from {', '.join((*CLASS_METRICS, *SCORE_METRICS))}")
         if self.label in (self.columns or ()):
             raise ValueError(f"label is {self.label!r}, which is among columns too; a text is no label")
         shortest = 1 + 2 * len(task.columns)  # [CLS], and of each segment a token and [SEP]

@@ -217,7 +217,9 @@ def test_a_class_that_train_lacks_is_named(tmp_path):
     ({"task": "mine", "files": {"train": "x.csv"}, "labels": [True, False]}, "put it in quotes"),
     ({"task": "mine", "files": {"train": "x.csv"}, "labels": ["a", "a"]}, "'a' twice"),
     ({"task": "mine", "files": {"train": "x.csv"}, "labels": "number", "metrics": ["f1"]}, "choose from pearson"),
-    ({"task": "mine", "files": {"train": "x.csv"}, "columns": ["label"]}, "among columns too"),
+    ({"task": "mine", "files": "x.csv", "labels": "numbers"}, "list the classes, or write number"),
+    ({"task": "mine", "files": "x.csv", "metrics": "F1"}, "metrics has 'F1'; choose from accuracy"),
+    ({"task": "mine", "files": {"train": "x.csv"}, "columns": "label"}, "among columns too"),
     ({"task": "mine", "files": {"train": "x.csv"}, "columns": ["a", "b"], "samples": ["one"]}, "takes 2 .a and b."),
 ])  # fmt: skip
 def test_a_wrong_description_is_named(values, said):
@@ -240,22 +242,88 @@ def test_a_damaged_parquet_is_named(tmp_path):
 
 
 def test_init_sees_columns_labels_and_length(tmp_path):
-    rows = [(i, f"the title {i}", "many words " * 20, ["a", "b", "c"][i % 3]) for i in range(30)]
+    rows = [(i, f"the title {i}", f"many words {i} " * 20, ["a", "b", "c"][i % 3]) for i in range(30)]
     path = write_csv(tmp_path / "x.csv", rows, header=("id", "title", "body", "category"))
-    found = describe_task("mine", {"train": path})
+    found, remarks = describe_task("mine", {"train": path, "validation": path})
     assert found == {
-        "task": "mine", "files": {"train": path}, "columns": ["title", "body"], "label": "category",
-        "labels": ["a", "b", "c"], "metrics": ["accuracy", "macro_f1"], "max_length": 80,
+        "task": "mine", "files": {"train": path, "validation": path}, "columns": ["title", "body"], "label": "category",
+        "labels": ["a", "b", "c"], "metrics": ["accuracy", "macro_f1"], "max_length": 112,
     }  # fmt: skip
-    assert load_data_for(Parameters.check(found)).examples == {"train": 24, "validation": 3, "held_out": 3}
+    assert remarks == ["rows: train 30, validation 30", "rows of each class: a 10, b 10, c 10"]
+    assert load_data_for(Parameters.check(found)).examples == {"train": 27, "validation": 30, "held_out": 3}
     scores = [(f"some text {i}", i / 4) for i in range(40)]
     path = write_csv(tmp_path / "y.csv", scores, header=("text", "y"))
-    assert describe_task("mine", {"train": path})["labels"] == "number"
-    path = write_csv(tmp_path / "z.csv", [(f"t {i}", f"u {i}") for i in range(9)], header=("one", "two"))
-    with pytest.raises(InputError, match="none looks like labels; give --label"):
-        describe_task("mine", {"train": path})
+    found, remarks = describe_task("mine", {"train": path})
+    assert found["labels"] == "number"
+    assert remarks[1].startswith("scores from ")
     with pytest.raises(InputError, match="which is GLUE's"):
         describe_task("rte", {"train": path})
+
+
+TWENTY = range(20)
+GUESSES = {  # header, a function of the row's number, and the label and columns, or the error
+    "constant": (("lang", "text", "emotion"), lambda i: ("en", f"film {i}", "ab"[i % 2]), ("emotion", ["text"])),
+    "dates": (("date", "text", "mood"), lambda i: (f"2024-01-{i} 10:00", f"t {i}", "ab"[i % 2]), ("mood", ["text"])),
+    "called label": (("label", "emotion"), lambda i: (f"a very nice film {i}", "ab"[i % 2]), ("emotion", ["label"])),
+    "no spaces": (("text", "label"), lambda i: (f"好看的电影{i}", "ab"[i % 2]), ("label", ["text"])),
+    "whole floats": (("text", "label"), lambda i: (f"film {i}", f"{i % 2}.0"), ("label", ["text"])),
+    "several": (("text", "airline", "mood"), lambda i: (f"t {i}", "ab"[i % 2], "cd"[i % 2]), "airline, mood may be"),
+    "two names": (("text", "rating", "sentiment"), lambda i: (f"t {i}", i % 3, "cd"[i % 2]), "rating, sentiment"),
+    "no labels": (("one", "two"), lambda i: (f"t {i}", f"u {i}"), "none looks like labels; give --label"),
+    "no texts": (("one", "label"), lambda i: (i, i % 2), "none looks like text; give --column"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GUESSES)
+def test_init_guesses_what_is_plain_and_asks_for_the_rest(tmp_path, case):
+    header, row, wanted = GUESSES[case]
+    path = write_csv(tmp_path / "x.csv", [row(i) for i in TWENTY], header=header)
+    if isinstance(wanted, str):
+        with pytest.raises(InputError, match=wanted):
+            describe_task("mine", {"train": path})
+        return
+    found, _ = describe_task("mine", {"train": path})
+    assert (found["label"], found["columns"]) == wanted
+
+
+def test_init_remarks_on_classes_that_are_perhaps_misspelt(tmp_path):
+    names = ["Good", "good", "bad", "bad"] * 6 + ["baad"]
+    path = write_csv(tmp_path / "x.csv", [(f"text {i}", name) for i, name in enumerate(names)])
+    _, remarks = describe_task("mine", {"train": path, "validation": path})
+    assert remarks[2:] == ["few rows, perhaps misspelt: baad", "differ by capitals alone: Good, good"]
+
+
+@pytest.mark.parametrize(("name", "content", "options", "said"), [
+    ("x.xlsx", "PK", {}, "ends in none of .csv"), ("x.csv.gz", "", {}, "ends in none"), ("x", "a", {}, "ends in"),
+    ("x.csv", "text;label\na b;c\n", {}, "row 1 is one column, 'text;label'; the dialect is perhaps semicolon"),
+    ("x.csv", "sep=;\ntext;label\n", {"dialect": "semicolon"}, "remove the line"),
+    ("x.csv", "text,label\na b,c\n", {"dialect": ";"}, "--dialect is ;; choose from csv, semicolon"),
+    ("x.csv", "text,label\na b,c\n".encode("utf-16"), {}, "is UTF-16; save it as UTF-8"),
+    ("x.csv", "texte,catégorie\na b,c\n".encode("cp1252"), {}, "row 1 is not UTF-8"),
+    ("x.csv", "text,label\na b,café\nc d,e\n".encode("cp1252") * 9, {}, "row 2: label is not UTF-8"),
+    ("x.csv", "text,label\n" + "a b,c\nd e,f\n" * 3, {}, "has 6 rows, too few to take validation from"),
+    ("x.csv", "text,label\n" + "a b,1\nc d,0\n" * 9 + "e f,nan\n", {}, "label is nan, an empty cell"),
+    ("x.csv", 'text,label\n"he said "hi" to me",pos\n', {}, r"row 2 \(line 2\)"),
+    ("x.jsonl", "[" * 100_000, {}, "row 1 is no JSON"),
+])  # fmt: skip
+def test_what_init_is_given_may_be_anything(tmp_path, name, content, options, said):
+    path = write(tmp_path / name, content)
+    with pytest.raises(InputError, match=said) as error:
+        describe_task("mine", {"train": path}, **options)
+    assert "\n" not in str(error.value)
+
+
+def test_nameless_columns_and_names_of_any_writing_are_read(tmp_path):
+    """As a spreadsheet writes them: columns without a name at the end, a no-break space, an emoji of several parts."""
+    path = write(tmp_path / "x.csv", "v1,v2,,,\nfamily\u00a0,a b,,,\n\U0001f468\u200d\U0001f469,c d,,,\n")
+    task, _ = load(OwnFiles("mine", {"train": path, "validation": path}, columns=["v2"], label="v1"))
+    assert task.labels == ("family", "\U0001f468\u200d\U0001f469")
+    path = write(tmp_path / "y.jsonl", '{"text": "a", "label": 1.0}\n{"text": "b", "label": 2.0}\n')
+    task, _ = load(OwnFiles("mine", {"train": path, "validation": path}))
+    assert task.labels == ("1", "2")
+    path = write_csv(tmp_path / "z.csv", [("a b", "+1"), ("c d", "-1"), ("e f", "0")])
+    task, _ = load(OwnFiles("mine", {"train": path, "validation": path}))
+    assert task.labels == ("-1", "0", "+1")
 
 
 def test_rows_do_not_fill_the_memory(tmp_path):

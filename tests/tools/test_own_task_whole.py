@@ -59,7 +59,7 @@ def place(tmp_path_factory):
     write_rows(folder)
     call(folder, "bertglue init mail --from train.csv --validation dev.csv")
     call(folder, "bertglue init stars --from stars.jsonl")
-    call(folder, "bertglue init pairs --from pairs.parquet --label fits")
+    call(folder, "bertglue init pairs --from pairs.parquet --label fits --column q --column a")
     for name in ("mail", "stars", "pairs"):
         with (folder / f"params/tasks/{name}.yaml").open("a") as file:
             file.write("epochs: 1\n")

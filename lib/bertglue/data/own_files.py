@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
+import unicodedata
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ DIALECTS = {
     "tab": {"delimiter": "\t", "quoting": csv.QUOTE_NONE},
     "excel-tab": {"delimiter": "\t"},
 }
+SEPARATORS = {";": "semicolon", "\t": "tab", ",": "csv"}
 DIALECT_OF = {".csv": "csv", ".tsv": "tab", ".txt": "tab"}
 JSON_LINES, PARQUET = (".jsonl", ".ndjson"), (".parquet",)
 LONGEST_FIELD = 2**24  # characters; a quote that is never closed ends there, not with the file
@@ -127,6 +130,8 @@ class Reader:
         places = self.seen if self.known is None else self.known
         if type(value) is str and (place := places.get(value)) is not None:
             return place
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         name = value.strip() if isinstance(value, str) else str(value)
         if type(value) in (str, int) and (place := places.get(name)) is not None:
             return place
@@ -174,8 +179,12 @@ def check_class(label: str, value, name: str) -> None:
     if isinstance(value, bool) or not isinstance(value, str | int) or not name:
         remedy = "for a score to regress on set labels: number" if isinstance(value, float) else "give it a class"
         raise ValueError(f"{label} is {shown(value)}, no class; {remedy}")
-    if not name.isprintable():
+    if not is_utf8(name):
+        raise ValueError(f"{label} is not UTF-8; save the file as UTF-8")
+    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
         raise ValueError(f"{label} is {shown(name)}, which is no name; give the class one without line ends and tabs")
+    if name.lower() in ("nan", "null"):
+        raise ValueError(f"{label} is {name}, an empty cell; give it a class or remove the row")
 
 
 def read_score(label: str, value) -> float:
@@ -198,7 +207,7 @@ def infer_labels(own: OwnFiles, path: Path, reader: Reader, places: np.ndarray) 
         raise InputError(
             f"{path}: {own.label} has numbers such as {example}; for a score to regress on set labels: number"
         )
-    numbers = all(name.removeprefix("-").isdecimal() for name in names)
+    numbers = all(name[1:].isdecimal() if name[0] in "+-" else name.isdecimal() for name in names)
     ordered = sorted(names, key=int if numbers else None)
     known = {name: place for place, name in enumerate(ordered)}
     order = np.array([known[name] for name in names], "int64")
@@ -207,7 +216,7 @@ def infer_labels(own: OwnFiles, path: Path, reader: Reader, places: np.ndarray) 
 
 def is_fraction(name: str) -> bool:
     whole, dot, rest = name.removeprefix("-").partition(".")
-    return bool(dot) and whole.isdecimal() and rest.isdecimal()
+    return bool(dot) and whole.isdecimal() and rest.isdecimal() and bool(rest.strip("0"))
 
 
 def split_train(own: OwnFiles, splits: dict[str, Split]) -> dict[str, Split]:
@@ -228,6 +237,8 @@ def read_rows(path: Path, dialect: str | None) -> Iterator[tuple[int, dict]]:
     """Yield the rows of a file, (number, cells by name), by the form that its name says."""
     suffix = path.suffix.lower()
     try:
+        if suffix not in PARQUET:
+            check_encoding(path)
         if suffix in PARQUET:
             yield from read_parquet(path)
         elif suffix in JSON_LINES:
@@ -236,6 +247,12 @@ def read_rows(path: Path, dialect: str | None) -> Iterator[tuple[int, dict]]:
             yield from read_csv(path, dialect or DIALECT_OF[suffix])
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or one_line(error)}") from None
+
+
+def check_encoding(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise InputError(f"{path} is UTF-16; save it as UTF-8 (a spreadsheet calls that CSV UTF-8)")
 
 
 def read_csv(path: Path, dialect: str) -> Iterator[tuple[int, dict]]:
@@ -248,6 +265,7 @@ def read_csv(path: Path, dialect: str) -> Iterator[tuple[int, dict]]:
         try:
             header = next(rows, [])
             check_header(header, f"{path}, row 1")
+            number = 1
             for number, cells in enumerate(rows, 2):
                 if len(cells) != len(header):
                     if not cells:
@@ -264,10 +282,23 @@ def read_csv(path: Path, dialect: str) -> Iterator[tuple[int, dict]]:
             csv.field_size_limit(before)
 
 
+def is_utf8(text: str) -> bool:
+    """Return whether a text was UTF-8 where it was read from; other bytes came as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def check_header(header: list[str], where: str) -> None:
     if not header:
         raise InputError(f"{where}: there is no header; the first row has to name the columns")
-    if twice := [name for name in header if header.count(name) > 1]:
+    if not all(map(is_utf8, header)):
+        raise InputError(f"{where} is not UTF-8; save the file as UTF-8")
+    if header[0].startswith("sep="):
+        raise InputError(f"{where} is {header[0]!r}, a spreadsheet's note; remove the line, and give the dialect")
+    if len(header) == 1 and (other := next((name for mark, name in SEPARATORS.items() if mark in header[0]), None)):
+        raise InputError(
+            f"{where} is one column, {shown(header[0])}; the dialect is perhaps {other} (dialect: {other})"
+        )
+    if twice := [name for name in header if name and header.count(name) > 1]:
         raise InputError(f"{where}: the column {shown(twice[0])} is there twice; rename one")
 
 
@@ -289,7 +320,7 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict]]:
             where = f"{path}, row {number}"
             try:
                 cells = json.loads(line, object_pairs_hook=lambda pairs, where=where: unique(pairs, where))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 if isinstance(error, InputError):
                     raise
                 raise InputError(f"{where} is no JSON ({one_line(error)}); each line has to be an object") from None
