@@ -117,7 +117,7 @@ def test_pages_depend_on_code_numbers_and_measurements_that_exist():
     assert all((ROOT / name).is_file() for name in [*sources, *book_plan.book_sources()])
     assert {f"{page}.ipynb" for page in (*book_plan.PAGES, *book_plan.RECORDED_PAGES)} == {
         path.name for path in (ROOT / "notebooks").glob("*.ipynb")
-    } - {"finetune.ipynb", "compress.ipynb", "pretrain.ipynb"}
+    } - {"finetune.ipynb", "compress.ipynb", "pretrain.ipynb", "class.ipynb", "class_key.ipynb"}
 
 
 def test_the_command_collects_what_was_asked_for(tmp_path, monkeypatch, capsys):

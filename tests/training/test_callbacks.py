@@ -175,6 +175,8 @@ OTHER = {
     "bucket_lengths": [4], "pooling": "mean", "layer_decay": 0.5,
     "source": "folder", "task": "cola", "steps_per_execution": 2, "evaluation_batch_size": 4, "machines": 2,
     "backend": "jax", "preprocessor": "other", "train_rows": 9, "accumulate": 2,
+    "files": {"train": "t.csv"}, "columns": ["text"], "label": "class", "labels": ["a", "b"], "metrics": ["f1"],
+    "dialect": "tab", "validation_share": 0.5,
 }  # fmt: skip
 
 
