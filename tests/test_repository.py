@@ -101,6 +101,9 @@ def test_a_task_may_have_values_of_its_own_in_one_profile(profile, tmp_path, mon
     monkeypatch.setattr(cli, "show_results", lambda folders: None)
     CliRunner().invoke(cli.app, ["run", "rte", "--profile", profile, "--output", "r"], catch_exceptions=False)
     assert executed == [expected.model_copy(update={"run_dir": "r"})]
+    named = ["run", "rte", "--profile", profile, "-p", "profile=mine", "-p", "run_dir=there"]
+    CliRunner().invoke(cli.app, named, catch_exceptions=False)
+    assert executed[1] == expected.model_copy(update={"run_dir": "there", "profile": "mine"})
     other = "full" if profile == "toy" else "toy"
     assert len(parameter_files(other, "rte")) == 2
 

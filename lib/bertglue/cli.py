@@ -48,10 +48,11 @@ def run(
 ) -> None:
     """Fine-tune on one task: run the master notebook."""
     from bertglue.parameters import read_given
-    from bertglue.runs.execute import finetune
+    from bertglue.runs.execute import execute, parameters_of_run
 
-    given = {"run_dir": output, **read_given(parameter or [])}
-    show_results([Path(finetune(task, profile=profile, **given)["run"])])
+    parameters = parameters_of_run(task, profile, output, read_given(parameter or []))
+    execute(parameters)
+    show_results([Path(parameters.run_dir)])
 
 
 @app.command()

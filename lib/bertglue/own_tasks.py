@@ -9,7 +9,8 @@ from bertglue.errors import InputError
 from bertglue.tasks import AX, TASKS, Task, get_task
 
 OWN_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-TAKEN_NAMES = (AX.name, "compressed", "fetched", "logs", "pages", "cache", "notebook")  # folders beside those of tasks
+# folders beside those of tasks
+TAKEN_NAMES = (AX.name, "book", "cache", "compressed", "fetched", "logs", "notebook", "pages")
 NUMBER = "number"  # in the place of labels: a score to regress on
 CLASS_METRICS = ("accuracy", "f1", "macro_f1", "matthews")
 SCORE_METRICS = ("pearson", "spearman")

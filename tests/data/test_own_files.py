@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -9,12 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from paths import ROOT
 
 from bertglue import InputError, Parameters, get_task, load_data, load_data_for
 from bertglue.data.own_files import OwnFiles, load, read_rows
 from bertglue.runs.describe_task import describe_task
 from bertglue.runs.record import read_labels, write_arrays
 from bertglue.runs.text_samples import label_text
+from bertglue.tools.book_plan import read_plan
 
 ROWS = [("good film", "pos"), ('a "quoted", word\nand a line', "neg"), ("señor's film", "pos"), ("bad film", "neg")]
 
@@ -136,6 +139,17 @@ def test_validation_is_taken_from_train_and_test_needs_no_labels(tmp_path):
     assert splits["test"].labels.tolist() == [-1]
 
 
+def test_a_folder_of_glue_is_no_matter_to_a_task_of_ones_own(tmp_path, monkeypatch):
+    """It may be in the environment, for the profile's sake."""
+    rows = [(f"row {i}", "ab"[i % 2]) for i in range(40)]
+    path = write_csv(tmp_path / "x.csv", rows)
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    (tmp_path / "params/tasks/mine.yaml").write_text(f"task: mine\nfiles: {path}\n")
+    monkeypatch.chdir(tmp_path)
+    plan = read_plan({"profile": "laptop", "tasks": "mine", "glue_dir": str(tmp_path)}, 1)
+    assert (plan.parameters["mine"].source, plan.parameters["mine"].glue_dir) == ("own", None)
+
+
 def test_a_thousand_classes(tmp_path):
     rows = [(f"row {i}", f"c{i % 1000}") for i in range(2000)]
     path = write_csv(tmp_path / "x.csv", rows)
@@ -210,6 +224,7 @@ def test_a_class_that_train_lacks_is_named(tmp_path):
     ({"task": "imdb"}, "choose one of cola, .* or write params/tasks/imdb.yaml"),
     ({"task": "cola", "files": {"train": "x.csv"}}, "is 'cola', which is GLUE's"),
     ({"task": "My task", "files": {"train": "x.csv"}}, "small letters"),
+    ({"task": "book", "files": {"train": "x.csv"}}, "not ax, book, cache"),  # whose folder the book is made in
     ({"task": "mine", "files": {"validation": "x.csv"}}, "files has no train"),
     ({"task": "mine", "files": {"trian": "x.csv"}}, "files.trian"),
     ({"task": "mine", "source": "own"}, "choose one of"),

@@ -58,7 +58,7 @@ def test_the_last_layer_is_computed_for_cls_alone_and_nothing_learned_is_changed
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the products are those of TensorFlow's kernels")
 def test_no_batch_of_matrix_products_has_a_row_or_a_column_alone():
-    """Those, new with the last layer for [CLS] alone, corrupted the heap in oneDNN's kernels for AVX-512."""
+    """Those, new with the last layer for [CLS] alone, are suspected of corrupting the heap on AVX-512 in oneDNN."""
     import tensorflow as tf
 
     classifier = build_classifier(whole_encoder(), 3)

@@ -211,7 +211,7 @@ def infer_labels(own: OwnFiles, path: Path, reader: Reader, places: np.ndarray) 
     ordered = sorted(names, key=int if numbers else None)
     known = {name: place for place, name in enumerate(ordered)}
     order = np.array([known[name] for name in names], "int64")
-    return known, order[places] if len(places) else places
+    return known, order[places]
 
 
 def is_fraction(name: str) -> bool:
@@ -237,11 +237,11 @@ def read_rows(path: Path, dialect: str | None) -> Iterator[tuple[int, dict]]:
     """Yield the rows of a file, (number, cells by name), by the form that its name says."""
     suffix = path.suffix.lower()
     try:
-        if suffix not in PARQUET:
-            check_encoding(path)
         if suffix in PARQUET:
             yield from read_parquet(path)
-        elif suffix in JSON_LINES:
+            return
+        check_encoding(path)
+        if suffix in JSON_LINES:
             yield from read_json_lines(path)
         else:
             yield from read_csv(path, dialect or DIALECT_OF[suffix])

@@ -86,6 +86,6 @@ class MultiHeadAttention(layers.MultiHeadAttention):
 def sum_of_products(a, b, axis):
     """Sum a * b over an axis in float32: a matrix product with one row, and gradients that are outer products.
 
-    With oneDNN's kernels for AVX-512 the matrix products of this shape have corrupted the heap during training.
+    oneDNN's kernels for AVX-512 are suspected of corrupting the heap in training where they multiply such matrices.
     """
     return ops.sum(ops.cast(a, "float32") * ops.cast(b, "float32"), axis=axis)

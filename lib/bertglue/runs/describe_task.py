@@ -157,7 +157,6 @@ def write_task(name: str, found: dict) -> Path:
     path = Path(f"params/tasks/{name}.yaml")
     if path.exists():
         raise InputError(f"{path} is there already; edit it, or remove it first")
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = "# A task of your own, as `bertglue init` saw it; any parameter of a run may stand here.\n"
     text += yaml.safe_dump(found, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
     with write_atomically(path) as partial:

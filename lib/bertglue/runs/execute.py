@@ -35,12 +35,17 @@ def finetune(task: str, *, profile: str = "toy", run_dir: str | Path | None = No
         Traceback (most recent call last):
         bertglue.errors.InputError: unknown parameter 'epoch'; the known ones are profile, task, ...
     """
-    folder = Path(run_dir or UNNAMED_RUNS / task)
+    asked = parameters_of_run(task, profile, run_dir, parameters)
+    execute(asked)
+    return {**read_record(Path(asked.run_dir) / RECORD_FILE), "run": asked.run_dir}
+
+
+def parameters_of_run(task: str, profile: str, run_dir: str | Path | None, given: dict) -> Parameters:
+    """Read the parameters of a run from their files; those that are given stand over all."""
     files = parameter_files(profile, task)
-    if parameters.get("files"):  # a task that no file describes
+    if given.get("files"):  # a task that no file describes
         files = [path for path in files if Path(path).is_file()]
-    execute(Parameters.from_files(*files, **{"task": task, "run_dir": str(folder), **parameters}))
-    return {**read_record(folder / RECORD_FILE), "run": str(folder)}
+    return Parameters.from_files(*files, **{"task": task, "run_dir": str(run_dir or UNNAMED_RUNS / task), **given})
 
 
 def execute(parameters: Parameters) -> None:

@@ -265,7 +265,9 @@ def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True)
     if (intermediate := given.get("intermediate")) and intermediate not in tasks:
         tasks = [*tasks, intermediate]  # what is run is in the book
     parameters = {task: read_parameters(profile, task, over) for task in tasks}
-    if "glue_dir" in given and all(checked.source not in ("folder", "huggingface") for checked in parameters.values()):
+    if "glue_dir" in given and all(
+        checked.source not in ("folder", "huggingface", "own") for checked in parameters.values()
+    ):
         raise InputError(f"GLUE_DIR is given, and PROFILE={profile} reads no files of yours; give PROFILE=glue with it")
     if check_sources:
         for checked in parameters.values():
