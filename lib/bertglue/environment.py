@@ -120,11 +120,12 @@ def commit() -> str | None:
 
 
 def processor() -> str:
-    """Describe the processor: cores, memory, model, and what it multiplies bfloat16 with."""
+    """Describe the processor: cores, memory, model, its widest vectors, and what it multiplies bfloat16 with."""
     facts = [f"{os.cpu_count()} cores", processor_model() or platform.machine()]
     with contextlib.suppress(OSError, ValueError):
         facts.insert(1, f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GB")
-    return ", ".join([*facts, *(f"bfloat16 by {unit}" for unit in bfloat16_units())])
+    widest = processor_flags({"avx512f": "AVX-512", "avx2": "AVX2"})[:1]
+    return ", ".join([*facts, *widest, *(f"bfloat16 by {unit}" for unit in bfloat16_units())])
 
 
 def processor_model() -> str | None:
@@ -136,9 +137,14 @@ def processor_model() -> str | None:
 
 def bfloat16_units() -> list[str]:
     """List what this processor multiplies bfloat16 with; it may be nothing."""
+    return processor_flags({"amx_bf16": "amx_bf16", "avx512_bf16": "avx512_bf16"})
+
+
+def processor_flags(names: dict[str, str]) -> list[str]:
+    """Return the names of those flags that this processor has, in the order given."""
     with contextlib.suppress(OSError):
         flags = set(Path("/proc/cpuinfo").read_text().split())
-        return [unit for unit in ("amx_bf16", "avx512_bf16") if unit in flags]
+        return [name for flag, name in names.items() if flag in flags]
     return []
 
 
