@@ -3,7 +3,11 @@
 import hashlib
 import io
 import zipfile
+from pathlib import Path
 
+import huggingface_hub
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow_datasets as tfds
 from published_encoders import random_weights, write_huggingface
@@ -14,6 +18,7 @@ from tensorflow_datasets.text import glue
 from bertglue import InputError
 from bertglue.data.dataset import Split
 from bertglue.data.load_data import load_data
+from bertglue.data.published_glue import prepare_published
 from bertglue.data.tfds import prepare
 from bertglue.tasks import TASKS
 from bertglue.tools import fetch
@@ -162,19 +167,27 @@ def test_fetch_prepares_the_data_and_finds_the_encoder(manual, tmp_path, capsys)
     path.write_text(f"task: rte\nsource: tfds\nencoder: {folder}\n")
     assert fetch.main([str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()[-2:]
-    assert lines == [f"glue/rte: {prepare(TASKS['rte'])}", f"{folder}: {folder}, 2 layers, in {folder}"]
+    assert lines == [f"rte, tfds: {prepare(TASKS['rte'])}", f"{folder}: {folder}, 2 layers, in {folder}"]
     assert fetch.main([str(path), "--encoder", "nowhere"]) == 1
     assert capsys.readouterr().err.startswith("'nowhere' is no encoder that is known")
 
 
-def test_an_archive_that_is_not_there_is_named_with_its_place(manual, monkeypatch):
+@pytest.fixture
+def unreachable(manual, monkeypatch):
+    """No archive by hand, and none at the address of RTE's."""
     for path in manual.iterdir():
         path.unlink()
     infos = glue.Glue.url_infos
-    unreachable = {f"http://127.0.0.1:9/{info.filename}": info for info in infos.values()}
-    monkeypatch.setattr(glue.Glue, "url_infos", unreachable)
+    monkeypatch.setattr(
+        glue.Glue, "url_infos", {f"http://127.0.0.1:9/{info.filename}": info for info in infos.values()}
+    )
     monkeypatch.setattr(downloader, "MAX_RETRIES", 0)
     monkeypatch.setattr(glue.Glue.builder_configs["rte"], "data_url", "http://127.0.0.1:9/RTE.zip")
+    return manual
+
+
+def test_an_archive_that_is_not_there_is_named_with_its_place(unreachable):
+    manual = unreachable
     with pytest.raises(InputError, match=rf"go online once, or put RTE.zip into {manual}") as error:
         prepare(TASKS["rte"])
     assert "\n" not in str(error.value)
@@ -185,3 +198,47 @@ def test_an_archive_with_another_checksum_is_refused(manual):
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InputError, match=r"glue/rte could not be prepared .*NonMatchingChecksumError"):
         prepare(TASKS["rte"])
+
+
+def fill_hub_cache(folder: Path) -> Path:
+    """Put RTE, as the rows above have it, where huggingface_hub keeps what it fetched of `nyu-mll/glue`."""
+    cached = folder / "datasets--nyu-mll--glue"
+    snapshot = cached / "snapshots" / ("0" * 40)
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text(snapshot.name)
+    (snapshot / "rte").mkdir(parents=True)
+    for split, found in EXPECTED["rte"].items():
+        *texts, labels = zip(*found, strict=True)
+        table = pa.table(dict(zip(TASKS["rte"].columns, texts, strict=True)) | {"label": labels, "idx": [0]})
+        pq.write_table(table, snapshot / "rte" / f"{split}-00000-of-00001.parquet")
+    return snapshot
+
+
+def test_where_tfds_is_out_of_reach_the_hub_is_asked_and_the_source_says_so(unreachable, tmp_path, monkeypatch, capsys):
+    """First of all the hub gives them; then they lie in its cache, and tfds is not tried again."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    snapshot_download = huggingface_hub.snapshot_download
+
+    def download(*asked, local_files_only=False, **options):
+        if local_files_only:
+            return snapshot_download(*asked, local_files_only=True, **options)
+        return str(fill_hub_cache(tmp_path / "hub"))
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    first = load_data(TASKS["rte"], "tfds")
+    said = capsys.readouterr().out
+    assert "Trying nyu-mll/glue of Hugging Face's hub, which has the same rows" in said
+    assert "rte: from nyu-mll" in said
+    again = load_data(TASKS["rte"], "tfds")
+    assert "Trying" not in capsys.readouterr().out
+    for data in (first, again):
+        assert data.source == "huggingface"
+        assert {split: rows(data[split]) for split in data.splits} == EXPECTED["rte"]
+
+
+def test_where_neither_is_in_reach_both_reasons_are_one_line(unreachable, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match=r"put RTE.zip into .*\. nyu-mll/glue could not be fetched") as error:
+        prepare_published(TASKS["rte"])
+    assert "\n" not in str(error.value)

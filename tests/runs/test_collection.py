@@ -9,7 +9,7 @@ from made_runs import RECIPE, make_runs, write_compression
 from bertglue.atomic_files import write_json, write_text
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
-from bertglue.report.pages.status import summary
+from bertglue.report.pages.status import compressions, summary
 from bertglue.runs import collection, status
 from bertglue.runs.record import read_results
 from bertglue.runs.schemas import RunRecord
@@ -138,6 +138,17 @@ def test_runs_that_were_made_smaller_have_their_own_states(tmp_path, capsys):
     said = summary(collection.load_runs(path))
     assert "1 of 1 runs finished. 1 of 5 were compressed." in said
     assert "rte, compressed (mismatched)" in said
+
+
+def test_a_compression_of_ones_own_task_that_failed_is_on_the_page_of_states_alone(tmp_path):
+    path, logs = make_runs(tmp_path, ["cola"]), tmp_path / "logs"
+    write_text(logs / "compress-tweets-lr2e-05-seed0.log", "Executing\nOut of memory\n")
+    folder = tmp_path / "compressed" / "tweets" / "lr2e-05-seed0"
+    collection.collect_runs(expected(tmp_path, "cola"), path, logs, {str(folder): "tweets"})
+    runs = collection.load_runs(path)
+    assert runs.compressions == []
+    assert "0 of 1 were compressed. **Missing: tweets, compressed (failed).**" in summary(runs)
+    assert "Out of memory" in compressions(runs).data
 
 
 OTHER = {  # another value of each parameter

@@ -212,13 +212,36 @@ def test_tensorflow_datasets_prepares_and_reads_a_task(images, glue, name, tmp_p
     assert record(image, "runs/tfds")["examples"] == {"train": 43, "held_out": 5, "validation": 12, "test": 4}
 
 
+def stand_in_for_colab(folder: Path, **modules: str) -> None:
+    """Write modules of `google.colab` for PYTHONPATH; the real ones talk to the browser."""
+    (folder / "google/colab").mkdir(parents=True)
+    (folder / "google/colab/__init__.py").write_text("output = None\n")  # which JAX imports where it finds Colab
+    for name, content in modules.items():
+        (folder / "google/colab" / f"{name}.py").write_text(content)
+
+
+@pytest.mark.parametrize("name", ALL_SLOW)
+def test_a_file_of_ones_own_by_the_upload_cell_of_the_guide(images, name, tmp_path):
+    """What stands in for the upload writes the file where Colab's does: into the folder of the kernel."""
+    image = images(name).set_up()
+    rows = [f"{mood} {WORDS[i % len(WORDS)]} no {i},{mood}" for i in range(80) for mood in ("good", "bad", "mixed")]
+    upload = "def upload():\n    open('train.csv', 'w').write({!r})\n".format("\n".join(["text,class", *rows]))
+    stand_in_for_colab(tmp_path, files=upload)
+    guide = (ROOT / "book/guides/own_data.md").read_text()
+    (cell,) = re.findall(r"```python\n(from google.colab import .*?)```", guide, re.DOTALL)
+    notebook = read("finetune")
+    place = next(i for i, found in enumerate(notebook.cells) if "setup" in found.metadata.get("tags", [])) + 1
+    notebook.cells.insert(place, nbformat.v4.new_code_cell(cell))
+    own = {"task": "mine", "files": {"train": "train.csv"}, "label": "class", "run_dir": "runs/mine"}
+    image.run(notebook, {**own, **SMALL}, PYTHONPATH=str(tmp_path))
+    assert record(image, "runs/mine")["own_task"]["labels"] == ["bad", "good", "mixed"]
+
+
 @pytest.mark.parametrize("name", ALL_SLOW)
 def test_the_drive_cell_keeps_the_run_there(images, name, tmp_path):
     """Colab's own module is not on an index; what stands in for it has the one function that is called."""
     image = images(name).set_up()
-    (tmp_path / "google/colab").mkdir(parents=True)
-    (tmp_path / "google/colab/__init__.py").write_text("output = None\n")  # which JAX imports where it finds Colab
-    (tmp_path / "google/colab/drive.py").write_text("def mount(place):\n    print('mounted at', place)\n")
+    stand_in_for_colab(tmp_path, drive="def mount(place):\n    print('mounted at', place)\n")
     notebook = read("finetune")
     cell = next(cell for cell in notebook.cells if "drive" in cell.metadata.get("tags", []))
     cell.source = cell.source.replace("# ", "").replace("run_dir)", f"run_dir, {str(tmp_path)!r})")

@@ -45,16 +45,35 @@ def prepare(task: Task) -> str:
     """Fetch a task's files from Hugging Face's hub, once for all runs; return the folder where they lie."""
     from huggingface_hub import snapshot_download
 
-    configs = [task.name, AX.name] if task.name == "mnli" else [task.name]
     try:
-        return snapshot_download(
-            HUB_DATASET, repo_type="dataset", allow_patterns=[f"{config}/*.parquet" for config in configs]
-        )
+        return snapshot_download(HUB_DATASET, repo_type="dataset", allow_patterns=patterns(task))
     except Exception as error:  # whatever the network, the hub or the disk raised
         raise InputError(
             f"{HUB_DATASET} could not be fetched from Hugging Face's hub ({type(error).__name__}: {one_line(error)}); "
             "go online once, or give its folder as glue_dir"
         ) from error
+
+
+def find_fetched(task: Task) -> str | None:
+    """Return the folder where a task's files lie that were fetched from the hub before; None where they were not."""
+    from huggingface_hub import constants
+
+    if not Path(constants.HF_HUB_CACHE, "datasets--" + HUB_DATASET.replace("/", "--")).is_dir():
+        return None  # the rest of the hub's package need not be loaded
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = snapshot_download(
+            HUB_DATASET, repo_type="dataset", allow_patterns=patterns(task), local_files_only=True
+        )
+    except OSError:  # LocalEntryNotFoundError is one
+        return None
+    whole = all(find_files(Path(folder), task.name, split) for split in task.splits)
+    return folder if whole and (task.name != "mnli" or find_files(Path(folder), AX.name, "test")) else None
+
+
+def patterns(task: Task) -> list[str]:
+    return [f"{config}/*.parquet" for config in ([task.name, AX.name] if task.name == "mnli" else [task.name])]
 
 
 def read_split(task: Task, files: list[Path], name: str) -> Split:

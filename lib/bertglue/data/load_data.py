@@ -60,7 +60,8 @@ def load_data(
     Args:
         task: one of `TASKS`, as `get_task` returns it.
         source: `toy`, generated sentences that are not GLUE; `folder`, the files of GLUE in their official layout, or
-            as parquet; `huggingface`, GLUE as parquet; or `tfds`, tensorflow-datasets' `glue/*`.
+            as parquet; `huggingface`, GLUE as parquet; or `tfds`, tensorflow-datasets' `glue/*`, and where that is
+            out of reach what `huggingface` has; `source` of what is returned says which.
         glue_dir: the folder that holds `CoLA/`, `MRPC/`, ..., or, as parquet, `cola/`, `mrpc/`, ...; None takes Hugging
             Face's hub where `source` is `huggingface`.
         seed: of the toy sentences.
@@ -86,6 +87,10 @@ def load_data(
         >>> data.examples
         {'train': 8010, 'validation': 1000, 'test': 500, 'held_out': 890}
     """
+    if source == "tfds":
+        from bertglue.data.published_glue import prepare_published
+
+        source, glue_dir = prepare_published(task)
     if source == "toy":
         from bertglue.data.toy.task_examples import load
     elif source == "huggingface" or (source == "folder" and is_parquet(task, glue_dir)):

@@ -24,6 +24,12 @@ def prepare(task: Task) -> str:
     return str(next(iter(parts(task).values()))[0].data_dir)
 
 
+def is_prepared(task: Task) -> bool:
+    """Return whether a task's data was prepared before, AX's with MNLI's."""
+    asked = [task, AX] if task.name == "mnli" else [task]
+    return all(tfds.builder(f"glue/{one.name}").info.splits for one in asked)  # known once it is prepared
+
+
 def parts(task: Task) -> dict[str, tuple]:
     """Return (builder, task, split) for each split, AX's test beside MNLI's own as `ax`."""
     builder = prepared(task)

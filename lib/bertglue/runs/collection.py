@@ -33,8 +33,8 @@ class Runs(dict):
     `records` are those of all finished runs.
 
     `states` lists every run that was asked for and what became of it, `compressions` the same of the compressions, and
-    `place` is the folder of `results.json`. All this is of GLUE's tasks; `own` lists the states of the others, which
-    share no table with them and have pages of their own.
+    `place` is the folder of `results.json`. All this is of GLUE's tasks; `own` and `own_compressions` list the states
+    of the others, which share no table with them and have pages of their own.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Runs(dict):
         finished = [{"task": task, "state": FINISHED, "reason": ""} for task in self]
         self.states = finished if states is None else states
         self.own: list[dict] = []
+        self.own_compressions: list[dict] = []
 
     def missing(self, task: str) -> str:
         """Return in a word why a task has no finished run."""
@@ -86,7 +87,9 @@ def of_glue(records: list[dict], states: list[dict] | None, place: Path, compres
     """Gather the runs of GLUE's tasks, beside them the states of those of one's own."""
     ours = [[one for one in found or () if one["task"] in TASKS] for found in (records, states, compressions)]
     runs = Runs(ours[0], None if states is None else ours[1], place, ours[2])
-    runs.own = [state for state in states or () if state["task"] not in TASKS]
+    runs.own, runs.own_compressions = (
+        [one for one in found or () if one["task"] not in TASKS] for found in (states, compressions)
+    )
     return runs
 
 

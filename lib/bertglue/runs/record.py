@@ -31,8 +31,10 @@ def build_record(parameters: Parameters, data: Data, tokens, training, scores: S
     """Build the record of a run; its keys are those of `runs/<profile>/results.json` (see the README)."""
     from bertglue.models.encoder_source import origin_of
 
-    keys = ("task", "source", "encoder", "seed", "learning_rate", "epochs", "batch_size", "max_length")
+    keys = ("encoder", "seed", "learning_rate", "epochs", "batch_size", "max_length")
     return {
+        "task": parameters.task,
+        "source": data.source,  # tfds may have become huggingface
         **{key: getattr(parameters, key) for key in keys},
         "own_task": describe_own_task(data.task),
         "backend": strategy.backend,

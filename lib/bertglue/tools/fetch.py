@@ -24,9 +24,10 @@ def fetch(parameters: Parameters) -> list[str]:
     task = parameters.definition
     found = []
     if parameters.source == "tfds":
-        from bertglue.data.tfds import prepare
+        from bertglue.data.published_glue import prepare_published
 
-        found.append(f"glue/{task.name}: {prepare(task)}")
+        source, folder = prepare_published(task)
+        found.append(f"{task.name}, {source}: {folder}")
     if parameters.source == "huggingface" and not parameters.glue_dir:
         from bertglue.data.glue_parquet import prepare
 

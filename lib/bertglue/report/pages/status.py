@@ -31,8 +31,8 @@ def states(runs: Runs):
 def compressions(runs: Runs):
     """List the compressions that were asked for, and what became of them."""
     rows = [
-        {"task": TASKS[state["task"]].title, "compression": state["state"], "reason": state["reason"]}
-        for state in runs.compressions
+        {"task": title_of(state["task"]), "compression": state["state"], "reason": state["reason"]}
+        for state in (*runs.compressions, *runs.own_compressions)
     ]
     return table(pd.DataFrame(rows, columns=["task", "compression", "reason"]))
 
@@ -42,12 +42,12 @@ def summary(runs: Runs) -> str:
     states = [*runs.states, *runs.own]
     missing = [f"{state['task']} ({escape_line(state['state'])})" for state in states if state["state"] != FINISHED]
     said = f"{len(states) - len(missing)} of {len(states)} runs finished."
-    if runs.compressions:
-        smaller = [state["task"] for state in runs.compressions if state["state"] == FINISHED]
-        said += f" {len(smaller)} of {len(runs.compressions)} were compressed."
+    if asked := [*runs.compressions, *runs.own_compressions]:
+        smaller = [state["task"] for state in asked if state["state"] == FINISHED]
+        said += f" {len(smaller)} of {len(asked)} were compressed."
         missing += [
             f"{state['task']}, compressed ({escape_line(state['state'])})"
-            for state in runs.compressions
+            for state in asked
             if state["state"] != FINISHED
         ]
     return said + (f" **Missing: {', '.join(missing)}.**" if missing else "")
