@@ -19,8 +19,9 @@ CONFIG = {"title": "A <title>", "author": "Somebody", "html": {}}
 
 
 def test_the_paper_has_the_chapters_and_not_the_notebooks_exercises_and_guides():
-    paper = build_pdf.as_paper(PAGE, CONFIG)
-    for there in ("A table.", "Its code.", "A &lt;title&gt;", '<li><a href="#results">Results'):
+    paper = build_pdf.as_paper(PAGE, CONFIG, {"results": 7})
+    chapter = '<li><a href="#results"><span>Results</span><span class="page">7</span></a></li>'
+    for there in ("A table.", "Its code.", "A &lt;title&gt;", chapter):
         assert there in paper
     for gone in ("A notebook.", "A guide.", "An exercise.", "Links.", "alert(1)", ">RTE<"):
         assert gone not in paper

@@ -10,10 +10,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 from bs4 import BeautifulSoup
+from pypdf import PdfReader
 
 from bertglue.atomic_files import write_atomically
 from bertglue.environment import commit
@@ -56,21 +59,33 @@ def print_book(source: Path, target: Path) -> Path:
     config = yaml.safe_load((source / "_config.yml").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory(prefix="bertglue-pdf-") as folder:
         page = single_page(source, Path(folder))
-        page.write_text(as_paper(page.read_text(encoding="utf-8"), config), encoding="utf-8")
-        printed = Path(folder) / "book.pdf"
-        profile, to = f"--user-data-dir={folder}/browser", f"--print-to-pdf={printed}"
-        options = [
-            *sandbox(),
-            *CHROMIUM_OPTIONS,
-            profile,
-            "--no-pdf-header-footer",
-            "--generate-pdf-document-outline",
-            to,
-        ]
-        run([chromium, "--headless", *options, page.as_uri()], printed)
+        content, numbers = page.read_text(encoding="utf-8"), {}
+        for _ in range(2):  # the contents name pages, which are known once it was printed
+            page.write_text(as_paper(content, config, numbers), encoding="utf-8")
+            printed = print_page(chromium, page, Path(folder))
+            numbers = page_numbers(printed)
         with write_atomically(target) as partial:
             shutil.copyfile(printed, partial)
     return target
+
+
+def print_page(chromium: str, page: Path, folder: Path) -> Path:
+    """Print a page of HTML."""
+    printed = folder / "book.pdf"
+    printed.unlink(missing_ok=True)
+    profile, to = f"--user-data-dir={folder}/browser", f"--print-to-pdf={printed}"
+    options = [*CHROMIUM_OPTIONS, profile, "--no-pdf-header-footer", "--generate-pdf-document-outline", to]
+    run([chromium, "--headless", *sandbox(), *options, page.as_uri()], printed)
+    return printed
+
+
+def page_numbers(printed: Path) -> dict[str, int]:
+    """Return the page of each anchor that a link of the PDF points to."""
+    reader = PdfReader(printed)
+    return {
+        name.removeprefix("/"): reader.get_destination_page_number(place) + 1
+        for name, place in reader.named_destinations.items()
+    }
 
 
 def sandbox() -> tuple[str, ...]:
@@ -95,8 +110,11 @@ def run(command: list[str], made: Path) -> None:
         raise InputError(f"{Path(command[0]).name} made no {made.name} ({complaint})")
 
 
-def as_paper(page: str, config: dict) -> str:
-    """Convert the single page of the theme to a paper: a title, a list of chapters, running heads, no scripts."""
+def as_paper(page: str, config: dict, numbers: Mapping[str, int] = MappingProxyType({})) -> str:
+    """Convert the single page of the theme to a paper: a title, a list of chapters, running heads, no scripts.
+
+    `numbers` holds the page of each chapter by its anchor; a chapter without one has an empty place for it.
+    """
     title, author = html.escape(config["title"]), html.escape(config["author"])
     note = RUNNING_HEAD if "announcement" in config["html"] else ""
     page = without_sections(re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL))
@@ -106,7 +124,10 @@ def as_paper(page: str, config: dict) -> str:
         "@page :first { @top-center { content: none; } @bottom-center { content: none; } }"
     )
     page = page.replace("</head>", f"<style>{PAPER_STYLE.read_text(encoding='utf-8')}{heads}</style></head>", 1)
-    chapters = "".join(f'<li><a href="#{anchor}">{name}</a></li>' for anchor, name in chapters_of(page))
+    chapters = "".join(
+        f'<li><a href="#{anchor}"><span>{name}</span><span class="page">{numbers.get(anchor, "")}</span></a></li>'
+        for anchor, name in chapters_of(page)
+    )
     made = html.escape(commit() or "")
     front = (
         f'<div class="paper-title"><p class="title">{title}</p><p class="author">{author}</p>'

@@ -1,0 +1,80 @@
+"""Scores by the number of rows of train, in the reference run: a published encoder, the bundled one, random weights."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bertglue.evaluation.metrics import METRIC_TITLES
+from bertglue.report.figures import color, small_multiples
+from bertglue.report.pages.common import joined
+from bertglue.report.reference_runs import FINAL, read_reference_runs
+from bertglue.tasks import TASKS
+
+MINILM, RANDOM = "MiniLM", "MiniLM's sizes, randomly initialized"
+STAGES = {  # of the reference run: with some rows of train, and with all
+    MINILM: ("rows-minilm", FINAL),
+    "bundled encoder": ("rows-bundled",),
+    RANDOM: ("rows-random", "random"),
+}
+COLUMNS = ["task", "encoder", "rows", "score", "low", "high", "baseline"]
+
+
+def points() -> pd.DataFrame:
+    """Return a row for each run with a part of train, and with all of it of the same tasks; in order of rows.
+
+    Its columns are the task, the encoder, the rows of train, GLUE's first metric on the first development split with
+    its 95 % interval, and the baseline.
+    """
+    found = [
+        (run["task"], encoder, run["examples"]["train"], *scores_of(run))
+        for encoder, stages in STAGES.items()
+        for stage in stages
+        for run in read_reference_runs(stage)
+        if run["seed"] == 0
+    ]
+    parts = {run["task"] for encoder, stages in STAGES.items() for run in read_reference_runs(stages[0])}
+    frame = pd.DataFrame([row for row in found if row[0] in parts], columns=COLUMNS)
+    return frame.sort_values("rows", kind="stable")
+
+
+def scores_of(run: dict) -> tuple[float, float, float, float]:
+    """Return the score by which a task is known, its interval and its baseline."""
+    task = TASKS[run["task"]]
+    split, metric = task.validation[0], task.metrics[0]
+    return run["metrics"][split][metric], *run["interval"][split][metric], run["baseline"][split][metric]
+
+
+def by_rows(frame: pd.DataFrame):
+    """Draw the scores over the rows of train, a panel a task and a line an encoder, with intervals and baseline."""
+
+    def draw(axis, found):
+        for at, encoder in enumerate(STAGES):
+            one = found[found["encoder"] == encoder]
+            errors = [one["score"] - one["low"], one["high"] - one["score"]]
+            axis.errorbar(one["rows"], one["score"], yerr=errors, fmt="osD"[at] + "-", color=color(at), markersize=3)
+            axis.plot([], [], "osD"[at] + "-", color=color(at), markersize=3, label=encoder)
+        axis.axhline(found["baseline"].iloc[0], color="0.4", linestyle="--", label="baseline")
+        task = TASKS[found["task"].iloc[0]]
+        axis.set(xscale="log", xlabel="rows of train", ylabel=METRIC_TITLES[task.metrics[0]])
+
+    shown = [(TASKS[name].title, found) for name, found in frame.groupby("task", sort=False)]
+    return small_multiples(shown, draw, size=(2.6, 2.4), legend_columns=2) if shown else None
+
+
+def findings(frame: pd.DataFrame) -> str:
+    """Say from how many rows on each encoder's interval lies above the baseline, task by task, as Markdown."""
+    said = []
+    for name, found in frame.groupby("task", sort=False):
+        words = []
+        for encoder in STAGES:
+            one = found[found["encoder"] == encoder]
+            above = one[one["low"] > one["baseline"]]
+            if len(above):
+                first = above.iloc[0]
+                words.append(f"{encoder} from {first['rows']:,} rows ({first['score']:.3f})")
+            elif len(one):
+                words.append(f"{encoder} not with {one['rows'].max():,}")
+        said.append(f"- {TASKS[name].title}: {joined(words)}.")
+    if not said:
+        return "No run with a part of train is kept yet."
+    return "Where the 95 % interval lies above the baseline:\n\n" + "\n".join(said)
