@@ -19,8 +19,8 @@ CONFIG = {"title": "A <title>", "author": "Somebody", "html": {}}
 
 
 def test_the_paper_has_the_chapters_and_not_the_notebooks_exercises_and_guides():
-    paper = build_pdf.as_paper(PAGE, CONFIG, {"results": 7})
-    chapter = '<li><a href="#results"><span>Results</span><span class="page">7</span></a></li>'
+    paper = build_pdf.as_paper(PAGE, CONFIG, {"document-pages/results": 7})
+    chapter = '<li><a href="#document-pages/results"><span>Results</span><span class="page">7</span></a></li>'
     for there in ("A table.", "Its code.", "A &lt;title&gt;", chapter):
         assert there in paper
     for gone in ("A notebook.", "A guide.", "An exercise.", "Links.", "alert(1)", ">RTE<"):
@@ -29,7 +29,7 @@ def test_the_paper_has_the_chapters_and_not_the_notebooks_exercises_and_guides()
 
 def test_the_abstract_is_what_was_found_and_the_count_of_verdicts():
     paper = build_pdf.as_paper(PAGE, CONFIG)
-    abstract = paper[paper.index('class="abstract"') : paper.index('href="#results"')]
+    abstract = paper[paper.index('class="abstract"') : paper.index('href="#document-pages/results"')]
     assert "First." in abstract
     assert "Of 21 claims of the report: 5 confirmed." in abstract
     assert build_pdf.abstract_of("<html></html>") == ""

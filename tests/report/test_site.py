@@ -12,6 +12,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
 from checkout import copy_checkout
+from pypdf import PdfReader
 from small_glue import write_glue
 
 from bertglue.errors import InputError
@@ -230,7 +231,10 @@ def test_the_book_prints_as_one_document(built, chromium, tmp_path):
     target = build_pdf.print_book(built[0] / "runs/glue/book", tmp_path / "book.pdf")
     content = target.read_bytes()
     assert content.startswith(b"%PDF")
-    assert len(re.findall(rb"/Type\s*/Page\b", content)) > 20
+    pages = PdfReader(target).pages
+    assert 20 < len(pages) <= 40
+    contents = re.findall(r"\d+\. (\D+?) (\d+)$", pages[0].extract_text(), re.MULTILINE)
+    assert ("Errata", "3") in contents or len(contents) > 10, pages[0].extract_text()
     assert [path.name for path in tmp_path.iterdir()] == ["book.pdf"]
 
 

@@ -24,11 +24,11 @@ from bertglue.errors import InputError, exit_status, one_line
 
 PAPER_STYLE = Path(__file__).with_name("build_pdf.css")  # not among the book's, which jupyter-book gives to every page
 RUNNING_HEAD = "This build ran on toy data, which are not GLUE; beside published scores stands the reference run"
-# notebooks of single runs, much alike, and what is about this software and its machine; the book has them
-NOT_PRINTED = ("tasks/", "compressed/", "guides/", "pages/build", "pages/status")
+# notebooks of single runs, much alike, what is about this software and its machine, a map of pages; the book has them
+NOT_PRINTED = ("tasks/", "compressed/", "guides/", "pages/build", "pages/status", "pages/contents")
 SECTIONS_NOT_PRINTED = (  # of the pages that are
     "exercises", "further-reading", "this-build", "what-is-in-this-book", "does-it-run-on-your-machine",
-    "what-the-default-build-shows",
+    "what-the-default-build-shows", "the-bundled-encoder-on-real-glue",
 )  # fmt: skip
 PRINTED_ALL_THE_SAME = ("guides/bert_in_sixty_lines",)
 BROWSERS = (
@@ -165,8 +165,12 @@ def local_link(found: re.Match) -> str:
 
 
 def chapters_of(page: str) -> list[tuple[str, str]]:
-    """List (anchor, title) of the chapters; a section that was a page of its own has a class of its own."""
-    section = r'<section class="[^"]*mathjax_ignore[^"]*" id="([\w-]+)">\s*<h2>(.*?)<a class="headerlink'
+    """List (anchor, title) of the chapters; a mark stands before a section that was a page of its own.
+
+    The section's own id may be that of another page's section too.
+    """
+    section = r'<span id="(document-[\w/-]+)"></span>\s*<section class="[^"]*mathjax_ignore[^"]*" id="[\w-]+">\s*'
+    section += r'<h2>(.*?)<a class="headerlink'
     return re.findall(section, page, flags=re.DOTALL)
 
 
