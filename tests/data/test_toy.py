@@ -6,6 +6,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from bertglue.data.load_data import load_data
+from bertglue.data.toy.task_examples import NOT_IN_TRAIN
 from bertglue.errors import InputError
 from bertglue.tasks import TASKS
 
@@ -35,6 +36,17 @@ def test_splits_columns_and_labels(world, task):
 def test_no_text_is_in_two_splits(world, task):
     rows = [row for split in world[task.name].splits.values() for row in zip(*split.segments, strict=True)]
     assert len(rows) == len(set(rows))
+
+
+@pytest.mark.parametrize("name", NOT_IN_TRAIN)
+def test_some_words_of_development_rows_are_in_no_row_of_train(world, name):
+    data = world[name]
+    train, validation = (
+        {word for column in data[split].segments for text in column for word in text.split()}
+        for split in ("train", "validation")
+    )
+    assert NOT_IN_TRAIN[name] <= validation
+    assert not NOT_IN_TRAIN[name] & train
 
 
 def test_a_held_out_share_is_taken_from_train_and_is_the_same_for_every_run():
