@@ -3,12 +3,14 @@
 # tested, in lib/bertglue/tools/book_plan.py: here stand the rules alone.
 import json
 
+from bertglue.runs.execute import START_TIMEOUT
 from bertglue.runs.status import is_compression_of
 from bertglue.tools.lock import HOLD
 from bertglue.tools.book_plan import PAGES, RECORDED_PAGES, book_sources, page_sources, parameter_files, plan_or_exit
 
 PLAN = plan_or_exit(config, workflow.resource_settings.cores)  # none on a cluster, where `workflow.cores` is an error
 WHOLE = PLAN.book_records
+PAPERMILL = f"papermill --no-progress-bar --start-timeout {START_TIMEOUT}"
 BOOK, PDF = "book/_build/html/index.html", "book/_build/pdf/bertglue.pdf"
 
 
@@ -98,7 +100,7 @@ rule finetune:
         folder=$(dirname {output.record})
         mkdir -p $folder.partial
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=3
-        {{ {PLAN.on_its_gpu} papermill {input.notebook} $folder.partial/finetune.ipynb --no-progress-bar --log-output \
+        {{ {PLAN.on_its_gpu} {PAPERMILL} {input.notebook} $folder.partial/finetune.ipynb --log-output \
             $(printf -- "-f %s " {input.files}) {PLAN.finetune_options} {params.encoder} \
             -p learning_rate {wildcards.learning_rate} -p seed {wildcards.seed} -r run_dir $folder.partial \
           && jupyter nbconvert --to html --embed-images --log-level ERROR $folder.partial/finetune.ipynb
@@ -142,7 +144,7 @@ rule compress:
         folder=$(dirname {output.record})
         rm -rf $folder.partial && mkdir -p $folder.partial
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=3
-        {PLAN.on_its_gpu} papermill {input.notebook} $folder.partial/compress.ipynb --no-progress-bar --log-output \
+        {PLAN.on_its_gpu} {PAPERMILL} {input.notebook} $folder.partial/compress.ipynb --log-output \
             {PLAN.compress_options} -r run_dir $(dirname {input.record}) -r output_dir $folder.partial > {log} 2>&1 \
           || {{ echo "{wildcards.task}, compressed: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
         rm -rf $folder && mv $folder.partial $folder
@@ -185,7 +187,7 @@ rule page:
     shell:
         """
         {HOLD}
-        papermill {input.notebook} {output}.partial --no-progress-bar -p results {input.results} > {log} 2>&1 \
+        {PAPERMILL} {input.notebook} {output}.partial -p results {input.results} > {log} 2>&1 \
           || {{ echo "{wildcards.page}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
         mv {output}.partial {output}
         """
@@ -205,7 +207,7 @@ rule recorded_page:
     shell:
         """
         {HOLD}
-        papermill {input.notebook} {output}.partial --no-progress-bar > {log} 2>&1 \
+        {PAPERMILL} {input.notebook} {output}.partial > {log} 2>&1 \
           || {{ echo "{wildcards.recorded}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
         mv {output}.partial {output}
         """

@@ -11,6 +11,7 @@ from bertglue.parameters import Parameters
 from bertglue.places import find_notebook, parameter_files
 from bertglue.runs.record import RECORD_FILE, read_record
 
+START_TIMEOUT = 600  # seconds that a kernel has to start: a busy machine is slow
 UNNAMED_RUNS = Path("runs/notebook")  # the folder of runs that are given no other
 
 
@@ -60,7 +61,7 @@ def execute(parameters: Parameters) -> None:
     with failed_cells():
         papermill.execute_notebook(
             str(find_notebook()), str(folder / "finetune.ipynb"), parameters.model_dump(),
-            progress_bar=sys.stderr.isatty(), log_output=True, stdout_file=sys.stdout,
+            progress_bar=sys.stderr.isatty(), log_output=True, stdout_file=sys.stdout, start_timeout=START_TIMEOUT,
         )  # fmt: skip
 
 
