@@ -7,6 +7,7 @@ import inspect
 import re
 import shutil
 import subprocess
+import sys
 from collections import defaultdict
 
 import pytest
@@ -131,5 +132,15 @@ def test_the_name_for_colabs_cells_stays():
 
 def test_importing_the_package_loads_no_framework():
     code = "import bertglue, sys; bertglue.Parameters; print(sorted({'keras', 'tensorflow', 'jax'} & set(sys.modules)))"
-    done = subprocess.run([__import__("sys").executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_make_book_plans_without_the_packages_that_are_slow_to_load():
+    """With nothing to do it takes a second or two; scipy and scikit-learn alone would double that."""
+    code = (
+        "import sys; from bertglue.tools import book_plan; from bertglue.runs import status; "
+        "print(sorted({'keras', 'tensorflow', 'jax', 'scipy', 'sklearn', 'pandas', 'matplotlib'} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert said.splitlines()[-1] == "[]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,13 +14,15 @@ from bertglue.atomic_files import write_atomically, write_json
 from bertglue.checked_files import find_problem, parse_json, read_npz, read_object
 from bertglue.data.dataset import Data
 from bertglue.errors import InputError
-from bertglue.evaluation.evaluate import Scores
 from bertglue.locks import claim_folder
 from bertglue.own_tasks import describe_own_task, task_of_record
 from bertglue.parameters import Parameters
 from bertglue.runs import statistics
 from bertglue.runs.schemas import CompressionRecord, RunRecord
 from bertglue.tasks import TASKS, Task
+
+if TYPE_CHECKING:  # it loads scipy and scikit-learn, which `make book` with nothing to do has no use for
+    from bertglue.evaluation.evaluate import Scores
 
 RECORD_FILE, LOGITS_FILE, LABELS_FILE = "record.json", "logits.npz", "labels.npz"
 COMPRESSION_FILE = "compression.json"  # of a compression

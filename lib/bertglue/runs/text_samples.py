@@ -9,7 +9,6 @@ import numpy as np
 from bertglue.atomic_files import write_json
 from bertglue.checked_files import read_object
 from bertglue.data.dataset import Data
-from bertglue.evaluation import metrics
 from bertglue.runs.record import RUN_AGAIN
 from bertglue.runs.schemas import TextSamples
 from bertglue.tasks import Task
@@ -37,6 +36,8 @@ def first_rows(data: Data, split: str, rows: int = ROWS_PER_KIND) -> list[dict]:
 
 def hardest_rows(data: Data, split: str, logits: np.ndarray, rows: int = ROWS_PER_KIND) -> list[dict]:
     """Return the rows of a split with the highest loss, the worst first, with their predictions."""
+    from bertglue.evaluation import metrics  # with scipy and scikit-learn; to read texts none of it is needed
+
     task, labels = data.task, data[split].labels
     losses = metrics.losses(task, labels, logits)
     worst = np.argsort(-losses, kind="stable")[:rows]
@@ -50,6 +51,8 @@ def hardest_rows(data: Data, split: str, logits: np.ndarray, rows: int = ROWS_PE
 
 def predicted_label(task: Task, logits: np.ndarray) -> dict[str, str]:
     """Format the prediction of a row of logits, with its probability where it is a label."""
+    from bertglue.evaluation import metrics
+
     said = {"prediction": label_text(task, metrics.predictions_of(task, logits[None])[0])}
     if not task.regression:
         said["probability"] = f"{metrics.probabilities(logits[None]).max():.3f}"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from bertglue.encoder_names import BUNDLED_NAMES
 from bertglue.errors import InputError, exit_status, one_line
-from bertglue.evaluation.published_scores import published_numbers
 from bertglue.parameters import Parameters
 from bertglue.tasks import get_task
 
@@ -34,6 +33,8 @@ def train_rows(parameters: Parameters) -> int:
     if parameters.files:
         path = Path(parameters.files["train"]).expanduser()
         return path.stat().st_size // SHORTEST_ROW if path.is_file() else 0
+    from bertglue.evaluation.published_scores import published_numbers  # it loads scipy; only a cluster asks
+
     title = {"mnli": "MNLI-m"}.get(parameters.task, get_task(parameters.task).title)
     return published_numbers()["glue_examples"][title][0]
 

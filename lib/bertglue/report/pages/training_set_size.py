@@ -10,11 +10,11 @@ from bertglue.report.pages.common import joined
 from bertglue.report.reference_runs import FINAL, read_reference_runs
 from bertglue.tasks import TASKS
 
-MINILM, RANDOM = "MiniLM", "MiniLM's sizes, randomly initialized"
+MINILM, UNTRAINED = "MiniLM", "MiniLM's sizes, randomly initialized"
 STAGES = {  # of the reference run: with some rows of train, and with all
     MINILM: ("rows-minilm", FINAL),
     "bundled encoder": ("rows-bundled",),
-    RANDOM: ("rows-random", "random"),
+    UNTRAINED: ("rows-random", "random"),
 }
 COLUMNS = ["task", "encoder", "rows", "score", "low", "high", "baseline"]
 
@@ -62,7 +62,7 @@ def by_rows(frame: pd.DataFrame):
 
 
 def findings(frame: pd.DataFrame) -> str:
-    """Say from how many rows on each encoder's interval lies above the baseline, task by task, as Markdown."""
+    """List from how many rows on each encoder's interval lies above the baseline, task by task, as Markdown."""
     said = []
     for name, found in frame.groupby("task", sort=False):
         words = []
