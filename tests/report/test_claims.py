@@ -105,11 +105,30 @@ def test_pruning_by_the_difference_of_two_retrained_models():
 
 def test_what_numbers_alone_settle():
     found = judge(claims.gather_evidence())
-    settled = {"qqp-f1", "mrpc-f1", "cola-accuracy", "sst2-loss", "vocabulary", "optimum-by-task"}
+    settled = {"qqp-f1", "mrpc-f1", "cola-accuracy", "sst2-loss", "vocabulary"}
     assert {found[name].verdict for name in settled} == {CONTRADICTED}
     assert {found[name].verdict for name in ("mnli-accuracy", "sst2-accuracy", "memory")} == {CONFIRMED}
     assert "23.3 points apart" in found["qqp-f1"].reason
-    assert "cannot be had over 277 rows, nor over 256" in found["rte-accuracy"].reason
+    assert "is impossible with 277 rows, and with 256" in found["rte-accuracy"].reason
+    assert {found[name].verdict for name in ("qnli-accuracy", "optimum-by-task")} == {OPEN}
+    assert "others 0.907 and 0.885 (outside)" in found["qnli-accuracy"].reason
+    assert "1 of 8 on CoLA (best by the curve: " in found["optimum-by-task"].reason
+
+
+def test_a_number_of_heads_that_is_the_best_of_the_curve_contradicts_that_no_method_finds_it():
+    curve = [{"heads": heads, "scores": {"validation": {"accuracy": heads / 10}}} for heads in (2, 3, 1)]
+    one = {"task": "rte", "heads": [2, 2], "pruning_curve": curve, "selection": {"kept": [[0, 1], [1]]}}
+    assert claims.optimum_by_task(Evidence(compressions=[one])).verdict == CONTRADICTED
+    one["selection"]["kept"] = [[0], [1]]
+    assert claims.optimum_by_task(Evidence(compressions=[one])).verdict == OPEN
+
+
+def test_confidence_is_not_read_from_a_model_that_is_not_above_its_baseline():
+    falling = {"calibration": (0.1, 0.2), "half": 0.02}
+    above = run("rte", (0.5, 0.7), (0.6, 0.61), **falling)
+    below = run("rte", (0.5, 0.7), (0.5, 0.51), score=0.51, **falling)
+    assert verdict("rte-loss", final={"rte": [above]}).verdict == CONTRADICTED
+    assert verdict("rte-loss", final={"rte": [below]}).verdict == OPEN
 
 
 def test_each_verdict_leads_to_a_page_of_the_book():
@@ -124,8 +143,8 @@ def test_the_table_and_the_headlines():
     assert "✗ contradicted" in html
     said = page.headlines(found)
     assert "0.71 when no prediction is right and 0.71 when all are" in said
-    assert "0.9155, 0.9213 and 0.9201 cannot be had over the 872 rows" in said
-    assert "over 864, its whole batches, 3 of 3 can" in said
+    assert "0.9155, 0.9213 and 0.9201 are impossible with the 872 rows" in said
+    assert "with 864, its whole batches, 3 of 3 are possible" in said
     assert "MRPC 0.876 (0.500)" in said
     assert len(page.headlines(Evidence()).splitlines()) == 2
     assert page.summary(found).startswith("Of 21 claims of the report: ")

@@ -110,6 +110,10 @@ def test_toy_runs_stand_beside_no_real_number(runs, tmp_path):
         assert "this build" not in as_text(SHOWN[name](toy)), name
     assert "(generated)" in as_text(data.examples(toy, "mrpc"))
     assert "The reference run" in common.real_banner(toy).data
+    assert "own" not in common.banner(toy).data
+    for some in (toy, Runs()):
+        some.own = [{"task": "tweets", "state": "finished"}]
+        assert "Tasks of your own have pages of their own: tweets (finished)." in common.banner(some).data
     assert common.real_banner(runs).data == common.banner(runs).data
 
 

@@ -82,5 +82,5 @@ def test_turns_that_were_not_run_anew_stay_where_nothing_else_changed(result):
 
 def test_growth_is_drawn_and_worded():
     result = training_speed.read_result(COST_GROWTH)
-    assert len(training_speed.growth_figure(result).axes) == 4
+    assert len(training_speed.growth_figure(result).axes) == 6
     assert f"{result['rows'][-1]['rows']:,} rows" in training_speed.growth_findings(result)

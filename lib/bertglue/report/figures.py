@@ -81,12 +81,13 @@ def score_points(points: list[tuple[str, float, tuple[float, float], float]]):
             axes.plot([low, high], [at, at], color=color(0), label="95 % interval" if label else None)
             axes.plot(value, at, "o", color=color(0), label="score" if label else None)
             axes.plot(baseline, at, "|", color=color(1), markersize=14, mew=2, label="baseline" if label else None)
+        said = [f"{title} {value:.3f} (baseline {baseline:.3f})" for title, value, _, baseline in points]
         axes.set_yticks(range(len(points)), [title for title, *_ in points])
         axes.invert_yaxis()
         axes.set(xlabel="score on the validation split", xlim=(min(0, *(p[2][0] for p in points), 0), 1.02))
         if points:
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.9 / (0.36 * len(points) + 0.9)), ncols=3)
-    return finish(figure)
+    return finish(figure, f"score on the validation split: {', '.join(said)}")
 
 
 def token_lengths(tokens: dict, max_length: int):
@@ -259,9 +260,12 @@ def color(index: int) -> str:
     return plt.rcParams["axes.prop_cycle"].by_key()["color"][index]
 
 
-def finish(figure):
-    """Hand a figure to the notebook once: as the value of its cell, with a description for its alternative text."""
-    figure.set_gid(f"{DESCRIPTION}{describe(figure)}")
+def finish(figure, said: str = ""):
+    """Hand a figure to the notebook once: as the value of its cell, with a description for its alternative text.
+
+    The description is what is `said`, or else what `describe` reads from the figure.
+    """
+    figure.set_gid(f"{DESCRIPTION}{shortened(said) if said else describe(figure)}")
     plt.close(figure)
     return figure
 
@@ -274,7 +278,12 @@ def describe(figure) -> str:
         over = f" over {axes.get_xlabel()}" if axes.get_xlabel() else ""
         lines = [said_of_line(line) for line in axes.get_lines() if not line.get_label().startswith("_")]
         parts.append(f"{name}{over}" + (f": {', '.join(filter(None, lines))}" if any(lines) else ""))
-    words = printable("; ".join(parts))
+    return shortened("; ".join(parts))
+
+
+def shortened(said: str) -> str:
+    """Return a description of printable characters, cut between words where it is too long."""
+    words = printable(said)
     return words if len(words) <= DESCRIPTION_LENGTH else f"{words[:DESCRIPTION_LENGTH].rpartition(' ')[0]} ..."
 
 

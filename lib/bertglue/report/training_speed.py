@@ -153,8 +153,11 @@ def conditions(result: dict) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if name in PACKAGES_SHOWN)
     turns = {race: max(run["turn"] for run in result["runs"] if run["race"] == race) for race in share}
     counts = ", ".join(f"{count} ({race})" for race, count in turns.items())
+    once = " Of one turn no spread is known." if min(turns.values()) == 1 else ""
+    precisions = ", ".join(sorted({f"{run['contestant']} in {run['precision']}" for run in result["runs"]}))
     return (
-        f"Examples a second in the last epoch, medians over turns: {counts}. "
+        f"Examples a second in the last epoch; turns, over which a median is taken: {counts}.{once} Precision: "
+        f"{precisions}. "
         f"{result['processor']}; {packages}; {result['date']}. "
         f"The matrix products of {OURS} reach a share of the rate of one large product in the same process: {shares}."
     )
@@ -207,16 +210,18 @@ def write_result(result: dict, path: Path) -> None:
 
 
 def growth_figure(result: dict):
-    """Draw time against rows, length and layers, and the peak memory against rows."""
+    """Draw time and peak memory against rows, length and layers."""
     rows, length, layers = (pd.DataFrame(result[key]) for key in ("rows", "length", "layers"))
     panels = (
         (rows["rows"], rows["tokenize"], "rows", "tokenized and cached [s]"),
         (rows["rows"], rows["peak_memory_mb"] / 1000, "rows", "peak memory [GB]"),
         (length["length"], length["step"] * 1000, "length of the rows", "training step [ms]"),
+        (length["length"], length["peak_memory_mb"] / 1000, "length of the rows", "peak memory [GB]"),
         (layers["layers"], layers["step"] * 1000, "layers", "training step [ms]"),
+        (layers["layers"], layers["peak_memory_mb"] / 1000, "layers", "peak memory [GB]"),
     )
     with plt.style.context(FIGURE_STYLE):
-        figure, axes = plt.subplots(2, 2, figsize=(7, 5))
+        figure, axes = plt.subplots(3, 2, figsize=(7, 7))
         for at, (across, up, xlabel, ylabel) in zip(axes.flat, panels, strict=True):
             at.plot(across, up, "o-", color=color(0))
             at.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, 1.1 * up.max()))

@@ -62,9 +62,9 @@ def about_rows() -> str:
     exact = sum(bool(counts_for(one, cut, 4)) for one in printed)
     impossible = [f"{one:.4f}" for one in printed if not counts_for(one, examples, 4)]
     return (
-        f"**Its development scores need a cut split.** SST-2's accuracies {joined(impossible)} cannot be had over the "
-        f"{examples} rows of the split; over {cut}, its whole batches, {exact} of {len(printed)} "
-        f"can."
+        f"**The report's development scores come from a truncated split.** SST-2's accuracies {joined(impossible)} are "
+        f"impossible with the {examples} rows of the split; with {cut}, its whole batches, {exact} of {len(printed)} "
+        "are possible."
     )
 
 
@@ -82,6 +82,6 @@ def about_scores(evidence: Evidence) -> str:
     if not said:
         return ""
     return (
-        "**What a published encoder of a laptop's size reaches on real GLUE**, development split, mean over seeds, the "
+        "**What a published encoder that fits a laptop reaches on real GLUE**, development split, mean over seeds, the "
         f"baseline in parentheses: {joined(said)}."
     )

@@ -16,8 +16,11 @@ from bertglue.tasks import AX, TASKS, Task
 
 def banner(runs: Runs) -> HTML:
     """Return a box that names the data and the encoders of these results."""
+    own = [f"{escape_text(one['task'])} ({escape_text(one['state'])})" for one in runs.own]
+    beside = f" Tasks of your own have pages of their own: {joined(own)}." if own else ""
     if not runs:
-        return admonition("What was run", "No run has finished, so the tables say of each task what became of it.")
+        said = "No run of GLUE's tasks has finished, so the tables say of each task what became of it."
+        return admonition("What was run", said + beside)
     sources, encoders = (sorted({run[key] for run in runs.values()}) for key in ("source", "encoder"))
     said = f"Source of the examples: {', '.join(map(escape_text, sources))}."
     if "toy" in sources:
@@ -28,7 +31,7 @@ def banner(runs: Runs) -> HTML:
     said += f" Encoder: {', '.join(map(escape_text, encoders))}."
     if drawn := [f"{TASKS[name].title} ({run['examples']['train']:,})" for name, run in runs.items() if is_subset(run)]:
         said += f" Trained on a random subset of train: {joined(drawn)}."
-    return admonition("What was run", said)
+    return admonition("What was run", said + beside)
 
 
 def is_glue(runs: Runs) -> bool:
@@ -123,3 +126,7 @@ def between(low: float, high: float) -> str:
 def dashed(low: float, high: float) -> str:
     """Write an interval so that no line breaks in it."""
     return f"{low:.3f}\u2060–\u2060{high:.3f}"
+
+
+def number(count: int, word: str) -> str:
+    return f"{count} {word}" + ("" if count == 1 else "s")

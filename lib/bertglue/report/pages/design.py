@@ -29,11 +29,19 @@ def recipes(runs: Runs):
             used(runs, "learning_rate"),
         ),
         "optimizer": (report["optimizer"], "Adam with decoupled decay", "AdamW"),
-        "warm-up, of the steps": (f"{report['warmup_fraction']:.0%}", "", given(runs, "warmup_fraction", "{:.0%}")),
+        "warm-up, of the steps": (
+            f"{report['warmup_fraction']:.0%}",
+            f"{paper['warmup_steps']:,} steps in pre-training",
+            given(runs, "warmup_fraction", "{:.0%}"),
+        ),
         "then": (f"{report['decay']} decay", "linear decay", "linear decay to zero"),
-        "weight decay": ("", "", given(runs, "weight_decay", "{:g}; none on biases and layer norms")),
-        "dropout before the head": ("", "", given(runs, "dropout", "{:g}")),
-        "dropout in the encoder": ("", "", given(runs, "encoder_dropout", "{:g}")),
+        "weight decay": (
+            "",
+            f"{paper['weight_decay']:g}, as in pre-training",
+            given(runs, "weight_decay", "{:g}; none on biases and layer norms"),
+        ),
+        "dropout before the head": ("", f"{paper['dropout']:g}", given(runs, "dropout", "{:g}")),
+        "dropout in the encoder": ("", f"{paper['dropout']:g}", given(runs, "encoder_dropout", "{:g}")),
         "loss": (report["loss"], "", "cross entropy; squared error for STS-B"),
         "hardware": (report["hardware"], "", joined(devices or ["no run"])),
     }
@@ -46,10 +54,8 @@ def rates(values: list[float]) -> str:
 
 
 def used(runs: Runs, key: str) -> str:
-    return joined(
-        sorted({f"{run[key]:g}" if isinstance(run[key], float) else str(run[key]) for run in runs.values()})
-        or ["no run"]
-    )
+    values = sorted({run[key] for run in runs.values()})
+    return joined([f"{value:g}" if isinstance(value, float) else str(value) for value in values] or ["no run"])
 
 
 def given(runs: Runs, key: str, form: str) -> str:

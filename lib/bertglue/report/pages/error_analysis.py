@@ -218,15 +218,15 @@ def attention_findings(name: str) -> str:
 
 
 def paired_comparisons():
-    """Tabulate the paired comparisons of the final runs with other runs: what these score more, with its interval."""
+    """Tabulate the paired comparisons of other runs with the final ones: what they score more, with its interval."""
     titles = {"random": "randomly initialized", "after-mnli": "from MNLI's encoder", "trainer": "by the Trainer"}
     rows = [
         {
             "task": row_title(TASKS[name], one["split"]),
             "metric": METRIC_TITLES[one["metric"]],
-            "compared with": titles[stage],
-            "gain": f"{one['gain']:+.3f}",
-            "95 % interval": between(one["low"], one["high"]),
+            "runs": titles[stage],
+            "gain over the final runs": f"{-one['gain']:+.3f}",
+            "95 % interval": between(-one["high"], -one["low"]),
         }
         for name, found in statistics().items()
         for stage, differences in found["against"].items()

@@ -79,7 +79,7 @@ def parameters_table(sizes: dict):
 
 def encoders_table(runs: Runs):
     """Tabulate the sizes of the encoders of this build beside BERT-base's, the parameters counted from the arrays."""
-    rows = [encoder_row("BERT-base", BERT_BASE, total(BERT_BASE))]
+    rows = [encoder_row("BERT-base, for comparison", BERT_BASE, total(BERT_BASE))]
     seen = set()
     for run in real_runs(runs).values():
         counted = sum(count for part, count in run["model"]["parameters"].items() if part != "head")

@@ -166,9 +166,12 @@ def findings(found: dict[str, dict]) -> str:
     """Describe how many heads were pruned, and what that cost."""
     if not found:
         return "No run was compressed in this build."
-    said = []
+    said, none = [], []
     for name, record in found.items():
         split, metric = main_split(record)
+        if nothing_pruned(record):
+            none.append(TASKS[name].title)
+            continue
         gone = sum(record["heads"]) - sum(map(len, record["selection"]["kept"]))
         before, after = (record["retrained"][model][step]["metrics"][split][metric]
                          for model, step in ((ALL_HEADS, "before"), (SELECTED_HEADS, "after")))  # fmt: skip
@@ -176,7 +179,13 @@ def findings(found: dict[str, dict]) -> str:
             f"{gone} of {sum(record['heads'])} on {TASKS[name].title} ({METRIC_TITLES[metric]} {before:.3f} as "
             f"fine-tuned, {after:.3f} after retraining the rest)"
         )
-    return f"Pruned heads: {joined(said)}; scores are on validation."
+    parts = [f"Pruned heads: {joined(said)}; scores are on validation."] if said else []
+    return " ".join([*parts, *([f"No head was pruned on {joined(none)}."] if none else [])])
+
+
+def nothing_pruned(record: dict) -> bool:
+    """Return whether the selected heads are all heads."""
+    return sum(record["heads"]) == sum(map(len, record["selection"]["kept"]))
 
 
 def strength_findings(found: dict[str, dict]) -> str:
@@ -198,12 +207,14 @@ def loss_findings(found: dict[str, dict]) -> str:
         return ""
     lower, higher = [], []
     for name, record in found.items():
+        if nothing_pruned(record):
+            continue  # it is one model twice
         split, _ = main_split(record)
         ends = [record["retrained"][model]["history"][-1][split]["loss"] for model in (SELECTED_HEADS, ALL_HEADS)]
-        (lower if ends[0] < ends[1] else higher).append(f"{TASKS[name].title} ({ends[0]:.2g} against {ends[1]:.2g})")
+        (lower if ends[0] < ends[1] else higher).append(f"{TASKS[name].title} ({ends[0]:.3f} against {ends[1]:.3f})")
     words = [f"ends lower with the selected heads on {joined(lower)}"] if lower else []
-    words += [f"does not on {joined(higher)}" if lower else f"ends no lower on {joined(higher)}"] if higher else []
-    return f"The validation loss {joined(words)}. These are differences of one run each."
+    words += [f"ends higher with them on {joined(higher)}"] if higher else []
+    return f"The validation loss {joined(words)}. These are differences of one run each." if words else ""
 
 
 def losses(found: dict[str, dict]):

@@ -14,10 +14,12 @@ from bertglue.evaluation import aggregate, metrics, significance
 from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.report import bundled_runs
 from bertglue.report.figures import color, small_multiples
-from bertglue.report.pages.common import between, joined, row_title
+from bertglue.report.pages.common import between, joined, number, row_title
 from bertglue.report.tables import table
 from bertglue.runs.collection import Runs
 from bertglue.tasks import TASKS, Task
+
+NAMED_SINGLY = 3  # runs of a task; more are counted
 
 
 def by_task(records: list[dict]) -> dict[Task, dict[float, list[dict]]]:
@@ -51,10 +53,6 @@ def summary(records: list[dict]) -> str:
     return said
 
 
-def number(count: int, word: str) -> str:
-    return f"{count} {word}" + ("" if count == 1 else "s")
-
-
 def failed(run: dict) -> bool:
     """Return whether a run ended at or below the baseline, by the first metric on every split that validates it."""
     task = TASKS[run["task"]]
@@ -63,16 +61,19 @@ def failed(run: dict) -> bool:
 
 
 def failures(records: list[dict]) -> str:
-    """Describe which runs failed to learn."""
+    """Describe which runs ended at or below their baseline, by the first metric of the task."""
     lost = [run for run in records if failed(run)]
     if not records:
         return ""
     if not lost:
         return f"None of the {number(len(records), 'run')} ended at or below its baseline."
-    named = [
-        f"{TASKS[run['task']].title} (rate {run['learning_rate']:g}, seed {run['seed']})"
-        for run in sorted(lost, key=lambda run: list(TASKS).index(run["task"]))
-    ]
+    named = []
+    for name, task in TASKS.items():
+        ours = [run for run in lost if run["task"] == name]
+        if len(ours) > NAMED_SINGLY:
+            named.append(f"{len(ours)} of {sum(run['task'] == name for run in records)} of {task.title}")
+        else:
+            named += [f"{task.title} (rate {run['learning_rate']:g}, seed {run['seed']})" for run in ours]
     return f"{len(lost)} of {number(len(records), 'run')} ended at or below the baseline: {joined(named)}."
 
 
@@ -94,7 +95,7 @@ def learning_rates(records: list[dict]):
                     "metric": METRIC_TITLES[name],
                     "on validation": f"{fmean(values):.3f}" + spread(values),
                     "baseline": f"{same[0]['baseline'][task.validation[0]][name]:.3f}",
-                    "at or below it": sum(map(failed, same)),
+                    "runs at or below it": sum(map(failed, same)),
                 }
             )
     return table(pd.DataFrame(rows))
@@ -133,6 +134,8 @@ def seeds(records: list[dict], runs: Runs | None = None):
                 rows.append(
                     {
                         "task": row_title(task, split),
+                        "learning rate": f"{same[0]['learning_rate']:g}",
+                        "epochs": same[0]["epochs"],
                         "metric": METRIC_TITLES[name],
                         "seeds": len(same),
                         "mean": f"{fmean(values):.3f}",

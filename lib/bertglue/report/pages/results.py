@@ -24,7 +24,7 @@ from bertglue.evaluation.published_scores import (
     published_numbers,
 )
 from bertglue.report import figures
-from bertglue.report.claims import gather_evidence, judge, read_claims
+from bertglue.report.claims import gather_evidence, judge, noticed, read_claims
 from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.pages.common import (
     classified,
@@ -93,13 +93,20 @@ def reference_note() -> str:
 
 
 def rows_at_hand() -> str:
-    """Name the tasks whose reference runs had some rows of train alone."""
-    official, parts = published_numbers()["glue_examples"], []
-    for task, runs in runs_by_task().items():
-        rows, whole = runs[0]["examples"]["train"], official[PUBLISHED_NAMES[task, TASKS[task].validation[0]]][0]
-        if rows < whole:
-            parts.append(f"{TASKS[task].title} {rows:,} of {whole:,}")
-    return f"Rows of train at hand: {joined(parts)}; of the other tasks all." if parts else ""
+    """Name the tasks whose reference runs had some rows of train or of validation alone."""
+    official = published_numbers()["glue_examples"]
+    train, validation = [], []
+    for name, runs in runs_by_task().items():
+        task, examples = TASKS[name], runs[0]["examples"]
+        whole = official[PUBLISHED_NAMES[name, task.validation[0]]][0]
+        if examples["train"] < whole:
+            train.append(f"{task.title} {examples['train']:,} of {whole:,}")
+        for split in task.validation:
+            whole = official[PUBLISHED_NAMES[name, split]][1]
+            if examples[split] < whole:
+                validation.append(f"{row_title(task, split)} {examples[split]:,} of {whole:,}")
+    said = [f"of {part} {joined(rows)}" for part, rows in (("train", train), ("dev", validation)) if rows]
+    return f"Rows at hand: {'; '.join(said)}; of all others the whole." if said else ""
 
 
 def reference_cell(same: list[dict] | None, split: str, metric: str) -> str:
@@ -173,7 +180,10 @@ def table_1_source(runs: Runs) -> str:
     """Name whose values Table 1 shows, as Markdown."""
     if is_glue(runs):
         return "The values are this build's."
-    return "The values are the reference run's, the mean over its seeds; an empty place is a task that is not done yet."
+    return (
+        "The values are the reference run's, the mean over its seeds; an empty cell is a metric not computed for "
+        "the task, and without parentheses the report printed no value."
+    )
 
 
 def table_1_value(same: list[dict], split: str, name: str) -> float | None:
@@ -287,7 +297,7 @@ def calibration_findings() -> str:
         rows = [[row[split] for row in run["history"]] for run in real[task]]
         losses, accuracies = (np.mean([[row[name] for row in of] for of in rows], axis=0) for name in MEASURES)
         best = int(np.argmin(losses))
-        if losses[-1] > losses[best] and accuracies[-1] >= accuracies[best]:
+        if losses[-1] - losses[best] > noticed(len(real[task])) and accuracies[-1] >= accuracies[best]:
             moved = [
                 f"{name} {of[best]:.3f} to {of[-1]:.3f}"
                 for name, of in zip(MEASURES, (losses, accuracies), strict=True)
@@ -296,8 +306,8 @@ def calibration_findings() -> str:
     if not real:
         return ""
     if not rising:
-        return "In the reference run no task has a validation loss that rises again while its accuracy holds."
+        return "In the reference run no validation loss rises noticeably after its lowest while accuracy holds."
     return (
-        "A validation loss that rises again while accuracy holds is a model that grows more certain of its errors. "
-        f"In the reference run that is so on {joined(rising)}."
+        "Where validation loss rises while accuracy holds, the model grows more certain of its errors. In the "
+        f"reference run that is so, from the epoch of the lowest loss to the last, on {joined(rising)}."
     )

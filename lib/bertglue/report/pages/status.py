@@ -98,8 +98,8 @@ def devices(runs: Runs):
             "device": f"{run['environment']['device']}, {run['backend']}",
             "machine": run["environment"]["machine"],
             "epoch, s": f"{run['timing']['steady_epoch']:.1f}",
-            "trained/s": f"{run['timing']['train_examples_per_second']:,.0f}",
-            "predicted/s": f"{run['timing']['evaluate_examples_per_second']:,.0f}",
+            "train examples/s": f"{run['timing']['train_examples_per_second']:,.0f}",
+            "predicted examples/s": f"{run['timing']['evaluate_examples_per_second']:,.0f}",
         }
         for name in TASKS
         if (run := runs.get(name))

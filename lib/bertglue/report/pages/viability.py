@@ -7,7 +7,7 @@ import pandas as pd
 
 from bertglue.evaluation.published_scores import PUBLISHED_LOGS, published_numbers
 from bertglue.report.escaping import escape_line
-from bertglue.report.pages.common import count_rows, is_glue, joined, real_runs, who_ran
+from bertglue.report.pages.common import count_rows, is_glue, joined, number, real_runs, who_ran
 from bertglue.report.pages.error_analysis import explanations
 from bertglue.report.tables import rows_table, table
 from bertglue.runs.collection import Runs
@@ -79,7 +79,9 @@ def load_note(runs: Runs) -> str:
     machines = joined(
         sorted({escape_line(f"{one['machine']}, {one.get('processor') or one['device']}") for one in environments})
     )
-    threads = joined(sorted({escape_line(f"{one['threads']} threads, {one['precision']}") for one in environments}))
+    threads = joined(
+        sorted({escape_line(f"{number(one['threads'], 'thread')} in {one['precision']}") for one in environments})
+    )
     loads = [one["load"][0] for one in environments if one.get("load")]
     said = f"Measured on {machines}; {threads}."
     if loads and max(loads) > SHARED * min(one["threads"] for one in environments):
