@@ -70,10 +70,10 @@ def findings(frame: pd.DataFrame) -> str:
         if few.empty or len(last) < 2:
             continue
         first = few.iloc[0]
+        others = [(encoder, last[encoder]) for encoder in STAGES if encoder in last and encoder != MINILM]
         words = [
-            f"{encoder} with {last[encoder]['rows']:,} rows {last[encoder]['score']:.3f} ({compared(first, last[encoder])})"
-            for encoder in STAGES
-            if encoder in last and encoder != MINILM
+            f"{encoder} with {one['rows']:,} rows {one['score']:.3f} ({compared(first, one)})"
+            for encoder, one in others
         ]
         start = f"{MINILM} with {first['rows']:,} rows reaches {first['score']:.3f}"
         said.append(f"- {TASKS[name].title}: {start}; {joined(words)}.")
