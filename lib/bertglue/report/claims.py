@@ -39,7 +39,6 @@ NOTICED_IN_FEW = 0.02  # the same of fewer than SEEDS_THAT_TELL
 SEEDS_THAT_TELL = 3  # that agree on the direction of a score; of fewer the move has to leave the 95 % interval
 SMALL_TRAIN = 10_000  # rows, the report's own bound of a small training set
 SIGNIFICANT = 0.05
-LENGTH = 128  # tokens, of the claim on memory
 SUBSTANTIAL = 0.8  # of the memory at the longest length that was measured
 FEWEST_TASKS = 6  # to say how something depends on the size of train
 
@@ -374,7 +373,10 @@ def memory(evidence: Evidence) -> Verdict:
     points = sorted(evidence.growth.get("length", []), key=lambda row: row["length"])
     if len(points) < 2:
         return Verdict(OPEN, "How memory grows with length was not measured.", "pages/hardware")
-    short, long = next((row for row in points if row["length"] == LENGTH), points[0]), points[-1]
+    short, long = (
+        next((row for row in points if row["length"] == report()["recipe"]["max_length"]), points[0]),
+        points[-1],
+    )
     less, more = (row["peak_memory_mb"] for row in (short, long))
     reason = (
         f"Measured on a processor, an encoder of {short['layers']} layers: {less:,} MB at {short['length']} tokens and "
