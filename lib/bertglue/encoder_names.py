@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from bertglue.errors import InputError
 
 HUGGINGFACE = "https://huggingface.co/"
 GOOGLE_2018 = "https://storage.googleapis.com/bert_models/2018_10_18/"
 GOOGLE_2020 = "https://storage.googleapis.com/bert_models/2020_02_20/"
 TFHUB = "https://tfhub.dev/tensorflow/"
+HUB_SITES = ("tfhub.dev/", "kaggle.com/models/", "www.kaggle.com/models/", "huggingface.co/")
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
+REPOSITORY = re.compile(r"([\w.-]+/[\w.-]+)(?:(?:@|/tree/)([\w./-]+))?")  # organization/name, and a revision
 BUNDLED = "bundled"  # the encoder that the library brings along
 RANDOM = "-random"  # behind the name of an encoder: its sizes and vocabulary, randomly initialized
 BUNDLED_RANDOM = BUNDLED + RANDOM
@@ -88,6 +94,32 @@ def without_random(source: str) -> str:
     """
     name = source.removesuffix(RANDOM)
     return name if name in (BUNDLED, *NAMED_ENCODERS) else source
+
+
+def address_of(source: str) -> str:
+    """Return the address that a source is, with the scheme that people leave out of those of hubs."""
+    return f"https://{source}" if source.startswith(HUB_SITES) else source
+
+
+def check_known(source: str) -> None:
+    """Check that a source may be an encoder's, before anything is opened or fetched.
+
+    Raises:
+        InputError: it is no name, folder, archive or address, nor an organization/name of Hugging Face.
+    """
+    path = Path(source).expanduser()
+    if without_random(source) in (*BUNDLED_NAMES, *NAMED_ENCODERS) or path.is_dir():
+        return
+    if path.is_file():
+        if not path.name.endswith(ARCHIVE_SUFFIXES):
+            raise InputError(f"{source} is one file; give the folder that it lies in, or an archive of it")
+        return
+    repository = REPOSITORY.fullmatch(source) and not source.startswith(".")  # ./encoder is a folder's
+    if not repository and not address_of(source).startswith(("https://", "http://")):
+        raise InputError(
+            f"{source!r} is no encoder that is known: no folder or file is called so; give one, an organization/name "
+            f"of Hugging Face, an address, or a name ({', '.join((*BUNDLED_NAMES, *NAMED_ENCODERS))})"
+        )
 
 
 def default_learning_rate(encoder: str) -> float:
