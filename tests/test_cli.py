@@ -217,6 +217,13 @@ def test_run_checks_its_parameters_first(arguments, message, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_run_does_not_write_into_an_exported_model(tmp_path):
+    (tmp_path / "saved_model.pb").write_text("a model")
+    with pytest.raises(InputError, match=f"{tmp_path} holds saved_model.pb and no run; name a new folder"):
+        CliRunner().invoke(cli.app, ["run", "sst2", "--output", str(tmp_path)], catch_exceptions=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["saved_model.pb"]
+
+
 def test_outside_a_checkout_the_installed_notebook_and_parameters_are_taken(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert find_notebook().read_bytes() == (ROOT / "notebooks/finetune.ipynb").read_bytes()

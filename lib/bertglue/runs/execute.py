@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
-from bertglue.places import find_notebook, parameter_files
-from bertglue.runs.record import RECORD_FILE, read_record
+from bertglue.places import NOTEBOOK, find_notebook, parameter_files
+from bertglue.runs.record import RECORD_FILE, check_run_folder, read_record
 
 START_TIMEOUT = 600  # seconds that a kernel has to start: a busy machine is slow
 UNNAMED_RUNS = Path("runs/notebook")  # the folder of runs that are given no other
@@ -57,10 +57,11 @@ def execute(parameters: Parameters) -> None:
         raise InputError("papermill is not installed; pip install 'bertglue[tensorflow,book]'") from None
 
     folder = Path(parameters.run_dir)
+    check_run_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with failed_cells():
         papermill.execute_notebook(
-            str(find_notebook()), str(folder / "finetune.ipynb"), parameters.model_dump(),
+            str(find_notebook()), str(folder / NOTEBOOK.name), parameters.model_dump(),
             progress_bar=sys.stderr.isatty(), log_output=True, stdout_file=sys.stdout, start_timeout=START_TIMEOUT,
         )  # fmt: skip
 
