@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic_core import from_json
+
 from bertglue.errors import InputError
 
 HUGGINGFACE = "https://huggingface.co/"
@@ -129,7 +131,18 @@ def default_learning_rate(encoder: str) -> float:
         >>> default_learning_rate("bundled"), default_learning_rate("minilm"), default_learning_rate("bert-base-cased")
         (0.0003, 0.0001, 2e-05)
     """
-    if encoder in BUNDLED_NAMES or Path(encoder).expanduser().joinpath(PRETRAINED_HERE).is_file():
+    folder = Path(encoder).expanduser()
+    if encoder in BUNDLED_NAMES or (folder / PRETRAINED_HERE).is_file():
         return SMALL_RATE
-    named = NAMED_ENCODERS.get(without_random(encoder))
-    return named.learning_rate if named else BERT_RATE
+    if named := NAMED_ENCODERS.get(without_random(encoder)):
+        return named.learning_rate
+    return rate_of_run(folder) or BERT_RATE
+
+
+def rate_of_run(folder: Path) -> float | None:
+    """Return the learning rate of the finished run whose folder this is; None of any other folder."""
+    try:
+        rate = from_json((folder / "record.json").read_bytes()).get("learning_rate")
+    except (OSError, ValueError, AttributeError):  # what is wrong with a record is said where the encoder is read
+        return None
+    return float(rate) if isinstance(rate, float) and 0 < rate <= 10 else None
