@@ -94,6 +94,7 @@ book pdf: $(READY)
 	@[ -z "$(CLUSTER)" ] || "$(HERE)"/python -m bertglue.tools.slurm "$(CURDIR)"
 	@$(BUILD) && { $(NOTHING_LEFT) || $(BUILD); } || { [ $$? -ne 2 ] && $(BUILD_REST); }
 	@echo "$(MADE_$@)"
+	@echo "its scores: $(BIN)/bertglue results runs/$(PROFILE)"
 	@$(STATUS)
 BOOK = book/_build/html/index.html
 MADE_book = the book: $(BOOK)

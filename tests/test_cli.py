@@ -194,6 +194,25 @@ def test_results_shows_scores_and_no_codes_for_the_terminal(tmp_path):
     assert "[bold]" in joined
 
 
+def test_results_of_all_folders_are_shown_where_none_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="no finished run is below runs; `bertglue run` makes one, or name a folder"):
+        CliRunner().invoke(cli.app, ["results"], catch_exceptions=False)
+    for folder in ("notebook/mine", "toy/rte/lr0.001-seed0", "toy/rte/lr0.001-seed1"):
+        write_json(tmp_path / "runs" / folder / "record.json", RECORD)
+    shown = invoke("results").output
+    assert "runs/notebook: source toy" in shown
+    assert "runs/toy: source toy" in shown
+    assert shown.count("0.750") == 3
+
+
+def test_a_table_is_of_toy_data_where_every_row_is(tmp_path):
+    write_json(tmp_path / "a" / "record.json", RECORD)
+    assert "(toy data, not GLUE)" in " ".join(invoke("results", tmp_path).output.split())
+    write_json(tmp_path / "b" / "record.json", {**RECORD, "source": "own"})
+    assert "not GLUE" not in " ".join(invoke("results", tmp_path).output.split())
+
+
 def test_wrong_input_is_one_line_and_a_status(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "bertglue.cli", "results", str(tmp_path)], capture_output=True, text=True

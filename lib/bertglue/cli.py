@@ -206,13 +206,29 @@ def model_card(run: Path, kind: str) -> str:
 
 @app.command()
 def results(
-    folders: Annotated[list[Path], typer.Argument(help="folders of finished runs, or folders of such")],
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="folders of finished runs, or folders of such (default: all below runs)")
+    ] = None,
 ) -> None:
     """Print every score of finished runs with its 95 % interval and its baseline."""
-    show_results(folders)
+    if folders:
+        show_results(folders)
+        return
+    for folder in folders_of_runs():
+        show_results([folder], f"{folder}: ")
 
 
-def show_results(folders: list[Path]) -> None:
+def folders_of_runs(place: Path = Path("runs")) -> list[Path]:
+    """Return the folders, each of a profile or of `bertglue run`, that hold finished runs."""
+    from bertglue.runs.record import RECORD_FILE
+
+    found = sorted({place / path.relative_to(place).parts[0] for path in place.rglob(RECORD_FILE)})
+    if not found:
+        raise InputError(f"no finished run is below {place}; `bertglue run` makes one, or name a folder")
+    return found
+
+
+def show_results(folders: list[Path], place: str = "") -> None:
     from bertglue.evaluation.metrics import METRIC_TITLES
     from bertglue.own_tasks import task_of_record
     from bertglue.report.pages.common import row_title
@@ -238,8 +254,8 @@ def show_results(folders: list[Path]) -> None:
                         f"{record['baseline'][split][metric]:.3f}",
                     ]
                 )
-    same = ", ".join(f"{fact} {values[0]}" for fact, values in facts.items() if fact not in varying)
-    if "toy" in facts["source"]:
+    same = place + ", ".join(f"{fact} {values[0]}" for fact, values in facts.items() if fact not in varying)
+    if set(facts["source"]) == {"toy"}:
         same += " (toy data, not GLUE)"
     show(same, ["task", *varying, "metric", "score", "95 % interval", "baseline"], rows)
 
