@@ -112,6 +112,8 @@ def test_evaluate_scores_a_labelled_file(tiny_config, tmp_path, task):
     if regression:
         given = np.array(labels, "float32")
         assert f"{np.corrcoef(given, predicted[:, 0])[0, 1]:.3f}" in shown.output
+        lines = [line.split() for line in shown.output.splitlines() if "correlation" in line]
+        assert [line[-1] for line in lines] == ["0.000", "0.000"]  # of the mean, as `results` says
         assert "prediction" not in shown.output
     else:
         right = predicted.argmax(1) == np.arange(200) % 2
