@@ -185,6 +185,21 @@ def test_predict_says_how_many_rows_were_cut(tiny_config, tmp_path, task, fits):
     assert invoke("predict", folder, text=rows[0] + "\n").stderr == ""
 
 
+def test_a_table_leaves_empty_columns_out_and_breaks_no_word_in_80_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    header = ["task", "metric", "first", "second", "gain", "95 % interval", "beyond chance", "McNemar"]
+    row = ["MNLI, mismatched", "Matthews correlation", "0.512", "0.61", "+0.101", "+0.050 to +0.150", "yes", "p = 0.01"]
+    cli.show("a against b", header, [row])
+    whole = capsys.readouterr().out.split()
+    assert {"mismatched", "correlation", "+0.050", "+0.150", "interval", "chance", "McNemar"} <= set(whole)
+    cli.show("a against b", header, [[*row[:-1], ""]])
+    said = capsys.readouterr().out
+    assert "McNemar" not in said
+    assert "correlation" in said.split()
+    cli.show("many", [f"label{i}" for i in range(30)], [["10"] * 30])  # too many to hold their words together
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 def test_results_shows_scores_and_no_codes_for_the_terminal(tmp_path):
     (tmp_path / "a").mkdir()
     write_json(tmp_path / "a" / "record.json", RECORD)

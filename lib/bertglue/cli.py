@@ -25,13 +25,21 @@ FinishedRun = Annotated[Path, typer.Argument(help="the folder of a finished run"
 
 
 def show(title: str, header: list[str], rows: list[list[str]]) -> None:
-    """Print a table; texts are shown as they are, never as markup or as codes for the terminal."""
-    table = Table(title=Text(printable(title)), title_justify="left", box=box.SIMPLE_HEAD)
-    for name in header:
-        table.add_column(name, overflow="fold")
-    for row in rows:
+    """Print a table without the columns that are empty throughout.
+
+    Texts are shown as they are, never as markup or as codes for the terminal.
+    """
+    console, table = Console(), Table(title=Text(printable(title)), title_justify="left", box=box.SIMPLE_HEAD)
+    columns = [(name, *cells) for name, *cells in zip(header, *rows, strict=True) if any(cells) or not rows]
+    words = [max(map(len, " ".join(cells).split()), default=0) for cells in columns]
+    fits = sum(words) + 2 * len(words) + 1 <= console.width  # else a word has to break somewhere
+    if fits and sum(words) + 3 * len(words) + 1 > console.width:
+        table.padding = (0, 1, 0, 0)  # on the right of a cell alone
+    for (name, *_), longest in zip(columns, words, strict=True):
+        table.add_column(name, overflow="fold", min_width=longest if fits else None)
+    for row in zip(*(cells for _, *cells in columns), strict=True):
         table.add_row(*(Text(printable(cell)) for cell in row))
-    Console().print(table)
+    console.print(table)
 
 
 @app.command()
