@@ -244,7 +244,9 @@ def test_wrong_input_is_one_line_and_a_status(tmp_path):
     [
         (["sst2", "-p", "epochs"], "--parameter epochs has no value; give name=value"),
         (["sst2", "-p", "epoch=1"], "unknown parameter 'epoch'"),
-        (["sst3"], "params/tasks/sst3.yaml: No such file"),
+        (["sst3"], "task is 'sst3'; choose from cola, .*wnli, or describe a task of your own: bertglue init sst3"),
+        (["sst2", "--profile", "fast"], "profile is 'fast'; choose from bundled, .*tuned, or write params/prof"),
+        (["mine", "--profile", "fast", "-p", "files=a.csv"], "profile is 'fast'; choose from"),
     ],
 )
 def test_run_checks_its_parameters_first(arguments, message, tmp_path):

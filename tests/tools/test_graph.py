@@ -25,7 +25,7 @@ def snakemake(*config, options=("--cores", "2"), folder=ROOT):
         (["tasks=cola nonsense"], "error: TASKS or INTERMEDIATE names 'nonsense'; choose from cola"),
         (["profile=glue"], "error: glue_dir is not given"),
         (["profile=glue", "glue_dir=/nowhere"], "error: glue_dir is /nowhere, and there is no such folder"),
-        (["profile=nonsense"], "error: params/profiles/nonsense.yaml: No such file"),
+        (["profile=nonsense"], "error: profile is 'nonsense'; choose from bundled, bundled-random, full, glue, laptop"),
         (["profile=../../etc"], "error: PROFILE is '../../etc'"),
         (["seeds=one"], "error: SEEDS is 'one'"),
         (["jobs=0"], "error: JOBS is 0; give one number, 1 or more"),

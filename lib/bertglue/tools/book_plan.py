@@ -21,7 +21,7 @@ from bertglue.environment import has_accelerator, nvidia_gpus
 from bertglue.errors import InputError, exit_status
 from bertglue.models.bundled import BUNDLED_FOLDER, PRETRAINING_RECORD
 from bertglue.parameters import Parameters
-from bertglue.places import parameter_files
+from bertglue.places import check_profile, parameter_files
 from bertglue.report.measured_files import MEASURED
 from bertglue.runs.collection import collect_runs
 from bertglue.runs.record import COMPRESSION_FILE, RECORD_FILE
@@ -258,6 +258,7 @@ def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True)
     profile, cores = given.get("profile", "toy"), cores or 1
     if not re.fullmatch(r"[\w-]+", profile):
         raise InputError(f"PROFILE is {profile!r}; give the name of a file under params/profiles")
+    check_profile(profile)
     jobs, *more = read_numbers(given, "jobs", int) or [cores]
     if jobs < 1 or more:
         raise InputError(f"JOBS is {given['jobs']}; give one number, 1 or more")
