@@ -83,15 +83,21 @@ CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEAR
 # it sees when it looks again.
 NOTHING_LEFT = grep -q "Nothing to be done" "$$(ls -t .snakemake/log/*.log | head -n 1)"
 
-# Where runs fail, the book is built from the others, says so, and make ends with an error that names them.
+# Where runs fail, the book is built from the others, says so, and make ends with an error that names them. Where none
+# finished, a book that is there stays. Their states are gathered anew: what they follow from are logs, no inputs of a rule.
 BUILD = $(SNAKEMAKE) $@ --config profile="$(PROFILE)" $(CONFIG)
+STATUS = "$(BIN)"/python -m bertglue.runs.status runs/$(PROFILE)/status.json
+GATHER = $(SNAKEMAKE) runs/$(PROFILE)/status.json --forcerun results --config profile="$(PROFILE)" $(CONFIG) partial=1
+BUILD_REST = $(GATHER) && $(STATUS) --before $(BOOK) && echo "some of it failed; building from what is there" && $(BUILD) partial=1
 book pdf: $(READY)
 	@if [ -n "$(CLUSTER)" ] && echo "$(HERE)" | grep -q ' '; then echo "error: $(HERE) has a space, which jobs on a cluster cannot start from; clone into a folder without" >&2; exit 1; fi
 	@[ -z "$(CLUSTER)" ] || "$(HERE)"/python -m bertglue.tools.slurm "$(CURDIR)"
-	@$(BUILD) && { $(NOTHING_LEFT) || $(BUILD); } || { [ $$? -ne 2 ] && echo "some of it failed; building from what is there" && $(BUILD) partial=1; }
+	@$(BUILD) && { $(NOTHING_LEFT) || $(BUILD); } || { [ $$? -ne 2 ] && $(BUILD_REST); }
 	@echo "$(MADE_$@)"
-	@"$(BIN)"/python -m bertglue.runs.status runs/$(PROFILE)/status.json
-MADE_book = the book: book/_build/html/index.html
+	@echo "its scores: $(BIN)/bertglue results runs/$(PROFILE)"
+	@$(STATUS)
+BOOK = book/_build/html/index.html
+MADE_book = the book: $(BOOK)
 MADE_pdf = the book as a paper: book/_build/pdf/bertglue.pdf
 
 # A finished run, repeated from its record and held to it.

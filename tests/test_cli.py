@@ -112,6 +112,8 @@ def test_evaluate_scores_a_labelled_file(tiny_config, tmp_path, task):
     if regression:
         given = np.array(labels, "float32")
         assert f"{np.corrcoef(given, predicted[:, 0])[0, 1]:.3f}" in shown.output
+        lines = [line.split() for line in shown.output.splitlines() if "correlation" in line]
+        assert [line[-1] for line in lines] == ["0.000", "0.000"]  # of the mean, as `results` says
         assert "prediction" not in shown.output
     else:
         right = predicted.argmax(1) == np.arange(200) % 2
@@ -183,6 +185,21 @@ def test_predict_says_how_many_rows_were_cut(tiny_config, tmp_path, task, fits):
     assert invoke("predict", folder, text=rows[0] + "\n").stderr == ""
 
 
+def test_a_table_leaves_empty_columns_out_and_breaks_no_word_in_80_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    header = ["task", "metric", "first", "second", "gain", "95 % interval", "beyond chance", "McNemar"]
+    row = ["MNLI, mismatched", "Matthews correlation", "0.512", "0.61", "+0.101", "+0.050 to +0.150", "yes", "p = 0.01"]
+    cli.show("a against b", header, [row])
+    whole = capsys.readouterr().out.split()
+    assert {"mismatched", "correlation", "+0.050", "+0.150", "interval", "chance", "McNemar"} <= set(whole)
+    cli.show("a against b", header, [[*row[:-1], ""]])
+    said = capsys.readouterr().out
+    assert "McNemar" not in said
+    assert "correlation" in said.split()
+    cli.show("many", [f"label{i}" for i in range(30)], [["10"] * 30])  # too many to hold their words together
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 def test_results_shows_scores_and_no_codes_for_the_terminal(tmp_path):
     (tmp_path / "a").mkdir()
     write_json(tmp_path / "a" / "record.json", RECORD)
@@ -192,6 +209,25 @@ def test_results_shows_scores_and_no_codes_for_the_terminal(tmp_path):
     assert "0.750" in joined
     assert "\x1b" not in shown.output
     assert "[bold]" in joined
+
+
+def test_results_of_all_folders_are_shown_where_none_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="no finished run is below runs; `bertglue run` makes one, or name a folder"):
+        CliRunner().invoke(cli.app, ["results"], catch_exceptions=False)
+    for folder in ("notebook/mine", "toy/rte/lr0.001-seed0", "toy/rte/lr0.001-seed1"):
+        write_json(tmp_path / "runs" / folder / "record.json", RECORD)
+    shown = invoke("results").output
+    assert "runs/notebook: source toy" in shown
+    assert "runs/toy: source toy" in shown
+    assert shown.count("0.750") == 3
+
+
+def test_a_table_is_of_toy_data_where_every_row_is(tmp_path):
+    write_json(tmp_path / "a" / "record.json", RECORD)
+    assert "(toy data, not GLUE)" in " ".join(invoke("results", tmp_path).output.split())
+    write_json(tmp_path / "b" / "record.json", {**RECORD, "source": "own"})
+    assert "not GLUE" not in " ".join(invoke("results", tmp_path).output.split())
 
 
 def test_wrong_input_is_one_line_and_a_status(tmp_path):
@@ -208,13 +244,22 @@ def test_wrong_input_is_one_line_and_a_status(tmp_path):
     [
         (["sst2", "-p", "epochs"], "--parameter epochs has no value; give name=value"),
         (["sst2", "-p", "epoch=1"], "unknown parameter 'epoch'"),
-        (["sst3"], "params/tasks/sst3.yaml: No such file"),
+        (["sst3"], "task is 'sst3'; choose from cola, .*wnli, or describe a task of your own: bertglue init sst3"),
+        (["sst2", "--profile", "fast"], "profile is 'fast'; choose from bundled, .*tuned, or write params/prof"),
+        (["mine", "--profile", "fast", "-p", "files=a.csv"], "profile is 'fast'; choose from"),
     ],
 )
 def test_run_checks_its_parameters_first(arguments, message, tmp_path):
     with pytest.raises(InputError, match=message):
         CliRunner().invoke(cli.app, ["run", *arguments, "--output", str(tmp_path / "run")], catch_exceptions=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_run_does_not_write_into_an_exported_model(tmp_path):
+    (tmp_path / "saved_model.pb").write_text("a model")
+    with pytest.raises(InputError, match=f"{tmp_path} holds saved_model.pb and no run; name a new folder"):
+        CliRunner().invoke(cli.app, ["run", "sst2", "--output", str(tmp_path)], catch_exceptions=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["saved_model.pb"]
 
 
 def test_outside_a_checkout_the_installed_notebook_and_parameters_are_taken(tmp_path, monkeypatch):

@@ -101,6 +101,13 @@ def test_a_link_or_a_path_leads_somewhere(name):
         assert (ROOT / path).exists() or "/_build/" in path, path
 
 
+def test_links_of_the_guides_work_on_github_too():
+    for path in GUIDES:
+        text = path.read_text(encoding="utf-8")
+        assert "{doc}" not in text, f"{path.name}: write [text](guide.md), or [text](../../notebooks/NAME.ipynb)"
+        assert "](../pages/" not in text, path.name
+
+
 def test_marks_that_are_gone_are_named(tmp_path):
     with pytest.raises(Exception, match="put them back"):
         generated_texts.filled("no marks", {"scores": lambda: "x"})

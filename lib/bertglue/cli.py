@@ -25,13 +25,21 @@ FinishedRun = Annotated[Path, typer.Argument(help="the folder of a finished run"
 
 
 def show(title: str, header: list[str], rows: list[list[str]]) -> None:
-    """Print a table; texts are shown as they are, never as markup or as codes for the terminal."""
-    table = Table(title=Text(printable(title)), title_justify="left", box=box.SIMPLE_HEAD)
-    for name in header:
-        table.add_column(name, overflow="fold")
-    for row in rows:
+    """Print a table without the columns that are empty throughout.
+
+    Texts are shown as they are, never as markup or as codes for the terminal.
+    """
+    console, table = Console(), Table(title=Text(printable(title)), title_justify="left", box=box.SIMPLE_HEAD)
+    columns = [(name, *cells) for name, *cells in zip(header, *rows, strict=True) if any(cells) or not rows]
+    words = [max(map(len, " ".join(cells).split()), default=0) for cells in columns]
+    fits = sum(words) + 2 * len(words) + 1 <= console.width  # else a word has to break somewhere
+    if fits and sum(words) + 3 * len(words) + 1 > console.width:
+        table.padding = (0, 1, 0, 0)  # on the right of a cell alone
+    for (name, *_), longest in zip(columns, words, strict=True):
+        table.add_column(name, overflow="fold", min_width=longest if fits else None)
+    for row in zip(*(cells for _, *cells in columns), strict=True):
         table.add_row(*(Text(printable(cell)) for cell in row))
-    Console().print(table)
+    console.print(table)
 
 
 @app.command()
@@ -206,13 +214,29 @@ def model_card(run: Path, kind: str) -> str:
 
 @app.command()
 def results(
-    folders: Annotated[list[Path], typer.Argument(help="folders of finished runs, or folders of such")],
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="folders of finished runs, or folders of such (default: all below runs)")
+    ] = None,
 ) -> None:
     """Print every score of finished runs with its 95 % interval and its baseline."""
-    show_results(folders)
+    if folders:
+        show_results(folders)
+        return
+    for folder in folders_of_runs():
+        show_results([folder], f"{folder}: ")
 
 
-def show_results(folders: list[Path]) -> None:
+def folders_of_runs(place: Path = Path("runs")) -> list[Path]:
+    """Return the folders, each of a profile or of `bertglue run`, that hold finished runs."""
+    from bertglue.runs.record import RECORD_FILE
+
+    found = sorted({place / path.relative_to(place).parts[0] for path in place.rglob(RECORD_FILE)})
+    if not found:
+        raise InputError(f"no finished run is below {place}; `bertglue run` makes one, or name a folder")
+    return found
+
+
+def show_results(folders: list[Path], place: str = "") -> None:
     from bertglue.evaluation.metrics import METRIC_TITLES
     from bertglue.own_tasks import task_of_record
     from bertglue.report.pages.common import row_title
@@ -238,8 +262,8 @@ def show_results(folders: list[Path]) -> None:
                         f"{record['baseline'][split][metric]:.3f}",
                     ]
                 )
-    same = ", ".join(f"{fact} {values[0]}" for fact, values in facts.items() if fact not in varying)
-    if "toy" in facts["source"]:
+    same = place + ", ".join(f"{fact} {values[0]}" for fact, values in facts.items() if fact not in varying)
+    if set(facts["source"]) == {"toy"}:
         same += " (toy data, not GLUE)"
     show(same, ["task", *varying, "metric", "score", "95 % interval", "baseline"], rows)
 

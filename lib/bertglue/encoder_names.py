@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic_core import from_json
+
+from bertglue.errors import InputError
 
 HUGGINGFACE = "https://huggingface.co/"
 GOOGLE_2018 = "https://storage.googleapis.com/bert_models/2018_10_18/"
 GOOGLE_2020 = "https://storage.googleapis.com/bert_models/2020_02_20/"
 TFHUB = "https://tfhub.dev/tensorflow/"
+HUB_SITES = ("tfhub.dev/", "kaggle.com/models/", "www.kaggle.com/models/", "huggingface.co/")
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
+REPOSITORY = re.compile(r"([\w.-]+/[\w.-]+)(?:(?:@|/tree/)([\w./-]+))?")  # organization/name, and a revision
 BUNDLED = "bundled"  # the encoder that the library brings along
 RANDOM = "-random"  # behind the name of an encoder: its sizes and vocabulary, randomly initialized
 BUNDLED_RANDOM = BUNDLED + RANDOM
@@ -90,6 +98,32 @@ def without_random(source: str) -> str:
     return name if name in (BUNDLED, *NAMED_ENCODERS) else source
 
 
+def address_of(source: str) -> str:
+    """Return the address that a source is, with the scheme that people leave out of those of hubs."""
+    return f"https://{source}" if source.startswith(HUB_SITES) else source
+
+
+def check_known(source: str) -> None:
+    """Check that a source may be an encoder's, before anything is opened or fetched.
+
+    Raises:
+        InputError: it is no name, folder, archive or address, nor an organization/name of Hugging Face.
+    """
+    path = Path(source).expanduser()
+    if without_random(source) in (*BUNDLED_NAMES, *NAMED_ENCODERS) or path.is_dir():
+        return
+    if path.is_file():
+        if not path.name.endswith(ARCHIVE_SUFFIXES):
+            raise InputError(f"{source} is one file; give the folder that it lies in, or an archive of it")
+        return
+    repository = REPOSITORY.fullmatch(source) and not source.startswith(".")  # ./encoder is a folder's
+    if not repository and not address_of(source).startswith(("https://", "http://")):
+        raise InputError(
+            f"{source!r} is no encoder that is known: no folder or file is called so; give one, an organization/name "
+            f"of Hugging Face, an address, or a name ({', '.join((*BUNDLED_NAMES, *NAMED_ENCODERS))})"
+        )
+
+
 def default_learning_rate(encoder: str) -> float:
     """Return the learning rate with which an encoder is fine-tuned where none is given.
 
@@ -97,7 +131,18 @@ def default_learning_rate(encoder: str) -> float:
         >>> default_learning_rate("bundled"), default_learning_rate("minilm"), default_learning_rate("bert-base-cased")
         (0.0003, 0.0001, 2e-05)
     """
-    if encoder in BUNDLED_NAMES or Path(encoder).expanduser().joinpath(PRETRAINED_HERE).is_file():
+    folder = Path(encoder).expanduser()
+    if encoder in BUNDLED_NAMES or (folder / PRETRAINED_HERE).is_file():
         return SMALL_RATE
-    named = NAMED_ENCODERS.get(without_random(encoder))
-    return named.learning_rate if named else BERT_RATE
+    if named := NAMED_ENCODERS.get(without_random(encoder)):
+        return named.learning_rate
+    return rate_of_run(folder) or BERT_RATE
+
+
+def rate_of_run(folder: Path) -> float | None:
+    """Return the learning rate of the finished run whose folder this is; None of any other folder."""
+    try:
+        rate = from_json((folder / "record.json").read_bytes()).get("learning_rate")
+    except (OSError, ValueError, AttributeError):  # what is wrong with a record is said where the encoder is read
+        return None
+    return float(rate) if isinstance(rate, float) and 0 < rate <= 10 else None

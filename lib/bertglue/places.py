@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bertglue.errors import InputError
+
 PACKAGED = Path(__file__).with_name("packaged")  # links into the checkout; in an installed package copies
 NOTEBOOK = Path("notebooks/finetune.ipynb")  # the master
 
@@ -28,6 +30,26 @@ def parameter_files(profile: str, task: str) -> list[str]:
         )
     )
     return [usual, own, *([both] if Path(both).is_file() else [])]
+
+
+def check_profile(name: str) -> None:
+    """Check that a profile is there; the InputError lists those that are."""
+    if name not in (known := names_under("profiles")):
+        raise InputError(f"profile is {name!r}; choose from {', '.join(known)}, or write params/profiles/{name}.yaml")
+
+
+def check_task(name: str) -> None:
+    """Check that a task is described; the InputError lists those that are."""
+    if name not in (known := names_under("tasks")):
+        raise InputError(
+            f"task is {name!r}; choose from {', '.join(known)}, or describe a task of your own: "
+            f"bertglue init {name} --from train.csv"
+        )
+
+
+def names_under(kind: str) -> list[str]:
+    """List the files of parameters of a kind, `profiles` or `tasks`: the current folder's and installed ones."""
+    return sorted({path.stem for root in (Path(), PACKAGED) for path in (root / "params" / kind).glob("*.yaml")})
 
 
 def installed_or_here(name: str) -> str:

@@ -264,7 +264,11 @@ def test_init_sees_columns_labels_and_length(tmp_path):
         "task": "mine", "files": {"train": path, "validation": path}, "columns": ["title", "body"], "label": "category",
         "labels": ["a", "b", "c"], "metrics": ["accuracy", "macro_f1"], "max_length": 112,
     }  # fmt: skip
-    assert remarks == ["rows: train 30, validation 30", "rows of each class: a 10, b 10, c 10"]
+    assert remarks == [
+        "rows: train 30, validation 30",
+        "rows of each class: a 10, b 10, c 10",
+        "longer than max_length 112, so cut to it: no row of train, by their words",
+    ]
     assert load_data_for(Parameters.check(found)).examples == {"train": 27, "validation": 30, "held_out": 3}
     scores = [(f"some text {i}", i / 4) for i in range(40)]
     path = write_csv(tmp_path / "y.csv", scores, header=("text", "y"))
@@ -301,16 +305,24 @@ def test_init_guesses_what_is_plain_and_asks_for_the_rest(tmp_path, case):
     assert (found["label"], found["columns"]) == wanted
 
 
+def test_init_says_how_many_rows_its_length_cuts(tmp_path):
+    rows = [("word " * (200 if i < 3 else 20) + str(i), "ab"[i % 2]) for i in range(100)]
+    path = write_csv(tmp_path / "x.csv", rows)
+    found, remarks = describe_task("mine", {"train": path, "validation": path})
+    assert found["max_length"] == 48
+    assert remarks[-1] == "longer than max_length 48, so cut to it: about 3 of the 100 rows of train, by their words"
+
+
 def test_init_remarks_on_classes_that_are_perhaps_misspelt(tmp_path):
     names = ["Good", "good", "bad", "bad"] * 6 + ["baad"]
     path = write_csv(tmp_path / "x.csv", [(f"text {i}", name) for i, name in enumerate(names)])
     _, remarks = describe_task("mine", {"train": path, "validation": path})
-    assert remarks[2:] == ["few rows, perhaps misspelt: baad", "differ by capitals alone: Good, good"]
+    assert remarks[2:-1] == ["few rows, perhaps misspelt: baad", "differ by capitals alone: Good, good"]
 
 
 @pytest.mark.parametrize(("name", "content", "options", "said"), [
     ("x.xlsx", "PK", {}, "ends in none of .csv"), ("x.csv.gz", "", {}, "ends in none"), ("x", "a", {}, "ends in"),
-    ("x.csv", "text;label\na b;c\n", {}, "row 1 is one column, 'text;label'; the dialect is perhaps semicolon"),
+    ("x.csv", "text;label\na b;c\n", {}, "one column, 'text;label'; .* give --dialect semicolon to"),
     ("x.csv", "sep=;\ntext;label\n", {"dialect": "semicolon"}, "remove the line"),
     ("x.csv", "text,label\na b,c\n", {"dialect": ";"}, "--dialect is ;; choose from csv, semicolon"),
     ("x.csv", "text,label\na b,c\n".encode("utf-16"), {}, "is UTF-16; save it as UTF-8"),

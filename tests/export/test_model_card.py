@@ -34,6 +34,41 @@ def test_scores_have_an_interval_and_a_baseline(record):
     assert "glue_dir" not in text
 
 
+@pytest.mark.parametrize("kind", ["savedmodel", "huggingface", "int8 dynamic", "keras-int8"])
+@pytest.mark.parametrize("task", ["mrpc", "stsb"])
+def test_it_is_worded_by_the_kind_of_label_and_shows_how_to_load_it(record, tmp_path, task, kind):
+    found = record if task == "mrpc" else write_run(tmp_path, Parameters(task=task, source="folder"))
+    _, text = header_and_text(render_model_card(found, kind))
+    words = ("classifier", "most frequent label", "probability near one")
+    assert [word in text for word in words] == [task == "mrpc"] * 3
+    use = text.partition("## Use")[2].partition("## Scores")[0]
+    loaded = {
+        "savedmodel": 'tf.saved_model.load(".")\nmodel.serve(tf.constant(["a text"]), tf.constant(["another text"]))',
+        "huggingface": 'model({"text": "a text", "text_pair": "another text"})',
+        "int8 dynamic": 'python example.py "a text" "another text"',
+        "keras-int8": "bertglue predict . rows.tsv  # two texts a line",
+    }
+    assert loaded[kind] in use
+    assert ("label" in use) is (task == "mrpc")
+    assert ("score" in use) is (task == "stsb" or kind == "huggingface")
+
+
+def test_data_of_ones_own_have_no_language_that_is_known(record):
+    own = {
+        "title": "mine",
+        "columns": ["text"],
+        "labels": ["a", "b"],
+        "metrics": ["f1"],
+        "validation": ["validation"],
+        "test": [],
+    }
+    header, text = header_and_text(
+        render_model_card(record | {"task": "mine", "own_task": own, "source": "own"}, "savedmodel")
+    )
+    assert "language" not in header
+    assert 'model.serve(tf.constant(["a text"]))' in text
+
+
 def test_a_toys_scores_are_none_of_glue(record):
     header, text = header_and_text(render_model_card(record | {"source": "toy"}, "savedmodel"))
     assert "they are not GLUE" in text

@@ -13,8 +13,9 @@ from published_encoders import random_weights, write_google, write_huggingface
 from savedmodels import VOCABULARY, export_variables, shapes
 from small_hub import commit_of, serve_hub
 
-from bertglue import InputError, encoder_names, load_encoder, load_preprocessor
-from bertglue.encoder_names import NAMED_ENCODERS, NamedEncoder, Wheel
+from bertglue import InputError, Parameters, encoder_names, load_encoder, load_preprocessor
+from bertglue.atomic_files import write_text
+from bertglue.encoder_names import NAMED_ENCODERS, NamedEncoder, Wheel, default_learning_rate
 from bertglue.models import encoder_places
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.bert_names import google_name, huggingface_name
@@ -146,6 +147,15 @@ def test_the_encoder_of_a_finished_run(tmp_path, kept, capsys):
         np.testing.assert_array_equal(left, right)
     options = load_preprocessor(str(tmp_path / "run"), 32).tokenization.options
     assert options == {"lower_case": True, "strip_accents": False, "split_chinese": True}
+
+
+def test_the_encoder_of_a_run_is_fine_tuned_at_the_learning_rate_of_that_run(tmp_path):
+    write_text(tmp_path / "record.json", '{"learning_rate": 0.0001}')
+    assert Parameters(task="rte", encoder=str(tmp_path)).learning_rate == 1e-4
+    for content in ("{", "[1]", '{"learning_rate": "fast"}', '{"learning_rate": -1.0}', "{}"):
+        write_text(tmp_path / "record.json", content)
+        assert default_learning_rate(str(tmp_path)) == 2e-5
+    assert default_learning_rate(str(tmp_path / "nowhere")) == 2e-5
 
 
 def test_the_encoder_of_a_run_that_pools_by_the_mean_has_a_random_pooler(tmp_path, capsys):

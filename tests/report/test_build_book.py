@@ -41,6 +41,16 @@ def test_the_book_holds_what_was_run(tmp_path):
     assert "not GLUE" in yaml.safe_load((source / "_config.yml").read_text())["html"]["announcement"]
 
 
+def test_links_of_the_guides_lead_to_the_pages_of_the_book(tmp_path):
+    pages = [write_notebook(tmp_path / f"runs/{name}/pages/{name}.ipynb") for name in ("intro", "design")]
+    guides = tmp_path / "source" / "guides"
+    build_book.assemble_book(guides.parent, "toy", pages)
+    assert "[Experiment design](../pages/design.ipynb)" in (guides / "bert_in_sixty_lines.md").read_text()
+    (guides / "new.md").write_text("[a](../../notebooks/intro.ipynb) [b](../../notebooks/finetune.ipynb#x)")
+    build_book.link_pages(guides.parent)
+    assert (guides / "new.md").read_text() == "[a](../intro.ipynb) [b](../../notebooks/finetune.ipynb#x)"
+
+
 def test_parts_without_pages_are_left_out(tmp_path):
     page = write_notebook(tmp_path / "runs/full/pages/intro.ipynb")
     build_book.assemble_book(tmp_path / "source", "full", [page])

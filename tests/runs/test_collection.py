@@ -1,6 +1,7 @@
 """What became of the runs that were asked for: finished, failed, mismatched or not run."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -50,6 +51,37 @@ def test_a_run_that_left_a_log_alone_failed(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "rte/lr2e-05-seed0: failed (InputError: max_length is 9999)" in said
     assert len(said.splitlines()) == 1
+
+
+def test_a_run_whose_download_failed_says_why_unless_it_has_come_since(tmp_path):
+    logs, run = tmp_path / "logs", tmp_path / "rte" / "lr2e-05-seed0"
+    fetch = write_text(logs / "fetch-rte.log", "fetching\nminilm could not be fetched\n")
+    log = write_text(logs / "rte-lr2e-05-seed0.log", "Executing\nOut of memory\n")
+    os.utime(log, (1, 1))  # of an earlier try
+    assert status.inspect_run(run, {}, logs) == ("failed", f"minilm could not be fetched (log: {fetch})", None)
+    os.utime(log)
+    os.utime(fetch, (1, 1))
+    assert status.inspect_run(run, {}, logs) == ("failed", "Out of memory", None)
+    log.unlink()
+    write_text(tmp_path / "fetched" / "rte.txt", "minilm: here\n")
+    assert status.inspect_run(run, {}, logs) == ("not run", "", None)
+
+
+def test_a_book_is_not_replaced_by_one_without_any_run(tmp_path, capsys):
+    def check(*states):
+        runs = [{"task": "rte", "run": f"rte/{at}", "state": state, "reason": ""} for at, state in enumerate(states)]
+        write_json(tmp_path / "status.json", {"runs": runs, "compressions": []})
+        return status.main([str(tmp_path / "status.json"), "--before", str(tmp_path / "index.html")])
+
+    assert check("failed") == 0  # there is none to lose
+    write_text(tmp_path / "index.html", "")
+    assert check("failed", "finished") == 0
+    assert check("failed", "mismatched") == 1
+    said = capsys.readouterr().err
+    assert said == (
+        f"no run finished, so {tmp_path / 'index.html'} stays as it was: "
+        "rte/0: failed (no log); rte/1: mismatched (no log)\n"
+    )
 
 
 def test_a_run_of_other_parameters_is_mismatched(tmp_path):

@@ -56,6 +56,7 @@ def test_scores_have_no_mcnemar(tmp_path):
     assert "Pearson" in shown.output
     assert "+0.000" in shown.output
     assert "p =" not in shown.output
+    assert "McNemar" not in shown.output
 
 
 def test_every_validation_split_is_compared(tmp_path):

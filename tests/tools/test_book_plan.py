@@ -78,6 +78,7 @@ def test_jobs_share_the_cores(cores, jobs, threads):
 
 def test_what_was_given_reaches_papermill_and_the_download_as_one_word(tmp_path):
     folder = tmp_path / "my encoder; rm -rf ."
+    folder.mkdir()
     found = plan(encoder=str(folder))
     assert shlex.split(found.papermill_options("glue_dir", "encoder")) == ["-r", "encoder", str(folder)]
     assert shlex.split(found.fetch_options()) == ["--encoder", str(folder)]
@@ -103,11 +104,25 @@ def test_downloads_come_first_where_something_is_elsewhere(tmp_path):
         ({"jobs": "-1"}, "JOBS is -1; give one number, 1 or more"),
         ({"jobs": "2 3"}, "JOBS is 2 3; give one number, 1 or more"),
         ({"profile": "a/b"}, "PROFILE is 'a/b'; give the name of a file"),
+        ({"encoder": "/models/my-bert"}, "'/models/my-bert' is no encoder that is known: no folder or file is called"),
+        ({"encoder": "./my-bert"}, "'./my-bert' is no encoder"),
+        (
+            {"encoder": "minilm-v3"},
+            "'minilm-v3' is no encoder .* or a name .bundled, bundled-random, bert-base-uncased",
+        ),
     ],
 )
 def test_a_wrong_variable_is_named(config, message):
     with pytest.raises(InputError, match=message):
         plan(**config)
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    ["minilm-random", "google-bert/bert-base-cased@main", "https://example.org/bert", "tfhub.dev/a/bert/1"],
+)
+def test_an_encoder_that_may_be_elsewhere_is_not_looked_for(encoder):
+    assert plan(encoder=encoder).parameters["rte"].encoder == encoder
 
 
 def test_pages_depend_on_code_numbers_and_measurements_that_exist():

@@ -25,7 +25,7 @@ def snakemake(*config, options=("--cores", "2"), folder=ROOT):
         (["tasks=cola nonsense"], "error: TASKS or INTERMEDIATE names 'nonsense'; choose from cola"),
         (["profile=glue"], "error: glue_dir is not given"),
         (["profile=glue", "glue_dir=/nowhere"], "error: glue_dir is /nowhere, and there is no such folder"),
-        (["profile=nonsense"], "error: params/profiles/nonsense.yaml: No such file"),
+        (["profile=nonsense"], "error: profile is 'nonsense'; choose from bundled, bundled-random, full, glue, laptop"),
         (["profile=../../etc"], "error: PROFILE is '../../etc'"),
         (["seeds=one"], "error: SEEDS is 'one'"),
         (["jobs=0"], "error: JOBS is 0; give one number, 1 or more"),
@@ -121,3 +121,22 @@ def test_an_empty_variable_is_the_default():
     assert result.returncode == 0, result.stderr
     runs = re.findall(r"Job \d+: (\w+): fine-tuning \(learning rate (\S+), seed (\d)\)", result.stdout + result.stderr)
     assert runs == [("rte", "0.0003", "0")]
+
+
+@pytest.mark.whole
+def test_where_no_run_finishes_the_book_that_is_there_stays(tmp_path):
+    folder = copy_checkout(tmp_path / "clone")
+    book = folder / "book/_build/html/index.html"
+    book.parent.mkdir(parents=True)
+    book.write_text("a good book")
+    given = ["TASKS=wnli", "COMPRESS=none", "ENCODER=nobody/nothing", "GPU=none"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["make", "book", *given, "READY=", f"BIN={Path(sys.executable).parent}"],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert book.read_text() == "a good book"
+    said = next(line for line in done.stderr.splitlines() if line.startswith("no run finished"))
+    assert "stays as it was: wnli/lr2e-05-seed0: failed (https://huggingface.co/nobody/nothing could not be" in said
+    assert "(log: runs/toy/logs/fetch-wnli.log)" in said

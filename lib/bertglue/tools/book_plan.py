@@ -16,11 +16,12 @@ from pathlib import Path
 
 from bertglue.checked_files import file_digest
 from bertglue.data.load_data import check_source
+from bertglue.encoder_names import check_known
 from bertglue.environment import has_accelerator, nvidia_gpus
 from bertglue.errors import InputError, exit_status
 from bertglue.models.bundled import BUNDLED_FOLDER, PRETRAINING_RECORD
 from bertglue.parameters import Parameters
-from bertglue.places import parameter_files
+from bertglue.places import check_profile, parameter_files
 from bertglue.report.measured_files import MEASURED
 from bertglue.runs.collection import collect_runs
 from bertglue.runs.record import COMPRESSION_FILE, RECORD_FILE
@@ -247,15 +248,17 @@ def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True)
             `cluster`, `gres`, `glue_dir`, `encoder`, `device` and `partial`, each a text; an empty one is as if it were
             not there.
         cores: that the runs share; None on a cluster.
-        check_sources: whether the files of every task are read, so that a defect in one is known before any run starts.
+        check_sources: whether the files of every task are read and its encoder is looked for, without the network, so
+            that a defect in one is known before any run starts.
 
     Raises:
-        InputError: a value is unknown or wrong, a parameter of a task is, or a GLUE file is missing.
+        InputError: a value is unknown or wrong, a parameter of a task is, or a GLUE file or an encoder is missing.
     """
     given = {name: str(value) for name, value in config.items() if value not in (None, "")}
     profile, cores = given.get("profile", "toy"), cores or 1
     if not re.fullmatch(r"[\w-]+", profile):
         raise InputError(f"PROFILE is {profile!r}; give the name of a file under params/profiles")
+    check_profile(profile)
     jobs, *more = read_numbers(given, "jobs", int) or [cores]
     if jobs < 1 or more:
         raise InputError(f"JOBS is {given['jobs']}; give one number, 1 or more")
@@ -272,6 +275,7 @@ def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True)
     if check_sources:
         for checked in parameters.values():
             check_source(checked)
+            check_known(checked.encoder)
     plan = Plan(
         profile=profile,
         parameters=parameters,
