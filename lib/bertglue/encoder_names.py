@@ -103,14 +103,20 @@ def address_of(source: str) -> str:
     return f"https://{source}" if source.startswith(HUB_SITES) else source
 
 
-def check_known(source: str) -> None:
-    """Check that a source may be an encoder's, before anything is opened or fetched.
+def check_encoder(source: str) -> None:
+    """Check that a source may be an encoder's: see `check_place`; it may be one that the library brings along too."""
+    if (name := without_random(source)) != BUNDLED:
+        check_place(name)
+
+
+def check_place(source: str) -> None:
+    """Check that something may be found under a source, before anything is opened or fetched.
 
     Raises:
-        InputError: it is no name, folder, archive or address, nor an organization/name of Hugging Face.
+        InputError: it is no published name, folder, archive or address, nor an organization/name of Hugging Face.
     """
     path = Path(source).expanduser()
-    if without_random(source) in (*BUNDLED_NAMES, *NAMED_ENCODERS) or path.is_dir():
+    if source in NAMED_ENCODERS or path.is_dir():
         return
     if path.is_file():
         if not path.name.endswith(ARCHIVE_SUFFIXES):

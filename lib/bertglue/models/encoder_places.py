@@ -27,7 +27,7 @@ from bertglue.encoder_names import (
     REPOSITORY,
     Wheel,
     address_of,
-    check_known,
+    check_place,
 )
 from bertglue.errors import InputError, one_line
 from bertglue.models.archives import unpack
@@ -53,7 +53,7 @@ def find_folder(source: str) -> Found:
 
     What was fetched before is taken without asking the network; of a name's places the first that answers is taken.
     """
-    check_known(source)
+    check_place(source)
     path = Path(source).expanduser()
     if source in NAMED_ENCODERS:
         return find_named(source)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bertglue.checked_files import file_digest
 from bertglue.data.load_data import check_source
-from bertglue.encoder_names import check_known
+from bertglue.encoder_names import check_encoder
 from bertglue.environment import has_accelerator, nvidia_gpus
 from bertglue.errors import InputError, exit_status
 from bertglue.models.bundled import BUNDLED_FOLDER, PRETRAINING_RECORD
@@ -275,7 +275,7 @@ def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True)
     if check_sources:
         for checked in parameters.values():
             check_source(checked)
-            check_known(checked.encoder)
+            check_encoder(checked.encoder)
     plan = Plan(
         profile=profile,
         parameters=parameters,
