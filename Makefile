@@ -45,7 +45,7 @@ help:
 	@echo "                UNITS=\"final/rte-0\" (these alone)  LIST=yes (which there are)  AGAIN=rate/wnli-0.0001 (repeat one, and compare)"
 	@echo "make bundled-runs  fine-tune the bundled encoder, pre-trained and randomly initialized, on real GLUE (GLUE_DIR=folder; hours)"
 	@echo "make bench   race Hugging Face's Trainer, hub.KerasLayer and this project (GLUE_DIR=folder VOCABULARY=vocab.txt; long)"
-	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files)"
+	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files; FAST=1 leaves the slow ones out)"
 	@echo "make test-whole  run books, notebooks and a SLURM whole, as README promises them (a Chromium and slurm-wlm are used where they are)"
 	@echo "make test-peers  hold outputs, losses and exports to transformers and PyTorch, in an environment of their own (1 GB)"
 	@echo "make test-colab  run the notebooks whole in the packages of Colab's CPU, GPU and TPU images (Python 3.13);"
@@ -131,10 +131,12 @@ bundled-runs: $(READY)
 	  $(SNAKEMAKE) $$smaller --config profile=bundled $(CONFIG) && \
 	  "$(BIN)"/python -m bertglue.report.bundled_runs runs/bundled/results.json runs/bundled-random/results.json --compressions $$smaller
 
-# Two files of tests at a time; each takes about 2 GB.
+# Two files of tests at a time; each takes about 2 GB. FAST=1 is for the inner loop, and leaves the slow files out.
 TEST_JOBS ?= 2
+FAST ?=
 test: $(READY)
-	GLUE_DIR="$(GLUE_DIR)" "$(BIN)"/python -m pytest -n $(TEST_JOBS) --max-worker-restart 2 --dist loadfile -m "not whole"
+	GLUE_DIR="$(GLUE_DIR)" "$(BIN)"/python -m pytest -n $(TEST_JOBS) --max-worker-restart 2 --dist loadfile \
+	  -m "not whole$(if $(FAST), and not slow)"
 
 # Books, notebooks and a cluster from the first line to the last, as their user types it.
 test-whole: $(READY)

@@ -15,6 +15,47 @@ settings.load_profile("fixed")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
+# What trains, converts or runs a process for many of its tests: three quarters of an hour of the tests' time on one core
+# is theirs. `make test FAST=1` leaves them out.
+SLOW_FILES = (
+    "compression/test_head_importance.py",
+    "compression/test_pipeline.py",
+    "compression/test_pruning_curve.py",
+    "data/test_token_ids.py",
+    "data/test_toy.py",
+    "export/test_export.py",
+    "export/test_keras_quantization.py",
+    "export/test_litert.py",
+    "models/test_classifier.py",
+    "models/test_find_encoder.py",
+    "models/test_huggingface.py",
+    "models/test_pooling.py",
+    "models/test_tfhub.py",
+    "models/test_trusted_preprocessor.py",
+    "pretraining/test_pretrain.py",
+    "robustness/test_readers.py",
+    "test_backend.py",
+    "test_cli.py",
+    "test_devices.py",
+    "test_faults.py",
+    "tools/test_graph.py",
+    "tools/test_tpu_compile.py",
+    "training/test_accumulate.py",
+    "training/test_begin_run.py",
+    "training/test_callbacks.py",
+    "training/test_finetune.py",
+    "training/test_float16.py",
+    "training/test_resume.py",
+    "training/test_tracking.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.relative_to(ROOT / "tests").as_posix() in SLOW_FILES:
+            item.add_marker("slow")
+
+
 def pytest_report_header():
     return f"GLUE_DIR: {real_glue() or 'absent, the tests that read real GLUE files are skipped'}"
 

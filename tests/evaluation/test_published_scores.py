@@ -29,7 +29,7 @@ def test_the_facts_are_those_that_were_given():
         pytest.skip("no published.yaml beside the checkout")
     given, ours = yaml.safe_load(PUBLISHED.read_text()), published_numbers()
     assert [{k: v for k, v in d.items() if k != "id"} for d in ours["known_defects"]] == given["known_defects"]
-    added = {"known_defects", "dev_positives", "encoders_dev"}
+    added = {"known_defects", "dev_positives", "encoders_dev", "bert_paper_appendix"}
     assert {k: v for k, v in ours.items() if k not in added} == {k: v for k, v in given.items() if k != "known_defects"}
 
 

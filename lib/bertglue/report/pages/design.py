@@ -16,7 +16,9 @@ from bertglue.runs.collection import Runs
 def recipes(runs: Runs):
     """Tabulate the recipe of the report, of the BERT paper and of the runs side by side."""
     who, runs = who_ran(runs), real_runs(runs)
-    report, paper = published_numbers()["report"]["recipe"], published_numbers()["bert_paper_recipe"]
+    published = published_numbers()
+    report = published["report"]["recipe"]
+    paper = published["bert_paper_recipe"] | published["bert_paper_appendix"]
     devices = sorted({run["environment"]["device"] for run in runs.values()})
     rows = {
         "encoder": (report["model"], "BERT-base and -large", used(runs, "encoder")),
