@@ -15,8 +15,8 @@ settings.load_profile("fixed")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-# What trains, converts or runs a process for many of its tests: three quarters of an hour of the tests' time on one core
-# is theirs. `make test FAST=1` leaves them out.
+# What trains, converts or runs a process for many of its tests: most of the time of all tests is theirs.
+# `make test FAST=1` leaves them out.
 SLOW_FILES = (
     "compression/test_head_importance.py",
     "compression/test_pipeline.py",
