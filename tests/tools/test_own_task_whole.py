@@ -66,7 +66,7 @@ def place(tmp_path_factory):
     (folder / "params/compression/toy.yaml").write_text(
         "trials: 1\ntrial_rows: 32\npruning_seeds: 1\npruning_rows: 16\nretrain_epochs: 1\n"
     )
-    call(folder, f'make book TASKS="mail stars pairs" COMPRESS=mail READY= BIN={BIN}')
+    call(folder, f'make book TASKS="mail stars pairs" COMPRESS=mail READY= BIN="{BIN}"')
     return folder
 
 
@@ -104,7 +104,7 @@ def test_they_share_no_table_with_glue(place):
 
 
 def test_nothing_is_run_again_until_a_file_changes(place):
-    command = f'make book TASKS="mail stars pairs" COMPRESS=mail READY= BIN={BIN}'
+    command = f'make book TASKS="mail stars pairs" COMPRESS=mail READY= BIN="{BIN}"'
     before = {name: record_of(place, name)["finished"] for name in ("mail", "stars")}
     call(place, command)
     assert {name: record_of(place, name)["finished"] for name in before} == before
@@ -144,7 +144,7 @@ def test_the_guides_commands_from_the_first_to_the_last(tmp_path):
             command = command.replace("laptop", "laptop -p epochs=1 -p train_rows=32")
             command = command.replace("epochs=2", "epochs=1 -p train_rows=320")
         if command.startswith("make"):
-            command = command.strip() + f" READY= BIN={BIN}"
+            command = command.strip() + f" READY= BIN='{BIN}'"
         said = call(folder, command)
         if "init" in command:
             shown = re.search(r"^```yaml\n(.*?)```", GUIDE.read_text(), re.MULTILINE | re.DOTALL).group(1)
