@@ -23,7 +23,7 @@ def test_the_comparison_takes_the_best_rate_of_each_encoder():
     assert frame["gain"].tolist() == pytest.approx([0.15, 0.15])
     assert frame["error"].tolist() == pytest.approx([0.05, 0.05])
     shown = pretraining_gain.scores_frame([*fresh, *trained])
-    assert shown["gain (in errors)"].tolist() == ["+0.150 (3.0)", "+0.150 (3.0)"]
+    assert shown["gain (in standard errors)"].tolist() == ["+0.150 (3.0)", "+0.150 (3.0)"]
     assert "ahead by more than two standard errors on MNLI, matched; MNLI, mismatched." in pretraining_gain.findings(
         [*fresh, *trained]
     )

@@ -237,17 +237,17 @@ def small_multiples(
 
 
 def pretraining_curves(history: list[dict]):
-    """Draw the loss in training and on held-out text, and how many masked words and next sentences are found."""
+    """Draw the loss in training and on held-out text, and the accuracy on masked tokens and next sentences."""
     steps = [row["step"] for row in history]
     with plt.style.context(FIGURE_STYLE):
         figure, (loss, found) = plt.subplots(1, 2, figsize=(7, 4))
         for part, title in (("train", "train"), ("held_out", "held out")):
             loss.plot(steps, [row[part]["loss"] for row in history], label=title)
-        for name, title in (("words_accuracy", "masked words"), ("follows_accuracy", "next sentences")):
+        for name, title in (("words_accuracy", "masked tokens"), ("follows_accuracy", "next sentences")):
             found.plot(steps, [row["held_out"][name] for row in history], label=title)
-        found.axhline(0.5, color="0.4", linestyle="--", label="next sentences by chance")
+        found.axhline(0.5, color="0.4", linestyle="--", label="next sentences, by chance")
         loss.set(xlabel="step", ylabel="loss", title="Loss of both tasks")
-        found.set(xlabel="step", ylabel="share found", title="Held-out text", ylim=(0, 1))
+        found.set(xlabel="step", ylabel="accuracy", title="Held-out text", ylim=(0, 1))
         for axes in (loss, found):
             axes.xaxis.set_major_locator(MaxNLocator(4))
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))

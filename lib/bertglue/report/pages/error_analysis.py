@@ -213,7 +213,7 @@ def attention_findings(name: str) -> str:
     chance = joined([f"{share:.2f}" for share in (len(special) / size, 1 / size, near.sum() / size**2)])
     return (
         f"Of the attention in these tokens, the mean over {maps.shape[0]} layers and {maps.shape[1]} heads, this goes "
-        f"to {joined(said)}. Even attention would give {chance}."
+        f"to {joined(said)}. Uniform attention would give {chance}."
     )
 
 

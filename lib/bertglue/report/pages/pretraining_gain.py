@@ -54,7 +54,7 @@ def scores_frame(runs: list[dict]) -> pd.DataFrame:
                 "baseline": f"{baseline:.3f}",
                 ENCODER_TITLES[BUNDLED_RANDOM]: "{:.3f} ± {:.3f}".format(*random),
                 ENCODER_TITLES[BUNDLED]: "{:.3f} ± {:.3f}".format(*trained),
-                "gain (in errors)": f"{gain:+.3f} ({gain / error:.1f})",
+                "gain (in standard errors)": f"{gain:+.3f} ({gain / error:.1f})",
                 **{
                     t: f"{peers[peer][PUBLISHED_NAMES[name, split]] / 100:.3f}" if main else ""
                     for t, peer in SMALL_BERTS.items()
@@ -159,7 +159,7 @@ def pretraining_frame(story: dict) -> pd.DataFrame:
         "machine": f"{environment['device']}, {environment['machine']}",
         "hours of training": f"{seconds / 3600:.1f}",
         "held-out loss": f"{last['held_out']['loss']:.3f}",
-        "masked words found": f"{last['held_out']['words_accuracy']:.1%}",
-        "next sentences told": f"{last['held_out']['follows_accuracy']:.1%}",
+        "masked-token accuracy": f"{last['held_out']['words_accuracy']:.1%}",
+        "next-sentence accuracy": f"{last['held_out']['follows_accuracy']:.1%}",
     }
     return pd.DataFrame({"": facts.keys(), "value": facts.values()})
