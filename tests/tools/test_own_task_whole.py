@@ -97,8 +97,12 @@ def test_a_record_says_what_the_task_is_and_a_page_shows_it(place, name, columns
 def test_they_share_no_table_with_glue(place):
     pages = place / "book/_build/html/pages"
     for page in sorted(pages.glob("*.html")):
-        words = set(text_of(page).split())
+        tables = BeautifulSoup(page.read_text(), "html.parser").select("table")
+        words = {word for found in tables for word in found.text.split()}
         assert ("stars" in words) == (page.stem == "status"), page
+    front = BeautifulSoup((pages.parent / "intro.html").read_text(), "html.parser").text
+    assert "Tasks of your own have pages of their own: " in front
+    assert "stars (finished)" in front
     assert "reference run" in text_of(pages / "results.html").lower()  # no GLUE was run here
     assert "not GLUE" not in BeautifulSoup((pages / "results.html").read_text(), "html.parser").text[:400]
 
