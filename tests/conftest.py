@@ -33,6 +33,7 @@ SLOW_FILES = (
     "models/test_tfhub.py",
     "models/test_trusted_preprocessor.py",
     "pretraining/test_pretrain.py",
+    "robustness/test_hostile_texts.py",
     "robustness/test_readers.py",
     "test_backend.py",
     "test_cli.py",
