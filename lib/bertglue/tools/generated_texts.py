@@ -54,7 +54,8 @@ def scores_table() -> str:
         cells += [f"{one.value:.3f}" if one else "" for one in printed]
         rows.append(f"| {' | '.join(cells)} |")
     seeds = sorted({len(runs) for runs in real.values()})
-    said = f"Seeds a task: {' to '.join(dict.fromkeys(map(str, (min(seeds), max(seeds)))))}. {rows_at_hand()}" if seeds else "No final run is done yet."
+    ends = " to ".join(dict.fromkeys(map(str, (seeds[0], seeds[-1])))) if seeds else ""
+    said = f"Seeds a task: {ends}. {rows_at_hand()}" if seeds else "No final run is done yet."
     return "\n".join([*rows, "", f"{said}{after_intermediate()}"])
 
 
