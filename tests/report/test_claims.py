@@ -112,12 +112,16 @@ def test_what_numbers_alone_settle():
     assert "is impossible with 277 rows, and with 256" in found["rte-accuracy"].reason
     assert {found[name].verdict for name in ("qnli-accuracy", "optimum-by-task")} == {OPEN}
     assert "others 0.907 and 0.885 (outside)" in found["qnli-accuracy"].reason
-    assert "1 of 8 on CoLA (best by the curve: " in found["optimum-by-task"].reason
+    assert "1 of 8 on CoLA (optimum of the curve: 3)" in found["optimum-by-task"].reason
 
 
 def test_a_number_of_heads_that_is_the_best_of_the_curve_contradicts_that_no_method_finds_it():
-    curve = [{"heads": heads, "scores": {"validation": {"accuracy": heads / 10}}} for heads in (2, 3, 1)]
-    one = {"task": "rte", "heads": [2, 2], "pruning_curve": curve, "selection": {"kept": [[0, 1], [1]]}}
+    curve = [
+        {"order": "gradient", "seed": 0, "heads": heads, "scores": {"validation": {"accuracy": score}}}
+        for heads, score in ((4, 0.7), (3, 0.69), (2, 0.5))
+    ]
+    selection = {"kept": [[0, 1], [1]], "error": 0.05}
+    one = {"task": "rte", "heads": [2, 2], "pruning_curve": curve, "selection": selection}
     assert claims.optimum_by_task(Evidence(compressions=[one])).verdict == CONTRADICTED
     one["selection"]["kept"] = [[0], [1]]
     assert claims.optimum_by_task(Evidence(compressions=[one])).verdict == OPEN

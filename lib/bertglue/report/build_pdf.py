@@ -59,11 +59,11 @@ def print_book(source: Path, target: Path) -> Path:
     config = yaml.safe_load((source / "_config.yml").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory(prefix="bertglue-pdf-") as folder:
         page = single_page(source, Path(folder))
-        content, numbers = page.read_text(encoding="utf-8"), {}
-        for _ in range(2):  # the contents name pages, which are known once it was printed
-            page.write_text(as_paper(content, config, numbers), encoding="utf-8")
-            printed = print_page(chromium, page, Path(folder))
-            numbers = page_numbers(printed)
+        content = page.read_text(encoding="utf-8")
+        page.write_text(as_paper(content, config), encoding="utf-8")
+        numbers = page_numbers(print_page(chromium, page, Path(folder)))  # which the contents of the second name
+        page.write_text(as_paper(content, config, numbers), encoding="utf-8")
+        printed = print_page(chromium, page, Path(folder))
         with write_atomically(target) as partial:
             shutil.copyfile(printed, partial)
     return target

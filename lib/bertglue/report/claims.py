@@ -28,6 +28,7 @@ from bertglue.report.bundled_runs import read_bundled_compressions
 from bertglue.report.measured_files import COST_GROWTH
 from bertglue.report.pages.common import joined, row_title
 from bertglue.report.pages.errata import batchwise_bounds, counts_for, log, report, whole_batches
+from bertglue.report.pages.modifications import nothing_pruned, optimum
 from bertglue.report.reference_runs import runs_by_task
 from bertglue.runs.record import parse_json
 from bertglue.runs.schemas import ALL_HEADS, SELECTED_HEADS
@@ -317,7 +318,7 @@ def pruning_regularises(evidence: Evidence) -> Verdict:
     said, beyond = [], []
     for one in evidence.compressions:
         task = TASKS[one["task"]]
-        if sum(map(len, one["selection"]["kept"])) == sum(one["heads"]):
+        if nothing_pruned(one):
             said.append(f"{task.title}: no head was pruned")
             continue
         metric, split = task.metrics[0], task.validation[0]
@@ -338,25 +339,16 @@ def optimum_by_task(evidence: Evidence) -> Verdict:
         return Verdict(OPEN, "No run was compressed.", "pages/modifications")
     said, same = [], []
     for one in evidence.compressions:
-        selected, best = sum(map(len, one["selection"]["kept"])), best_number_of_heads(one)
-        said.append(f"{selected} of {sum(one['heads'])} on {TASKS[one['task']].title} (best by the curve: {best})")
+        selected, best = sum(map(len, one["selection"]["kept"])), optimum(one)
+        said.append(f"{selected} of {sum(one['heads'])} on {TASKS[one['task']].title} (optimum of the curve: {best})")
         same.append(selected == best)
     reason = (
         f"A method finds a number without a hand: gates that are trained with a penalty keep {joined(said)} (bundled "
-        "encoder, GLUE). The curve is of development rows, before retraining."
+        "encoder, GLUE). The optimum is read off development rows, before retraining."
     )
     if all(same):
         return Verdict(CONTRADICTED, reason, "pages/modifications")
     return Verdict(OPEN, reason + " That it is the best number is not shown.", "pages/modifications")
-
-
-def best_number_of_heads(compression: dict) -> int:
-    """Return with how many heads the pruning curve is highest on development rows, the mean over its orders."""
-    task = TASKS[compression["task"]]
-    by_heads: dict[int, list[float]] = {}
-    for point in compression["pruning_curve"]:
-        by_heads.setdefault(point["heads"], []).append(point["scores"][task.validation[0]][task.metrics[0]])
-    return max(by_heads, key=lambda heads: fmean(by_heads[heads]))
 
 
 def vocabulary(evidence: Evidence) -> Verdict:

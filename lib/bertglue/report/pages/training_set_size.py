@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pandas as pd
 
 from bertglue.evaluation.metrics import METRIC_TITLES
@@ -25,15 +27,15 @@ def points() -> pd.DataFrame:
     Its columns are the task, the encoder, the rows of train, GLUE's first metric on the first development split with
     its 95 % interval, and the baseline.
     """
+    runs = {encoder: [read_reference_runs(stage) for stage in stages] for encoder, stages in STAGES.items()}
+    parts = {run["task"] for by_part, *_ in runs.values() for run in by_part}
     found = [
         (run["task"], encoder, run["examples"]["train"], *scores_of(run))
-        for encoder, stages in STAGES.items()
-        for stage in stages
-        for run in read_reference_runs(stage)
-        if run["seed"] == 0
+        for encoder, stages in runs.items()
+        for run in chain(*stages)
+        if run["seed"] == 0 and run["task"] in parts
     ]
-    parts = {run["task"] for encoder, stages in STAGES.items() for run in read_reference_runs(stages[0])}
-    frame = pd.DataFrame([row for row in found if row[0] in parts], columns=COLUMNS)
+    frame = pd.DataFrame(found, columns=COLUMNS)
     return frame.sort_values("rows", kind="stable")
 
 
