@@ -224,7 +224,7 @@ lock: $(READY)
 	"$(BIN)"/$(COMPILE) $(EXTRAS) --extra cuda --output-file requirements-cuda.lock --upgrade \
 	  $$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements.lock) --constraint requirements.lock
 COMPILE = uv pip compile --quiet --universal --no-emit-index-url --generate-hashes --no-annotate --no-header pyproject.toml
-EXTRAS = --extra tensorflow --extra jax --extra deploy --extra book --group dev
+EXTRAS = --extra tensorflow --extra jax --extra deploy --extra onnx --extra book --group dev
 
 texts: $(READY)
 	"$(BIN)"/python -m bertglue.tools.generated_texts

@@ -1,4 +1,4 @@
-"""Prediction side by side: a finished run by this project, and its export by transformers, on the same rows.
+"""Prediction side by side: a finished run by this project, its exports by transformers and ONNX Runtime.
 
 Run: python benchmarks/prediction.py RUN ROWS [--turns 3], ROWS a file as `bertglue predict` reads it; the Python of
 `.peers` has both (`make .peers/ready`). Each contestant runs in a process of its own, and they take turns.
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 PIPELINE, SORTED, OURS = "transformers, pipeline", "transformers, sorted by length", "bertglue"
+ONNX_KINDS = ("onnx", "onnx-int8")
 BATCH_ROWS, SINGLE_ROWS = 32, 50
 
 
@@ -50,24 +51,49 @@ def sorted_by_length(run: Path, exported: Path) -> Callable:
 
     dtype = torch.bfloat16 if bfloat16_units() else torch.float32
     model = transformers.AutoModelForSequenceClassification.from_pretrained(exported, dtype=dtype).eval()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(exported)
+
+    def answer(tokens):
+        with torch.inference_mode():
+            return model(**tokens).logits.argmax(1).tolist()
+
+    return in_order_of_length(transformers.AutoTokenizer.from_pretrained(exported), answer, "pt")
+
+
+def onnx(kind: str) -> Callable:
+    def build(run: Path, exported: Path) -> Callable:
+        import onnxruntime
+        import transformers
+
+        session = onnxruntime.InferenceSession(exported / kind / "model.onnx", providers=["CPUExecutionProvider"])
+        tokenizer = transformers.AutoTokenizer.from_pretrained(exported)
+        return in_order_of_length(tokenizer, lambda tokens: session.run(None, dict(tokens))[0].argmax(1).tolist(), "np")
+
+    return build
+
+
+def in_order_of_length(tokenizer, answer: Callable, tensors: str) -> Callable:
+    """Predict rows of similar length together; the answers are in the order of the rows."""
 
     def predict(rows):
         order = sorted(range(len(rows)), key=lambda i: sum(map(len, rows[i])))
         labels = [0] * len(rows)
-        with torch.inference_mode():
-            for start in range(0, len(order), BATCH_ROWS):
-                at = order[start : start + BATCH_ROWS]
-                segments = [list(column) for column in zip(*(rows[i] for i in at), strict=True)]
-                found = model(**tokenizer(*segments, padding=True, truncation=True, return_tensors="pt")).logits
-                for place, label in zip(at, found.argmax(1).tolist(), strict=True):
-                    labels[place] = label
+        for start in range(0, len(order), BATCH_ROWS):
+            at = order[start : start + BATCH_ROWS]
+            segments = [list(column) for column in zip(*(rows[i] for i in at), strict=True)]
+            found = answer(tokenizer(*segments, padding=True, truncation=True, return_tensors=tensors))
+            for place, label in zip(at, found, strict=True):
+                labels[place] = label
         return labels
 
     return predict
 
 
-CONTESTANTS = {PIPELINE: pipeline, SORTED: sorted_by_length, OURS: ours}
+CONTESTANTS = {
+    PIPELINE: pipeline,
+    SORTED: sorted_by_length,
+    **{f"ONNX Runtime, {kind}": onnx(kind) for kind in ONNX_KINDS},
+    OURS: ours,
+}
 
 
 def measure(name: str, run: Path, exported: Path, file: Path) -> dict:
@@ -91,8 +117,9 @@ def race(run: Path, file: Path, turns: int) -> None:
     found = {name: [] for name in CONTESTANTS}
     with tempfile.TemporaryDirectory() as folder:
         exported = Path(folder) / "exported"
-        export = [sys.executable, "-m", "bertglue.cli", "export", str(run), str(exported), "--kind", "huggingface"]
-        subprocess.run(export, check=True, stdout=subprocess.DEVNULL)
+        for kind, target in (("huggingface", exported), *((kind, exported / kind) for kind in ONNX_KINDS)):
+            export = [sys.executable, "-m", "bertglue.cli", "export", str(run), str(target), "--kind", kind]
+            subprocess.run(export, check=True, stdout=subprocess.DEVNULL)
         for _ in range(turns):
             for name in CONTESTANTS:
                 command = [sys.executable, __file__, str(run), str(file), "--only", name, "--exported", str(exported)]

@@ -33,6 +33,18 @@ rule reference:
         print(f"kept: {', '.join(ASKED)}" if config.get("units") else "every unit of the plan is kept")
 
 
+# What a unit writes lies in a partial folder until all of it is there; a killed run resumes from its checkpoint there.
+RUN_UNIT = """
+        {HOLD}
+        folder=$(dirname {output})
+        mkdir -p $folder.partial
+        export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=3
+        {{ eval "$(python -m bertglue.tools.reference_plan command {wildcards.unit} $folder.partial {GLUE_DIR:q})"; }} \
+          > {log} 2>&1 || {{ echo "{wildcards.unit}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
+        rm -rf $folder && mv $folder.partial $folder
+        """
+
+
 rule unit:
     input:
         lambda wildcards: [ancient(path) for path in needs(get_unit(wildcards.unit))],
@@ -47,15 +59,12 @@ rule unit:
     message:
         "{wildcards.unit}; log in {log}"
     shell:
-        """
-        {HOLD}
-        folder=$(dirname {output})
-        mkdir -p $folder.partial
-        export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=3
-        {{ eval "$(python -m bertglue.tools.reference_plan command {wildcards.unit} $folder.partial {GLUE_DIR:q})"; }} \
-          > {log} 2>&1 || {{ echo "{wildcards.unit}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
-        rm -rf $folder && mv $folder.partial $folder
-        """
+        RUN_UNIT
+
+
+use rule unit as compression with:
+    output:
+        f"{RUNS}/{{unit}}/compression.json",
 
 
 # PyTorch and transformers, for the units that Hugging Face's Trainer runs; the make of the checkout installs them.
@@ -70,7 +79,7 @@ rule peers:
 
 rule keep:
     input:
-        ancient(f"{RUNS}/{{unit}}/record.json"),
+        lambda wildcards: ancient(get_unit(wildcards.unit).finished),
     output:
         KEPT,
     priority: 1000

@@ -178,13 +178,14 @@ def export(
     kind: Annotated[
         str,
         typer.Option(
-            help="savedmodel (takes texts); huggingface (for transformers); float32, float16, 'int8 dynamic' (a LiteRT "
-            "file); or keras-float16, keras-bfloat16, keras-int8 (a folder that predict reads)"
+            help="savedmodel (takes texts); huggingface (for transformers); onnx, onnx-int8 (for ONNX Runtime); "
+            "float32, float16, 'int8 dynamic' (a LiteRT file); or keras-float16, keras-bfloat16, keras-int8 (a folder "
+            "that predict reads)"
         ),
     ] = "savedmodel",
 ) -> None:
-    """Write a classifier for use elsewhere, with a model card: for TensorFlow, transformers, LiteRT."""
-    from bertglue.export.export import export_huggingface, export_keras, export_litert, export_savedmodel
+    """Write a classifier for use elsewhere, with a model card: for TensorFlow, transformers, ONNX Runtime, LiteRT."""
+    from bertglue.export.export import export_huggingface, export_keras, export_litert, export_onnx, export_savedmodel
     from bertglue.runs.predict import Predictor
 
     card = model_card(run, kind)
@@ -195,7 +196,8 @@ def export(
         predictor = Predictor(run)
         parts = (predictor.classifier, predictor.preprocessor, predictor.task, folder)
         whole = {"savedmodel": export_savedmodel, "huggingface": export_huggingface}
-        written = whole[kind](*parts, card) if kind in whole else export_litert(*parts, kind, card=card)
+        of_a_kind = export_onnx if kind.startswith("onnx") else export_litert
+        written = whole[kind](*parts, card) if kind in whole else of_a_kind(*parts, kind, card=card)
     size = sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
     print(f"{written}: {kind}, {size / 1e6:.1f} MB")
 

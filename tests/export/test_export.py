@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  (the operations of the tokenizer)
+from keras import ops
 
 from bertglue import InputError
 from bertglue.evaluation import metrics
 from bertglue.export import export
+from bertglue.export.onnx import HUGGINGFACE_INPUTS
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.classifier import build_classifier
-from bertglue.models.logits import predict_texts
+from bertglue.models.logits import pack_texts, predict_texts
 from bertglue.models.preprocessor import Preprocessor
 from bertglue.tasks import TASKS
 
 pytest.importorskip("ai_edge_litert", reason="it runs the files; Colab's images have none")
+onnxruntime = pytest.importorskip("onnxruntime", reason="it runs the files; Colab's images have none")
 
 WORDS = ["anna", "sold", "the", "violin", "to", "peter", "on", "monday", "##s", "don", "'", "t", ".", ","]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
@@ -74,12 +77,39 @@ def test_a_litert_file_brings_all_that_its_example_needs(preprocessor, tmp_path)
         assert said.stdout.strip() == expected
 
 
+@pytest.mark.parametrize("kind", ["onnx", "onnx-int8"])
+def test_an_onnx_file_answers_as_the_classifier_does_at_any_length(preprocessor, tmp_path, kind):
+    task = TASKS["mrpc"]
+    classifier = made_classifier(2)
+    folder = export.export_onnx(classifier, preprocessor, task, tmp_path / "served", kind)
+    assert {file.name for file in folder.iterdir()} == {"model.onnx", "model.json", "vocab.txt", "example.py"}
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    assert [place.name for place in session.get_inputs()] == ["input_ids", "attention_mask", "token_type_ids"]
+    tokens = pack_texts(preprocessor, list(zip(*TEXTS, strict=True)))
+    for length in (tokens.seq_length, int(tokens.lengths[:2].max())):
+        rows = tokens.batch(np.arange(len(tokens) if length == tokens.seq_length else 2), length)
+        named = {name: rows[ours].astype("int64") for ours, name in HUGGINGFACE_INPUTS.items()}
+        expected = ops.convert_to_numpy(classifier(rows, training=False))
+        (found,) = session.run(["logits"], named)
+        np.testing.assert_allclose(found, expected, atol=1e-5 if kind == "onnx" else 0.2 * np.abs(expected).max())
+    said = subprocess.run(
+        [sys.executable, "example.py", *TEXTS[0]], cwd=folder, capture_output=True, text=True, check=True
+    )
+    example = (folder / "example.py").read_text()
+    assert said.stdout.strip() in task.labels
+    assert not re.search("tensorflow|keras|bertglue", example)
+    if kind == "onnx":
+        assert said.stdout.strip() == task.labels[predict_texts(classifier, preprocessor, [TEXTS[0]]).argmax()]
+
+
 def test_nothing_is_written_over_and_nothing_half_written(preprocessor, tmp_path):
     classifier, task = made_classifier(2), TASKS["mrpc"]
     (tmp_path / "there").mkdir()
-    for write in (export.export_savedmodel, export.export_litert):
+    for write in (export.export_savedmodel, export.export_litert, export.export_onnx):
         with pytest.raises(InputError, match="there is there already; name another folder"):
             write(classifier, preprocessor, task, tmp_path / "there")
     with pytest.raises(InputError, match="kind is 'int4'"):
         export.export_litert(classifier, preprocessor, task, tmp_path / "new", "int4")
+    with pytest.raises(InputError, match="kind is 'onnx-int4'; choose from onnx, onnx-int8"):
+        export.export_onnx(classifier, preprocessor, task, tmp_path / "new", "onnx-int4")
     assert [path.name for path in tmp_path.iterdir()] == ["there"]

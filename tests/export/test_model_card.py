@@ -34,7 +34,7 @@ def test_scores_have_an_interval_and_a_baseline(record):
     assert "glue_dir" not in text
 
 
-@pytest.mark.parametrize("kind", ["savedmodel", "huggingface", "int8 dynamic", "keras-int8"])
+@pytest.mark.parametrize("kind", ["savedmodel", "huggingface", "int8 dynamic", "onnx-int8", "keras-int8"])
 @pytest.mark.parametrize("task", ["mrpc", "stsb"])
 def test_it_is_worded_by_the_kind_of_label_and_shows_how_to_load_it(record, tmp_path, task, kind):
     found = record if task == "mrpc" else write_run(tmp_path, Parameters(task=task, source="folder"))
@@ -45,7 +45,8 @@ def test_it_is_worded_by_the_kind_of_label_and_shows_how_to_load_it(record, tmp_
     loaded = {
         "savedmodel": 'tf.saved_model.load(".")\nmodel.serve(tf.constant(["a text"]), tf.constant(["another text"]))',
         "huggingface": 'model({"text": "a text", "text_pair": "another text"})',
-        "int8 dynamic": 'python example.py "a text" "another text"',
+        "int8 dynamic": 'ai-edge-litert tokenizers numpy\npython example.py "a text" "another text"',
+        "onnx-int8": 'onnxruntime tokenizers numpy\npython example.py "a text" "another text"',
         "keras-int8": "bertglue predict . rows.tsv  # two texts a line",
     }
     assert loaded[kind] in use

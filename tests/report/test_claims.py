@@ -6,8 +6,10 @@ import pytest
 from paths import ROOT
 
 from bertglue.report import claims
+from bertglue.report.bundled_runs import read_bundled_compressions
 from bertglue.report.claims import CONFIRMED, CONTRADICTED, OPEN, Evidence, judge
 from bertglue.report.pages import claims as page
+from bertglue.runs.schemas import SELECTED_HEADS
 from bertglue.tasks import TASKS
 
 
@@ -95,12 +97,16 @@ def test_gain_of_pretraining_beyond_the_interval():
 
 
 def test_pruning_by_the_difference_of_two_retrained_models():
-    (one, *_) = claims.read_bundled_compressions()
+    (one, *_) = read_bundled_compressions()
     assert verdict("pruning-regularises", compressions=[one]).verdict == OPEN
     better = copy.deepcopy(one)
-    after = better["retrained"][claims.SELECTED_HEADS]["after"]
+    after = better["retrained"][SELECTED_HEADS]["after"]
     after["metrics"]["validation"]["matthews"] = 0.9
     assert verdict("pruning-regularises", compressions=[better]).verdict == CONFIRMED
+    paired = {"split": "validation", "metric": "matthews", "gain": -0.1, "low": -0.15, "high": -0.05}
+    found = verdict("pruning-regularises", compressions=[{**better, "pruning_gain": [paired]}])
+    assert found.verdict == CONTRADICTED, "the same rows, compared, are worth more than two intervals"
+    assert "CoLA -0.100 (-0.150 to -0.050)" in found.reason
 
 
 def test_what_numbers_alone_settle():

@@ -183,7 +183,16 @@ def test_compressions_show_as_what_became_of_them(runs, tmp_path):
     assert as_text(status.compressions(runs)).splitlines()[1:] == [
         "SST-2 | finished |", "MRPC | failed | Out of memory", "RTE | not run |"
     ]  # fmt: skip
-    assert list(modifications.load_compressions(runs)) == ["sst2"]
+    assert list(modifications.load_compressions(runs)) == ["SST-2"]
+
+
+def test_compressions_are_named_by_what_they_differ_in():
+    named = (("mrpc", "bundled", 0), ("cola", "minilm", 1), ("cola", "minilm", 0))
+    made = [{"task": task, "encoder": encoder, "seed": seed} for task, encoder, seed in named]
+    assert list(modifications.by_title(made)) == [
+        "CoLA, MiniLM (seed 0)", "CoLA, MiniLM (seed 1)", "MRPC, bundled encoder",
+    ]  # fmt: skip
+    assert list(modifications.by_title(made[:1])) == ["MRPC"]
 
 
 def test_without_compressions_the_chapter_says_so():

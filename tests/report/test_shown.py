@@ -107,12 +107,11 @@ MEASURED = {
         }.items()
     },
     **{
-        f"modifications {show.__name__}": lambda show=show: show(modifications.bundled_compressions())
+        f"modifications {show.__name__}": lambda show=show: show(modifications.real_compressions())
         for show in (
             modifications.pruning_curves, modifications.head_maps, modifications.selections, modifications.scores,
             modifications.losses, modifications.files, modifications.file_points, modifications.findings,
-            modifications.strength_findings,
-            modifications.loss_findings,
+            modifications.strength_findings, modifications.compressed_models, modifications.loss_findings,
         )
     },
 }  # fmt: skip

@@ -9,9 +9,9 @@ import yaml
 from paths import ROOT
 
 from bertglue.errors import InputError
-from bertglue.parameters import Parameters, read_yaml
+from bertglue.parameters import CompressionParameters, Parameters, read_yaml
 from bertglue.report.measured_files import REFERENCE_RUNS
-from bertglue.report.reference_runs import read_reference_runs
+from bertglue.report.reference_runs import read_real_compressions, read_reference_runs
 from bertglue.tasks import TASKS
 from bertglue.tools import reference_plan as plan
 from bertglue.tools.book_plan import parameter_files
@@ -26,6 +26,8 @@ PLAN = {
          "chosen": ["learning_rate", "epochs"]},
         {"name": "after", "title": "d", "tasks": ["rte"], "each": {"seed": [0]}, "encoder_of": "final/wnli-0",
          "chosen": ["learning_rate", "epochs"]},
+        {"name": "smaller", "title": "e", "tasks": ["rte"], "each": {"seed": [0]}, "parameters": {"pruning_step": 6},
+         "compresses": "final"},
     ],
 }  # fmt: skip
 
@@ -56,7 +58,7 @@ def keep(unit, score, **values):
 def test_units_in_the_order_of_the_plan(here):
     assert list(plan.read_units()) == [
         "rate/rte-0.0001", "rate/wnli-0.0001", "rate/rte-0.0002", "rate/wnli-0.0002", "epochs/rte-5",
-        "final/wnli-0", "final/rte-0", "after/rte-0",
+        "final/wnli-0", "final/rte-0", "after/rte-0", "smaller/rte-0",
     ]  # fmt: skip
 
 
@@ -67,6 +69,7 @@ def test_what_a_unit_waits_for(here):
     assert plan.needs(plan.get_unit("epochs/rte-5")) == [f"{kept}/rate/rte-0.0001.json", f"{kept}/rate/rte-0.0002.json"]
     assert plan.needs(plan.get_unit("final/rte-0")) == [chosen]
     assert plan.needs(plan.get_unit("after/rte-0")) == [chosen, "runs/reference/final/wnli-0/record.json"]
+    assert plan.needs(plan.get_unit("smaller/rte-0")) == ["runs/reference/final/rte-0/record.json"]
 
 
 def test_the_best_score_of_the_held_out_rows_chooses(here):
@@ -90,12 +93,31 @@ def test_a_unit_begins_with_the_encoder_of_another(here):
     assert "learning_rate" not in " ".join(command), "the profile's file has it"
 
 
+def test_a_unit_compresses_the_run_of_another(here, capsys):
+    unit = plan.get_unit("smaller/rte-0")
+    *command, given = plan.run_command(unit, "my out", "my glue")
+    assert command == [
+        "papermill", "--no-progress-bar", "--start-timeout", "600", "notebooks/compress.ipynb",
+        "my out/compress.ipynb", "--parameters_yaml",
+    ]  # fmt: skip
+    assert yaml.safe_load(given) == {
+        "pruning_step": 6, "run_dir": "runs/reference/final/rte-0", "output_dir": "my out", "glue_dir": "my glue",
+    }  # fmt: skip
+    path = here / unit.finished
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"task": "rte", "heads": [1]}))
+    assert json.loads(plan.keep(unit.name).read_text()) == {"unit": "smaller/rte-0", "task": "rte", "heads": [1]}
+    assert plan.main(["again", unit.name, "glue"]) == 1
+    assert "repeat final/rte-0" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"tasks": ["sst5"]}, "task is 'sst5'"),
         ({"each": {"learning_rate": [1e-4, 1e-4]}}, "rate/rte-0.0001 is there twice"),
         ({"encoder_of": "final/mnli-0"}, "begins with final/mnli-0, which is no unit before it"),
+        ({"compresses": "final"}, "begins with final/rte-0.0001, which is no unit before it"),
     ],
 )
 def test_a_wrong_plan_is_one_line(here, change, said):
@@ -155,6 +177,12 @@ def repository(monkeypatch):
 def test_a_kept_record_is_of_its_unit_and_holds_no_text(repository, name):
     unit = plan.get_unit(name)
     record = json.loads(plan.record_of(name).read_text())
+    if unit.compresses:
+        asked = {**CompressionParameters.model_validate(unit.parameters).model_dump(), **unit.parameters}
+        assert record["unit"] == name
+        assert record["parameters"].items() <= asked.items()
+        assert record["pruning_gain"]
+        return
     words = plan.run_command(unit, "out", "glue")
     given = dict(word.split("=", 1) for word in words if "=" in word)
     values = {key: json.loads(value) for key, value in given.items()} | {"run_dir": "out"}
@@ -183,6 +211,11 @@ def test_the_values_of_the_profile_are_those_that_were_chosen(repository):
 
 def test_the_book_reads_the_kept_records(repository):
     for stage in {name.split("/")[0] for name in KEPT}:
+        if stage == "compressed":
+            assert {one["unit"] for one in read_real_compressions() if "unit" in one} == {
+                name for name in KEPT if name.startswith(f"{stage}/")
+            }
+            continue
         found = read_reference_runs(stage)
         assert {record["unit"] for record in found} == {name for name in KEPT if name.startswith(f"{stage}/")}
         assert all(record["source"] == "folder" for record in found)

@@ -26,6 +26,7 @@ from bertglue.models.logits import predict_splits
 from bertglue.models.preprocessor import Preprocessor, tokenize_data
 from bertglue.models.saved_classifier import load_classifier
 from bertglue.parameters import CompressionParameters, Parameters
+from bertglue.runs.paired_comparison import PairedDifference, paired_differences
 from bertglue.runs.record import COMPRESSION_FILE, RECORD_FILE, read_record
 from bertglue.runs.schemas import ALL_HEADS, SELECTED_HEADS
 from bertglue.training.callbacks import TrainingResult
@@ -135,6 +136,18 @@ def retrain_selected_and_all(
     }
 
 
+def compare_retrained(run: FinishedRun, retrained: dict[str, Retrained]) -> list[PairedDifference]:
+    """Compare the selected heads, retrained, with all heads, retrained, on the same rows of each validation split."""
+    sides = [retrained[name].training.logits for name in (ALL_HEADS, SELECTED_HEADS)]
+    return [
+        difference
+        for split in run.data.task.validation
+        for difference in paired_differences(
+            run.data.task, split, run.data[split].labels, *([logits[split]] for logits in sides)
+        )
+    ]
+
+
 def write_files(run: FinishedRun, retrained: dict[str, Retrained], parameters: CompressionParameters) -> list[dict]:
     """Write the run's classifier and the pruned one as LiteRT files, the first as Keras files too; measure each file.
 
@@ -198,6 +211,7 @@ def write_compression(
             }
             for name, one in retrained.items()
         },
+        "pruning_gain": [asdict(one) for one in compare_retrained(run, retrained)],
         "files": files,
         "environment": environment.describe_environment("CPU"),
         "parameters": parameters.model_dump(exclude={"run_dir", "output_dir", "glue_dir", "cache_dir"}),

@@ -1,5 +1,5 @@
-"""A fine-tuned classifier for use elsewhere: a SavedModel that takes texts, a LiteRT file with its tokenizer, a Hugging
-Face folder, or the folder of a run with quantized weights. Each has a model card, where one is given."""
+"""A fine-tuned classifier for use elsewhere: a SavedModel that takes texts, a LiteRT or ONNX file with its tokenizer, a
+Hugging Face folder, or the folder of a run with quantized weights. Each has a model card, where one is given."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from bertglue.export.huggingface import write_huggingface
 from bertglue.export.keras_quantization import store_in_type
 from bertglue.export.litert import convert_to_litert
 from bertglue.export.model_card import MODEL_CARD_FILE
+from bertglue.export.onnx import ONNX_FILE, convert_to_onnx
 from bertglue.models.preprocessor import Preprocessor
 from bertglue.models.saved_classifier import VOCABULARY_FILE, load_classifier, save_classifier
 from bertglue.runs.record import RECORD_FILE
 from bertglue.tasks import Task
 
-LITERT_FILE, LITERT_METADATA, EXAMPLE_FILE = "model.tflite", "model.json", "example.py"
-# what travels with a LiteRT file; ten lines that need neither TensorFlow nor this project
-EXAMPLE_CODE = '''\
+LITERT_FILE, METADATA_FILE, EXAMPLE_FILE = "model.tflite", "model.json", "example.py"
+# what travels with a file; ten lines that need neither TensorFlow nor this project
+LITERT_EXAMPLE = '''\
 """Predict with model.tflite: pip install ai-edge-litert tokenizers numpy, then python example.py TEXT [TEXT]"""
 import json, sys
 import numpy as np
@@ -43,6 +44,20 @@ model.invoke()
 logits = model.get_tensor(model.get_output_details()[0]["index"])[0]
 print(about["labels"][logits.argmax()] if about["labels"] else logits[0])
 '''
+ONNX_EXAMPLE = '''\
+"""Predict with model.onnx: pip install onnxruntime tokenizers numpy, then python example.py TEXT [TEXT]"""
+import json, sys
+import numpy as np
+from onnxruntime import InferenceSession
+from tokenizers import BertWordPieceTokenizer
+about = json.load(open("model.json"))
+words = BertWordPieceTokenizer("vocab.txt", **about["tokenizer"])
+words.enable_truncation(about["length"])
+row, model = words.encode(*sys.argv[1:3]), InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+rows = {"input_ids": row.ids, "attention_mask": row.attention_mask, "token_type_ids": row.type_ids}
+logits = model.run(None, {name: np.array([values], "int64") for name, values in rows.items()})[0][0]
+print(about["labels"][logits.argmax()] if about["labels"] else logits[0])
+'''
 
 
 def export_savedmodel(
@@ -55,11 +70,7 @@ def export_savedmodel(
     """
     import tensorflow as tf
 
-    if keras.backend.backend() != "tensorflow":
-        raise InputError(
-            f"Keras runs on {keras.backend.backend()}, and a SavedModel is TensorFlow's; export in a process with "
-            "KERAS_BACKEND=tensorflow"
-        )
+    require_tensorflow("a SavedModel is TensorFlow's")
     labels = tf.constant(task.labels or [""])
 
     def serve(*segments):
@@ -87,6 +98,29 @@ def export_litert(
 
     `kind` and `calibration` are those of `deployment.convert`.
     """
+    with new_folder(folder, card) as partial:
+        convert_to_litert(classifier, partial / LITERT_FILE, kind, preprocessor.seq_length, calibration)
+        write_what_a_file_needs(preprocessor, task, kind, LITERT_EXAMPLE, partial)
+    return Path(folder)
+
+
+def export_onnx(
+    classifier: keras.Model, preprocessor: Preprocessor, task: Task, folder: str | Path, kind: str = "onnx",
+    card: str = "",
+) -> Path:  # fmt: skip
+    """Write an ONNX file with its vocabulary, its labels, and ten lines that use it; all of it or nothing.
+
+    `kind` is one of `onnx.ONNX_KINDS`.
+    """
+    require_tensorflow("an ONNX file is converted from TensorFlow's graph")
+    with new_folder(folder, card) as partial:
+        convert_to_onnx(classifier, partial / ONNX_FILE, kind)
+        write_what_a_file_needs(preprocessor, task, kind, ONNX_EXAMPLE, partial)
+    return Path(folder)
+
+
+def write_what_a_file_needs(preprocessor: Preprocessor, task: Task, kind: str, example: str, folder: Path) -> None:
+    """Write what travels with a file: its labels and how it cuts texts up, its vocabulary, and code that uses it."""
     options = preprocessor.tokenization.options
     about = {
         "task": task.name,
@@ -99,12 +133,9 @@ def export_litert(
             "handle_chinese_chars": options["split_chinese"],
         },
     }
-    with new_folder(folder, card) as partial:
-        convert_to_litert(classifier, partial / LITERT_FILE, kind, preprocessor.seq_length, calibration)
-        (partial / LITERT_METADATA).write_text(json.dumps(about, indent=1) + "\n")
-        (partial / VOCABULARY_FILE).write_text("\n".join(preprocessor.vocabulary) + "\n", encoding="utf-8")
-        (partial / EXAMPLE_FILE).write_text(EXAMPLE_CODE)
-    return Path(folder)
+    (folder / METADATA_FILE).write_text(json.dumps(about, indent=1) + "\n")
+    (folder / VOCABULARY_FILE).write_text("\n".join(preprocessor.vocabulary) + "\n", encoding="utf-8")
+    (folder / EXAMPLE_FILE).write_text(example)
 
 
 def export_huggingface(
@@ -130,6 +161,11 @@ def export_keras(run_dir: str | Path, folder: str | Path, kind: str, card: str =
         shutil.copy(Path(run_dir) / RECORD_FILE, partial / RECORD_FILE)
         save_classifier(stored, preprocessor, partial)
     return Path(folder)
+
+
+def require_tensorflow(why: str) -> None:
+    if (backend := keras.backend.backend()) != "tensorflow":
+        raise InputError(f"Keras runs on {backend}, and {why}; export in a process with KERAS_BACKEND=tensorflow")
 
 
 @contextlib.contextmanager

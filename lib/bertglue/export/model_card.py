@@ -89,9 +89,9 @@ from transformers import pipeline
 model = pipeline("text-classification", ".", top_k=None, truncation=True)
 model({texts})  # {outputs}
 ```"""
-USE_LITERT = """\
+USE_A_FILE = """\
 ```console
-pip install ai-edge-litert tokenizers numpy
+pip install {runtime} tokenizers numpy
 python example.py {words}  # prints {outputs}
 ```"""
 USE_KERAS = """\
@@ -164,8 +164,10 @@ def describe_use(task: Task, kind: str) -> str:
         rows = "a text a line" if len(texts) == 1 else "two texts a line, with a tab between them"
         outputs = "a score a line" if number else "the label and the probabilities of each"
         return USE_KERAS.format(rows=rows, outputs=outputs)
-    return USE_LITERT.format(
-        words=" ".join(f'"{text}"' for text in texts), outputs="the score" if number else "the label"
+    return USE_A_FILE.format(
+        runtime="onnxruntime" if kind.startswith("onnx") else "ai-edge-litert",
+        words=" ".join(f'"{text}"' for text in texts),
+        outputs="the score" if number else "the label",
     )
 
 

@@ -24,14 +24,12 @@ from bertglue.evaluation.published_scores import (
     find_published_score,
     published_interval,
 )
-from bertglue.report.bundled_runs import read_bundled_compressions
 from bertglue.report.measured_files import COST_GROWTH
 from bertglue.report.pages.common import joined, row_title
 from bertglue.report.pages.errata import batchwise_bounds, counts_for, log, report, whole_batches
-from bertglue.report.pages.modifications import nothing_pruned, optimum
-from bertglue.report.reference_runs import runs_by_task
+from bertglue.report.pages.modifications import by_title, gain_of_pruning, nothing_pruned, optimum
+from bertglue.report.reference_runs import read_real_compressions, runs_by_task
 from bertglue.runs.record import parse_json
-from bertglue.runs.schemas import ALL_HEADS, SELECTED_HEADS
 from bertglue.tasks import TASKS
 
 CONFIRMED, CONTRADICTED, OPEN = "confirmed", "contradicted", "cannot be told here"
@@ -68,7 +66,7 @@ class Evidence:
 def gather_evidence() -> Evidence:
     """Read the evidence that is kept in the repository."""
     growth = parse_json(COST_GROWTH, "measured data", "`python benchmarks/growth.py --keep` makes it")
-    return Evidence(runs_by_task(), runs_by_task("random"), read_bundled_compressions(), growth)
+    return Evidence(runs_by_task(), runs_by_task("random"), read_real_compressions(), growth)
 
 
 def read_claims() -> list[dict]:
@@ -316,19 +314,14 @@ def small_data_gain(evidence: Evidence) -> Verdict:
 
 def pruning_regularises(evidence: Evidence) -> Verdict:
     said, beyond = [], []
-    for one in evidence.compressions:
-        task = TASKS[one["task"]]
+    for title, one in by_title(evidence.compressions).items():
         if nothing_pruned(one):
-            said.append(f"{task.title}: no head was pruned")
+            said.append(f"{title}: no head was pruned")
             continue
-        metric, split = task.metrics[0], task.validation[0]
-        after = {which: one["retrained"][which]["after"] for which in (ALL_HEADS, SELECTED_HEADS)}
-        gain = after[SELECTED_HEADS]["metrics"][split][metric] - after[ALL_HEADS]["metrics"][split][metric]
-        bounds = [model["interval"][split][metric] for model in after.values()]
-        width = sum(((high - low) / 2) ** 2 for low, high in bounds) ** 0.5
-        said.append(f"{task.title} {gain:+.3f} ± {width:.3f}")
-        beyond.append((gain > width) - (gain < -width))
-    reason = f"Retrained with the selected heads against retrained with all (bundled encoder, GLUE): {'; '.join(said)}."
+        gain, low, high = gain_of_pruning(one)
+        said.append(f"{title} {gain:+.3f} ({low:+.3f} to {high:+.3f})")
+        beyond.append((low > 0) - (high < 0))
+    reason = f"Retrained with the selected heads against retrained with all, on GLUE: {'; '.join(said)}."
     if beyond and min(beyond) > 0:
         return Verdict(CONFIRMED, reason, "pages/modifications")
     return Verdict(CONTRADICTED if beyond and max(beyond) < 0 else OPEN, reason, "pages/modifications")
@@ -338,13 +331,13 @@ def optimum_by_task(evidence: Evidence) -> Verdict:
     if not evidence.compressions:
         return Verdict(OPEN, "No run was compressed.", "pages/modifications")
     said, same = [], []
-    for one in evidence.compressions:
+    for title, one in by_title(evidence.compressions).items():
         selected, best = sum(map(len, one["selection"]["kept"])), optimum(one)
-        said.append(f"{selected} of {sum(one['heads'])} on {TASKS[one['task']].title} (optimum of the curve: {best})")
+        said.append(f"{selected} of {sum(one['heads'])} on {title} (optimum of the curve: {best})")
         same.append(selected == best)
     reason = (
-        f"A method finds a number without a hand: gates that are trained with a penalty keep {joined(said)} (bundled "
-        "encoder, GLUE). The optimum is read off development rows, before retraining."
+        f"A method finds a number without a hand: gates that are trained with a penalty keep {joined(said)}. The "
+        "optimum is read off GLUE's development rows, before retraining."
     )
     if all(same):
         return Verdict(CONTRADICTED, reason, "pages/modifications")

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import functools
 
+from bertglue.encoder_names import BUNDLED
 from bertglue.evaluation.aggregate import group_runs
+from bertglue.report.bundled_runs import read_bundled_compressions
 from bertglue.report.measured_files import REFERENCE_RUNS
-from bertglue.runs.record import by_task, read_record
+from bertglue.runs.record import by_task, read_compression, read_record
 
 FINAL = "final"  # the stage of the runs with the chosen values
+MINILM, BUNDLED_TITLE = "MiniLM", "bundled encoder"
+ENCODER_TITLES = {"minilm": MINILM, BUNDLED: BUNDLED_TITLE}
 
 
 def read_reference_runs(stage: str) -> list[dict]:
@@ -31,3 +35,11 @@ def read_reference_runs(stage: str) -> list[dict]:
 def runs_by_task(stage: str = FINAL) -> dict[str, list[dict]]:
     """Return {task: runs, one a seed} of a stage of the reference run, of the tasks that are done."""
     return {task: runs for (task,), runs in group_runs(read_reference_runs(stage), "task").items()}
+
+
+def read_real_compressions() -> list[dict]:
+    """Read the compressions on real GLUE: MiniLM's, and of a task that has none of these the bundled encoder's."""
+    kept = [read_compression(path) for path in sorted((REFERENCE_RUNS / "compressed").glob("*.json"))]
+    done = {record["task"] for record in kept}
+    found = [*kept, *(record for record in read_bundled_compressions() if record["task"] not in done)]
+    return sorted(found, key=lambda record: (by_task(record), record["seed"]))

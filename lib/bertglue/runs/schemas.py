@@ -451,6 +451,16 @@ class RetrainedModel(FileSchema):
     history: Annotated[list[EpochRow], Field(min_length=1)]
 
 
+class PruningGain(FileSchema):
+    """What the selected heads score above all of them, both retrained, with its 95 % interval over the same rows."""
+
+    split: Text
+    metric: Text
+    gain: float
+    low: float
+    high: float
+
+
 class MeasuredFile(FileSchema):
     """A file of a compressed classifier, and what was measured of it."""
 
@@ -472,6 +482,7 @@ class CompressionRecord(OfTask):
     pruning_curve: list[PruningPoint]
     selection: HeadSelection
     retrained: dict[str, RetrainedModel]
+    pruning_gain: list[PruningGain] = Field(default=[])  # none in records of before it was measured
     files: list[MeasuredFile]
 
     @field_validator("baseline")

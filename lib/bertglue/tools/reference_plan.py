@@ -26,7 +26,16 @@ from bertglue.environment import THREADS_VARIABLE, processor_model
 from bertglue.errors import InputError, exit_status
 from bertglue.evaluation.aggregate import learning_rate_score
 from bertglue.parameters import Checked, read_yaml
-from bertglue.runs.record import LOGITS_FILE, RECORD_FILE, read_arrays, read_record, write_arrays
+from bertglue.runs.execute import START_TIMEOUT
+from bertglue.runs.record import (
+    COMPRESSION_FILE,
+    LOGITS_FILE,
+    RECORD_FILE,
+    read_arrays,
+    read_compression,
+    read_record,
+    write_arrays,
+)
 from bertglue.tasks import TASKS
 
 PLAN_FILE = Path("params/reference.yaml")
@@ -34,9 +43,11 @@ RUNS = "runs/reference"
 RECORDS = Path("lib/bertglue/report/measured/reference")  # in this checkout: what is kept of each unit
 LOGITS = Path("benchmarks/reference")  # the same, beside the package: too much for a wheel
 PEERS_READY = ".peers/ready"  # of the environment that PyTorch and transformers are in
-RUNNERS = {  # what runs a unit: this project, or Hugging Face's Trainer
+COMPRESS_NOTEBOOK = "notebooks/compress.ipynb"
+RUNNERS = {  # what runs a unit: this project, Hugging Face's Trainer, or the notebook that compresses a run
     "bertglue": ["bertglue", "run"],
     "trainer": [".peers/bin/python", "benchmarks/reference_trainer.py"],
+    "compression": ["papermill", "--no-progress-bar", "--start-timeout", str(START_TIMEOUT), COMPRESS_NOTEBOOK],
 }
 NOT_KEPT = {"glue_dir", "samples"}  # where the files lay is nobody's business, and the samples are the task's own
 SELECTING = ("rate", "epochs")  # the stages whose held-out scores choose
@@ -53,6 +64,7 @@ class Stage(Checked):
     parameters: dict = Field(default={})
     chosen: list[Literal["learning_rate", "epochs"]] = Field(default=[])
     encoder_of: str | None = None
+    compresses: str | None = None
     by: Literal["bertglue", "trainer"] = "bertglue"
 
 
@@ -74,6 +86,7 @@ class Unit:
     parameters: dict = field(default_factory=dict)
     chosen: tuple[str, ...] = ()
     encoder_of: str | None = None
+    compresses: str | None = None
     by: str = "bertglue"
 
     @property
@@ -84,6 +97,16 @@ class Unit:
     def folder(self) -> str:
         """The folder of its run."""
         return f"{RUNS}/{self.name}"
+
+    @property
+    def finished(self) -> str:
+        """The file that its run ends with."""
+        return f"{self.folder}/{COMPRESSION_FILE if self.compresses else RECORD_FILE}"
+
+    @property
+    def begins_with(self) -> str | None:
+        """The unit whose run it needs."""
+        return self.compresses or self.encoder_of
 
     @property
     def chosen_file(self) -> str:
@@ -101,24 +124,31 @@ def read_units(path: Path = PLAN_FILE) -> dict[str, Unit]:
     """Read the plan, {name: unit} in the order in which the units are run.
 
     Raises:
-        InputError: the plan names an unknown task, a unit twice, or an encoder of no unit before it.
+        InputError: the plan names an unknown task, a unit twice, or a unit begins with none that is before it.
     """
     plan, units = Plan.from_files(path), {}
     for stage in (Stage.check(values) for values in plan.stages):
         ((name, values),) = stage.each.items()
         for value, task in itertools.product(values, stage.tasks):
-            unit = Unit(
-                f"{stage.name}/{task}-{value}", stage.title, task, plan.profile, {**stage.parameters, name: value},
-                tuple(stage.chosen), stage.encoder_of, stage.by,
-            )  # fmt: skip
+            unit = unit_of(stage, plan.profile, task, name, value)
             if task not in TASKS:
                 raise InputError(f"{path}: {stage.title}: task is {task!r}; choose from {', '.join(TASKS)}")
             if unit.name in units:
                 raise InputError(f"{path}: {unit.name} is there twice; give one of them another value")
-            if unit.encoder_of not in (None, *units):
-                raise InputError(f"{path}: {unit.name} begins with {unit.encoder_of}, which is no unit before it")
+            if unit.begins_with not in (None, *units):
+                raise InputError(f"{path}: {unit.name} begins with {unit.begins_with}, which is no unit before it")
             units[unit.name] = unit
     return units
+
+
+def unit_of(stage: Stage, profile: str, task: str, name: str, value) -> Unit:
+    """Return the unit of a task and a value; one that compresses takes the run of the same task and value."""
+    own = f"{task}-{value}"
+    common = (f"{stage.name}/{own}", stage.title, task, profile)
+    if stage.compresses:
+        return Unit(*common, stage.parameters, compresses=f"{stage.compresses}/{own}", by="compression")
+    parameters = {**stage.parameters, name: value}
+    return Unit(*common, parameters, tuple(stage.chosen), stage.encoder_of, by=stage.by)
 
 
 def get_unit(name: str) -> Unit:
@@ -144,13 +174,20 @@ def keep(name: str) -> Path:
     split the record alone is kept, for it serves to choose.
     """
     unit = get_unit(name)
-    record = read_record(Path(unit.folder, RECORD_FILE), "metrics", "parameters", "seed")
+    if unit.compresses:
+        return write_kept(name, read_compression(Path(unit.finished)))
+    record = read_record(Path(unit.finished), "metrics", "parameters", "seed")
     record["parameters"] = {k: v for k, v in record["parameters"].items() if k not in NOT_KEPT}
     if HELD_OUT not in record["metrics"]:
         logits = read_arrays(Path(unit.folder, LOGITS_FILE))
         logits_of(name).parent.mkdir(parents=True, exist_ok=True)
         kept = logits if record["seed"] == 0 else {split: logits[split] for split in record["metrics"]}
         write_arrays(logits_of(name), kept)
+    return write_kept(name, record)
+
+
+def write_kept(name: str, record: dict) -> Path:
+    """Write the record that is kept of a unit."""
     record_of(name).parent.mkdir(parents=True, exist_ok=True)
     return write_text(record_of(name), json.dumps({"unit": name, **record}, allow_nan=False) + "\n")
 
@@ -166,7 +203,7 @@ def needs(unit: Unit) -> list[str]:
         files = [unit.chosen_file]
     else:
         files = [str(record_of(one.name)) for one in selecting_units(unit.task, "rate") if unit.chosen]
-    files += [f"{get_unit(unit.encoder_of).folder}/{RECORD_FILE}"] if unit.encoder_of else []
+    files += [get_unit(unit.begins_with).finished] if unit.begins_with else []
     return files + ([PEERS_READY] if unit.by == "trainer" else [])
 
 
@@ -192,6 +229,10 @@ def write_chosen(task: str) -> Path:
 
 def run_command(unit: Unit, folder: str, glue_dir: str) -> list[str]:
     """Return the command that runs a unit; the chosen values that its profile's file has not got are given."""
+    if unit.compresses:
+        values = {**unit.parameters, "run_dir": get_unit(unit.compresses).folder, "output_dir": folder}
+        given = json.dumps({**values, "glue_dir": glue_dir})
+        return [*RUNNERS[unit.by], f"{folder}/{Path(COMPRESS_NOTEBOOK).name}", "--parameters_yaml", given]
     values = dict(unit.parameters)
     if unit.chosen and not unit.waits_for_all:
         chosen = choose(unit.task, "rate")
@@ -209,6 +250,8 @@ def repeat(name: str, glue_dir: str) -> None:
     It computes on as many threads as the record says, since another number rounds sums differently.
     """
     unit, folder = get_unit(name), Path(RUNS, "again", name)
+    if unit.compresses:
+        raise InputError(f"{name} compresses a run, and holds times beside scores; repeat {unit.compresses}")
     if not record_of(name).exists():
         raise InputError(f"{name} is not kept, so there is nothing to repeat; make reference UNITS={name} makes it")
     if folder.exists():

@@ -22,11 +22,12 @@ from bertglue.evaluation.published_scores import (
     published_interval,
     published_numbers,
 )
-from bertglue.report.bundled_runs import best_bundled_runs, read_bundled_compressions
+from bertglue.report.bundled_runs import best_bundled_runs
 from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.pages.common import count_rows, is_glue, joined, real_runs
 from bertglue.report.pages.error_analysis import statistics
 from bertglue.report.pages.model import BERT_BASE
+from bertglue.report.pages.modifications import real_compressions
 from bertglue.report.reference_runs import runs_by_task
 from bertglue.report.tables import table
 from bertglue.runs.collection import Runs
@@ -497,8 +498,8 @@ def say_one_seed(runs: Runs) -> Defect:
 
 
 def say_proposals(runs: Runs) -> Defect:
-    kept = [f"{sum(map(len, one['selection']['kept']))} of {sum(one['heads'])} heads on {TASKS[one['task']].title}"
-            for one in read_bundled_compressions()]  # fmt: skip
+    kept = [f"{sum(map(len, one['selection']['kept']))} of {sum(one['heads'])} heads on {title}"
+            for title, one in real_compressions().items()]  # fmt: skip
     return Defect(
         "quantization and pruning are proposed, and never run",
         f"carried out here in the chapter on proposed modifications; on real GLUE it keeps {joined(kept)}",

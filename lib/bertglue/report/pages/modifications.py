@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,12 +11,12 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from bertglue.evaluation.metrics import METRIC_TITLES
-from bertglue.report.bundled_runs import read_bundled_compressions
 from bertglue.report.figures import color, small_multiples
 from bertglue.report.pages.common import dashed, joined
+from bertglue.report.reference_runs import ENCODER_TITLES, read_real_compressions
 from bertglue.report.tables import LINE_BREAK, table
 from bertglue.runs.collection import Runs
-from bertglue.runs.record import COMPRESSION_FILE, read_compression
+from bertglue.runs.record import COMPRESSION_FILE, by_task, read_compression
 from bertglue.runs.schemas import ALL_HEADS, SELECTED_HEADS, CompressionRecord
 from bertglue.runs.status import FINISHED
 from bertglue.tasks import TASKS
@@ -32,24 +33,33 @@ STEP_TITLES = {
 
 
 def read_compressions(paths: Iterable[Path]) -> dict[str, dict]:
-    """Read compressions, {task: record}."""
-    return by_task(read_compression(path, *CompressionRecord.model_fields) for path in paths)
+    """Read compressions, {title: record}."""
+    return by_title(read_compression(path, *CompressionRecord.model_fields) for path in paths)
 
 
 def load_compressions(runs: Runs) -> dict[str, dict]:
-    """Read the compressions of a book's runs, {task: record}."""
+    """Read the compressions of a book's runs, {title: record}."""
     finished = [state for state in runs.compressions if state["state"] == FINISHED]
     return read_compressions(runs.place / state["run"] / COMPRESSION_FILE for state in finished)
 
 
-def bundled_compressions() -> dict[str, dict]:
-    """Read the compressions of the reference run, on real GLUE, {task: record}."""
-    return by_task(read_bundled_compressions())
+def real_compressions() -> dict[str, dict]:
+    """Read the compressions on real GLUE, {title: record}."""
+    return by_title(read_real_compressions())
 
 
-def by_task(records: Iterable[dict]) -> dict[str, dict]:
-    found = {record["task"]: record for record in records}
-    return {name: found[name] for name in TASKS if name in found}
+def by_title(records: Iterable[dict]) -> dict[str, dict]:
+    """Name compressions by their task, in GLUE's order; by encoder and seed too where they differ."""
+    records = sorted(records, key=lambda record: (by_task(record), record["seed"]))
+    several_encoders = len({record["encoder"] for record in records}) > 1
+    seeds = Counter(record["task"] for record in records)
+    found = {}
+    for record in records:
+        title = TASKS[record["task"]].title
+        if several_encoders and (encoder := ENCODER_TITLES.get(record["encoder"])):
+            title += f", {encoder}"
+        found[f"{title} (seed {record['seed']})" if seeds[record["task"]] > 1 else title] = record
+    return found
 
 
 def main_split(record: dict) -> tuple[str, str]:
@@ -98,8 +108,7 @@ def pruning_curves(found: dict[str, dict]):
 
 def panels(found: dict[str, dict], draw, **options):
     """Draw a panel for each task; nothing where no run was compressed."""
-    shown = [(TASKS[name].title, record) for name, record in found.items()]
-    return small_multiples(shown, draw, **options) if shown else None
+    return small_multiples(list(found.items()), draw, **options) if found else None
 
 
 def head_maps(found: dict[str, dict]):
@@ -132,12 +141,12 @@ def optimum(record: dict) -> int:
 def selections(found: dict[str, dict]):
     """List how many heads were selected, on held-out rows, and how many a curve over validation would have kept."""
     rows = []
-    for name, record in found.items():
+    for title, record in found.items():
         selection = record["selection"]
         kept = [trial for trial in selection["trials"] if trial["kept"] == selection["kept"]]
         rows.append(
             {
-                "task": TASKS[name].title,
+                "task": title,
                 "heads": sum(record["heads"]),
                 "selected": sum(map(len, selection["kept"])),
                 "optimum of the curve": optimum(record),
@@ -152,12 +161,15 @@ def selections(found: dict[str, dict]):
 def scores(found: dict[str, dict]):
     """List the scores on validation before and after retraining, with the selected heads and with all."""
     rows = []
-    for name, record in found.items():
+    for title, record in found.items():
         split, metric = main_split(record)
-        row = {"task": TASKS[name].title, "metric": METRIC_TITLES[metric]}
+        row = {"task": title, "metric": METRIC_TITLES[metric]}
         for (model, step), said in STEP_TITLES.items():
             score, bounds = (record["retrained"][model][step][what][split][metric] for what in ("metrics", "interval"))
             row[f"{model}, {said}"] = f"{score:.3f}{LINE_BREAK}{dashed(*bounds)}"
+        gain, low, high = gain_of_pruning(record)
+        row["gain by pruning"] = f"{gain:+.3f}{LINE_BREAK}{low:+.3f} to {high:+.3f}"
+        row["pruning regularizes"] = regularizes(record)
         rows.append(row | {"baseline": f"{record['baseline'][split][metric]:.3f}"})
     return table(pd.DataFrame(rows), classes="scores")
 
@@ -167,16 +179,16 @@ def findings(found: dict[str, dict]) -> str:
     if not found:
         return "No run was compressed in this build."
     said, none = [], []
-    for name, record in found.items():
+    for title, record in found.items():
         split, metric = main_split(record)
         if nothing_pruned(record):
-            none.append(TASKS[name].title)
+            none.append(title)
             continue
         gone = sum(record["heads"]) - sum(map(len, record["selection"]["kept"]))
         before, after = (record["retrained"][model][step]["metrics"][split][metric]
                          for model, step in ((ALL_HEADS, "before"), (SELECTED_HEADS, "after")))  # fmt: skip
         said.append(
-            f"{gone} of {sum(record['heads'])} on {TASKS[name].title} ({METRIC_TITLES[metric]} {before:.3f} as "
+            f"{gone} of {sum(record['heads'])} on {title} ({METRIC_TITLES[metric]} {before:.3f} as "
             f"fine-tuned, {after:.3f} after retraining the rest)"
         )
     parts = [f"Pruned heads: {joined(said)}; scores are on validation."] if said else []
@@ -188,13 +200,47 @@ def nothing_pruned(record: dict) -> bool:
     return sum(record["heads"]) == sum(map(len, record["selection"]["kept"]))
 
 
+def gain_of_pruning(record: dict) -> tuple[float, float, float]:
+    """Return what the selected heads score above all heads, both retrained, and its 95 % interval.
+
+    The interval is of the same rows, resampled together; of a record without it, that of two independent scores.
+    """
+    split, metric = main_split(record)
+    for one in record.get("pruning_gain", []):
+        if (one["split"], one["metric"]) == (split, metric):
+            return one["gain"], one["low"], one["high"]
+    after = [record["retrained"][model]["after"] for model in (SELECTED_HEADS, ALL_HEADS)]
+    gain = after[0]["metrics"][split][metric] - after[1]["metrics"][split][metric]
+    width = sum(((high - low) / 2) ** 2 for low, high in (model["interval"][split][metric] for model in after)) ** 0.5
+    return gain, gain - width, gain + width
+
+
+def regularizes(record: dict) -> str:
+    """Return whether the selected heads score above all heads, both retrained, as far as the rows can tell."""
+    if nothing_pruned(record):
+        return "none pruned"
+    _, low, high = gain_of_pruning(record)
+    return "yes" if low > 0 else "no" if high < 0 else "cannot be told"
+
+
+def compressed_models(found: dict[str, dict]) -> str:
+    """Name the classifiers that were compressed."""
+    tasks = {}
+    for record in found.values():
+        encoder = f"{ENCODER_TITLES[record['encoder']]} ({sum(record['heads'])} heads)"
+        tasks.setdefault(encoder, {})[TASKS[record["task"]].title] = None
+    said = joined([f"the {encoder} on {joined(list(titles))}".replace("the MiniLM", "MiniLM")
+                   for encoder, titles in tasks.items()])  # fmt: skip
+    return f"Here both are carried out on real GLUE: {said}."
+
+
 def strength_findings(found: dict[str, dict]) -> str:
     """Describe which classifiers are above their baseline before pruning."""
     above, others = [], []
-    for name, record in found.items():
+    for title, record in found.items():
         split, metric = main_split(record)
         low, _ = record["retrained"][ALL_HEADS]["before"]["interval"][split][metric]
-        (above if low > record["baseline"][split][metric] else others).append(TASKS[name].title)
+        (above if low > record["baseline"][split][metric] else others).append(title)
     said = f"As fine-tuned, the interval of the score lies above the baseline on {joined(above) or 'no task'}"
     if others:
         said += f", and not on {joined(others)}, where the classifier has learned too little for pruning to mean much"
@@ -206,12 +252,12 @@ def loss_findings(found: dict[str, dict]) -> str:
     if not found:
         return ""
     lower, higher = [], []
-    for name, record in found.items():
+    for title, record in found.items():
         if nothing_pruned(record):
             continue  # it is one model twice
         split, _ = main_split(record)
         ends = [record["retrained"][model]["history"][-1][split]["loss"] for model in (SELECTED_HEADS, ALL_HEADS)]
-        (lower if ends[0] < ends[1] else higher).append(f"{TASKS[name].title} ({ends[0]:.3f} against {ends[1]:.3f})")
+        (lower if ends[0] < ends[1] else higher).append(f"{title} ({ends[0]:.3f} against {ends[1]:.3f})")
     words = [f"ends lower with the selected heads on {joined(lower)}"] if lower else []
     words += [f"ends higher with them on {joined(higher)}"] if higher else []
     return f"The validation loss {joined(words)}. These are differences of one run each." if words else ""
@@ -255,12 +301,12 @@ def file_points(found: dict[str, dict]):
 def files(found: dict[str, dict]):
     """List each file: its size, its latency and peak memory, and its scores on all of validation."""
     rows = []
-    for name, record in found.items():
+    for title, record in found.items():
         split, metric = main_split(record)
         for file in record["files"]:
             rows.append(
                 {
-                    "task": TASKS[name].title,
+                    "task": title,
                     "model": file["model"],
                     "weights": file["kind"],
                     "MB": f"{file['bytes'] / 1e6:.2f}",

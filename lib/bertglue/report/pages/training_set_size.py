@@ -9,13 +9,13 @@ import pandas as pd
 from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.report.figures import color, small_multiples
 from bertglue.report.pages.common import joined
-from bertglue.report.reference_runs import FINAL, read_reference_runs
+from bertglue.report.reference_runs import BUNDLED_TITLE, FINAL, MINILM, read_reference_runs
 from bertglue.tasks import TASKS
 
-MINILM, UNTRAINED = "MiniLM", "MiniLM's sizes, randomly initialized"
+UNTRAINED = "MiniLM's sizes, randomly initialized"
 STAGES = {  # of the reference run: with some rows of train, and with all
     MINILM: ("rows-minilm", FINAL),
-    "bundled encoder": ("rows-bundled",),
+    BUNDLED_TITLE: ("rows-bundled",),
     UNTRAINED: ("rows-random", "random"),
 }
 COLUMNS = ["task", "encoder", "rows", "score", "low", "high", "baseline"]
