@@ -177,7 +177,8 @@ def write_compression(folder, task: str):
     }  # fmt: skip
     measured = {"bytes": 1000, "peak_memory_mb": 12.5, "latency": {"1": 0.001, "32": 0.01}}
     return write_json(folder / COMPRESSION_FILE, {
-        "task": task, "source": "toy", "encoder": "bundled", "heads": [2, 2], "baseline": scores, "epochs": 3,
+        "task": task, "source": "toy", "encoder": "bundled", "seed": 0, "heads": [2, 2], "baseline": scores,
+        "epochs": 3,
         "pruning_curve": [
             {"order": order, "seed": 0, "kept": heads, "heads": count, "scores": scores}
             for order in PRUNING_ORDERS for count in range(5)
@@ -187,6 +188,9 @@ def write_compression(folder, task: str):
             "trials": [{"strength": 0.1, "kept": [[1], []], "score": 0.5, "heads": 1}],
         },
         "retrained": {SELECTED_HEADS: {"kept": [[1], []], **retrained}, ALL_HEADS: {"kept": heads, **retrained}},
+        "pruning_gain": [
+            {"split": name, "metric": metric, "gain": 0.01, "low": -0.02, "high": 0.03} for metric in scores[name]
+        ],
         "files": [{"file": "a.tflite", "model": ALL_HEADS, "kind": "float32", **measured, **scored}],
     })  # fmt: skip
 

@@ -303,7 +303,10 @@ def small_data_gain(evidence: Evidence) -> Verdict:
         )
         return Verdict(OPEN, reason, "pages/pretraining_gain")
     said = joined(
-        [f"{title} {gain:+.3f} ± {width:.3f} ({METRIC_TITLES[metric]})" for title, metric, gain, width in gains]
+        [
+            f"{title} {gain:+.3f} ({gain - width:+.3f} to {gain + width:+.3f}, {METRIC_TITLES[metric]})"
+            for title, metric, gain, width in gains
+        ]
     )
     reason = f"What MiniLM's weights gain over the same encoder from random weights, on tasks with few rows: {said}."
     up = sum(gain > width for _, _, gain, width in gains)

@@ -16,7 +16,7 @@ from bertglue.runs.record import by_task, read_compression, read_record
 
 FINAL = "final"  # the stage of the runs with the chosen values
 MINILM, BUNDLED_TITLE = "MiniLM", "bundled encoder"
-ENCODER_TITLES = {"minilm": MINILM, BUNDLED: BUNDLED_TITLE}
+MODEL_TITLES = {"minilm": MINILM, BUNDLED: BUNDLED_TITLE}
 
 
 def read_reference_runs(stage: str) -> list[dict]:

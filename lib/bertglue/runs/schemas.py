@@ -476,6 +476,8 @@ class MeasuredFile(FileSchema):
 class CompressionRecord(OfTask):
     """`compression.json`."""
 
+    encoder: Text
+    seed: Seed
     heads: Annotated[Heads, AfterValidator(not_empty)]
     baseline: dict[str, Metrics]
     epochs: Steps

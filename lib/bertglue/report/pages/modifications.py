@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.report.figures import color, small_multiples
 from bertglue.report.pages.common import dashed, joined
-from bertglue.report.reference_runs import ENCODER_TITLES, read_real_compressions
+from bertglue.report.reference_runs import MODEL_TITLES, read_real_compressions
 from bertglue.report.tables import LINE_BREAK, table
 from bertglue.runs.collection import Runs
 from bertglue.runs.record import COMPRESSION_FILE, by_task, read_compression
@@ -56,7 +56,7 @@ def by_title(records: Iterable[dict]) -> dict[str, dict]:
     found = {}
     for record in records:
         title = TASKS[record["task"]].title
-        if several_encoders and (encoder := ENCODER_TITLES.get(record["encoder"])):
+        if several_encoders and (encoder := MODEL_TITLES.get(record["encoder"])):
             title += f", {encoder}"
         found[f"{title} (seed {record['seed']})" if seeds[record["task"]] > 1 else title] = record
     return found
@@ -150,7 +150,7 @@ def selections(found: dict[str, dict]):
                 "heads": sum(record["heads"]),
                 "selected": sum(map(len, selection["kept"])),
                 "optimum of the curve": optimum(record),
-                "held out, all heads": f"{selection['reference']:.3f} ± {selection['error']:.3f}",
+                "held out, all heads (± standard error)": f"{selection['reference']:.3f} ± {selection['error']:.3f}",
                 "held out, selected": f"{max(trial['score'] for trial in kept):.3f}" if kept else "",
                 "strength": f"{kept[-1]['strength']:.3g}" if kept else "none was enough",
             }
@@ -227,7 +227,7 @@ def compressed_models(found: dict[str, dict]) -> str:
     """Name the classifiers that were compressed."""
     tasks = {}
     for record in found.values():
-        encoder = f"{ENCODER_TITLES[record['encoder']]} ({sum(record['heads'])} heads)"
+        encoder = f"{MODEL_TITLES[record['encoder']]} ({sum(record['heads'])} heads)"
         tasks.setdefault(encoder, {})[TASKS[record["task"]].title] = None
     said = joined([f"the {encoder} on {joined(list(titles))}".replace("the MiniLM", "MiniLM")
                    for encoder, titles in tasks.items()])  # fmt: skip

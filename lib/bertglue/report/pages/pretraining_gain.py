@@ -52,8 +52,8 @@ def scores_frame(runs: list[dict]) -> pd.DataFrame:
                 "task": row_title(TASKS[name], split),
                 "metric": METRIC_TITLES[metric],
                 "baseline": f"{baseline:.3f}",
-                ENCODER_TITLES[BUNDLED_RANDOM]: "{:.3f} ± {:.3f}".format(*random),
-                ENCODER_TITLES[BUNDLED]: "{:.3f} ± {:.3f}".format(*trained),
+                f"{ENCODER_TITLES[BUNDLED_RANDOM]} (± standard error)": "{:.3f} ± {:.3f}".format(*random),
+                f"{ENCODER_TITLES[BUNDLED]} (± standard error)": "{:.3f} ± {:.3f}".format(*trained),
                 "gain (in standard errors)": f"{gain:+.3f} ({gain / error:.1f})",
                 **{
                     t: f"{peers[peer][PUBLISHED_NAMES[name, split]] / 100:.3f}" if main else ""

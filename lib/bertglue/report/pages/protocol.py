@@ -93,7 +93,7 @@ def learning_rates(records: list[dict]):
                     "seeds": len(same),
                     f"mean metric on {split.replace('_', ' ')}": f"{aggregate.learning_rate_score(same, split):.3f}",
                     "metric": METRIC_TITLES[name],
-                    "on validation": f"{fmean(values):.3f}" + spread(values),
+                    "on validation (± standard deviation)": f"{fmean(values):.3f}" + spread(values),
                     "baseline": f"{same[0]['baseline'][task.validation[0]][name]:.3f}",
                     "runs at or below it": sum(map(failed, same)),
                 }
