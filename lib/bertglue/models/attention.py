@@ -6,7 +6,7 @@ import keras
 from keras import layers, ops
 
 from bertglue.devices import jit_compile
-from bertglue.models.fast_layers import Dropout
+from bertglue.models.fast_layers import Dropout, softmax
 
 PADDING_SCORE = -1e9  # added to the score of a padded key
 PADDING_SCORE_8_BIT = -20.0  # the same in 8 bits, whose range PADDING_SCORE would use up; e^-20 is 2e-9
@@ -76,10 +76,10 @@ class MultiHeadAttention(layers.MultiHeadAttention):
         return ops.einsum("bhqk,bhkd->bqhd", weights, values)
 
     def weigh(self, scores, mask, training):
-        scores = ops.cast(scores, "float32")
+        padding = 0.0
         if mask is not None:  # [batch, 1, length]
-            scores += ops.expand_dims((1.0 - ops.cast(mask, "float32")) * self.padded, 1)
-        weights = ops.cast(ops.softmax(scores), self.compute_dtype)
+            padding = ops.expand_dims((1.0 - ops.cast(mask, "float32")) * self.padded, 1)
+        weights = softmax(scores, padding, self.compute_dtype)
         return self._dropout_layer(weights, training=training) if self.dropout else weights
 
 

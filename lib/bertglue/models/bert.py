@@ -10,7 +10,7 @@ from keras import layers, ops
 from bertglue.data.token_ids import ENCODER_INPUTS
 from bertglue.errors import InputError
 from bertglue.models.attention import MultiHeadAttention
-from bertglue.models.fast_layers import ACTIVATIONS, GELU_TANH, Dropout, activation_name
+from bertglue.models.fast_layers import ACTIVATIONS, GELU_TANH, Dropout, LayerNormalization, activation_name
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def dense(units, activation, name):
 
 
 def layer_norm(name, epsilon=1e-12):
-    return layers.LayerNormalization(epsilon=epsilon, name=name)
+    return LayerNormalization(epsilon=epsilon, name=name)
 
 
 def drop(rate, x):

@@ -1,7 +1,7 @@
-"""GELU, in both forms, and dropout, each with few passes over the memory on TensorFlow; on JAX as Keras has them.
+"""GELU in both forms, layer normalization and dropout, each with few passes over the memory.
 
 TensorFlow runs every multiplication of these as an operation of its own, and its kernels for bfloat16 are slower than
-those for float32.
+those for float32. `jax_functions` has what JAX does.
 """
 
 from __future__ import annotations
@@ -16,11 +16,16 @@ SLOPE, CUBE = 2 * np.sqrt(2 / np.pi), 2 * np.sqrt(2 / np.pi) * 0.044715
 @keras.saving.register_keras_serializable("bertglue")
 def gelu(x):
     """Apply GELU in its tanh form, as the published encoders do (arXiv:1606.08415)."""
-    if keras.backend.backend() != "tensorflow" or not keras.ops.is_tensor(x):
-        short = keras.backend.standardize_dtype(x.dtype)
-        wide = keras.ops.cast(x, "float32") if short == "float16" else x  # which cannot hold the cube of 41
-        return keras.ops.cast(keras.activations.gelu(wide, approximate=True), short)
-    return tensorflow_gelu(x)
+    if not keras.ops.is_tensor(x):
+        return keras.activations.gelu(x, approximate=True)
+    return jax_functions().gelu(x) if keras.backend.backend() == "jax" else tensorflow_gelu(x)
+
+
+def jax_functions():
+    """Load the functions for JAX, which a process on TensorFlow may lack."""
+    from bertglue.models import jax_functions
+
+    return jax_functions
 
 
 def tensorflow_gelu(x):
@@ -45,9 +50,9 @@ def tensorflow_gelu(x):
 @keras.saving.register_keras_serializable("bertglue")
 def exact_gelu(x):
     """Apply GELU in its exact form, x times the normal distribution's share below x (arXiv:1606.08415)."""
-    if keras.backend.backend() != "tensorflow" or not keras.ops.is_tensor(x):
+    if not keras.ops.is_tensor(x):
         return keras.activations.gelu(x, approximate=False)
-    return tensorflow_exact_gelu(x)
+    return jax_functions().exact_gelu(x) if keras.backend.backend() == "jax" else tensorflow_exact_gelu(x)
 
 
 def tensorflow_exact_gelu(x):
@@ -68,6 +73,14 @@ def tensorflow_exact_gelu(x):
     return apply(x)
 
 
+def softmax(scores, padding, dtype):
+    """Compute the softmax of scores + padding over the last axis, in float32; the result is of `dtype`."""
+    if keras.backend.backend() == "jax" and keras.ops.is_tensor(scores):
+        return jax_functions().softmax(scores, padding)
+    wide = keras.ops.cast(scores, "float32") + padding
+    return keras.ops.cast(keras.ops.softmax(wide), dtype)
+
+
 GELU, GELU_TANH = "gelu", "gelu_pytorch_tanh"  # as Hugging Face's configurations call them
 ACTIVATIONS = {GELU: exact_gelu, GELU_TANH: gelu}
 
@@ -75,6 +88,17 @@ ACTIVATIONS = {GELU: exact_gelu, GELU_TANH: gelu}
 def activation_name(function) -> str:
     """Return what the activation of a layer is called in a configuration."""
     return next((name for name, known in ACTIVATIONS.items() if known is function), GELU_TANH)
+
+
+@keras.saving.register_keras_serializable("bertglue")
+class LayerNormalization(layers.LayerNormalization):
+    """Keras's layer normalization over the last axis, computed in float32."""
+
+    def call(self, inputs):
+        if keras.backend.backend() != "jax" or not keras.ops.is_tensor(inputs):
+            return super().call(inputs)
+        gamma, beta = (keras.ops.convert_to_tensor(weight, "float32") for weight in (self.gamma, self.beta))
+        return jax_functions().layer_normalization(inputs, gamma, beta, self.epsilon)
 
 
 @keras.saving.register_keras_serializable("bertglue")

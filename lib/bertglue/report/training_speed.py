@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from collections import Counter
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -21,6 +22,7 @@ from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.evaluation.significance import mean_score, paired_bootstrap
 from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.measured_files import TRAINING_SPEED
+from bertglue.tasks import TASKS
 
 GROWTH_ENCODER = "4 layers of 256 (two layers for the rows)"
 OURS = "bertglue"
@@ -165,15 +167,19 @@ def conditions(result: dict) -> str:
 
 def headline(result: dict) -> str:
     """Describe in a sentence how many times as fast as the fastest other contestant of each race we train."""
-    said = []
+    said, fastest, turns = {}, {}, Counter()
     for race in races(result):
         others = contestants(result, race).drop(OURS)
-        name = others["training"].idxmax()
-        turns = max(run["turn"] for run in result["runs"] if run["race"] == race)
-        said.append(
-            f"{others.loc[name, 'ahead']:.1f} times {name} ({race}; {turns} {'turn' if turns == 1 else 'turns'})"
-        )
-    return f"Training speed on two cores, against the fastest of the peers: {' and '.join(said)}."
+        name, (encoder, task) = others["training"].idxmax(), race.split(", ")
+        said.setdefault(encoder, []).append(f"{others.loc[name, 'ahead']:.1f} on {TASKS[task].title}")
+        fastest[name] = None
+        turns[max(run["turn"] for run in result["runs"] if run["race"] == race)] += 1
+    counts = " or ".join(map(str, sorted(turns)))
+    multiples = "; ".join(f"{encoder} {', '.join(each)}" for encoder, each in said.items())
+    return (
+        f"Training speed on two cores, in multiples of the fastest peer's ({' or '.join(fastest)}): {multiples} "
+        f"(turns: {counts})."
+    )
 
 
 def keep_result(result: dict, path: Path = TRAINING_SPEED) -> None:
