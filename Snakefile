@@ -3,6 +3,7 @@
 # tested, in lib/bertglue/tools/book_plan.py: here stand the rules alone.
 import json
 
+from bertglue.environment import HUGE_PAGES, MALLOC_VARIABLE
 from bertglue.runs.execute import START_TIMEOUT
 from bertglue.runs.status import is_compression_of
 from bertglue.tools.lock import HOLD
@@ -100,6 +101,7 @@ rule finetune:
         folder=$(dirname {output.record})
         mkdir -p $folder.partial
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=3
+        export {MALLOC_VARIABLE}="${{{MALLOC_VARIABLE}:-{HUGE_PAGES}}}"
         {{ {PLAN.on_its_gpu} {PAPERMILL} {input.notebook} $folder.partial/finetune.ipynb --log-output \
             $(printf -- "-f %s " {input.files}) {PLAN.finetune_options} {params.encoder} \
             -p learning_rate {wildcards.learning_rate} -p seed {wildcards.seed} -r run_dir $folder.partial \
@@ -144,6 +146,7 @@ rule compress:
         folder=$(dirname {output.record})
         rm -rf $folder.partial && mkdir -p $folder.partial
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=3
+        export {MALLOC_VARIABLE}="${{{MALLOC_VARIABLE}:-{HUGE_PAGES}}}"
         {PLAN.on_its_gpu} {PAPERMILL} {input.notebook} $folder.partial/compress.ipynb --log-output \
             {PLAN.compress_options} -r run_dir $(dirname {input.record}) -r output_dir $folder.partial > {log} 2>&1 \
           || {{ echo "{wildcards.task}, compressed: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}

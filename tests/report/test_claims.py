@@ -127,7 +127,14 @@ def test_a_number_of_heads_that_is_the_best_of_the_curve_contradicts_that_no_met
         for heads, score in ((4, 0.7), (3, 0.69), (2, 0.5))
     ]
     selection = {"kept": [[0, 1], [1]], "error": 0.05}
-    one = {"task": "rte", "heads": [2, 2], "pruning_curve": curve, "selection": selection}
+    one = {
+        "task": "rte",
+        "encoder": "bundled",
+        "seed": 0,
+        "heads": [2, 2],
+        "pruning_curve": curve,
+        "selection": selection,
+    }
     assert claims.optimum_by_task(Evidence(compressions=[one])).verdict == CONTRADICTED
     one["selection"]["kept"] = [[0], [1]]
     assert claims.optimum_by_task(Evidence(compressions=[one])).verdict == OPEN
