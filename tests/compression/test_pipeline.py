@@ -92,12 +92,15 @@ def test_a_run_is_made_smaller_and_every_step_is_recorded(finished):
 
     assert record["files"][-1]["kind"] == "int8, Keras"
     assert record["files"][-1]["peak_memory_mb"] is None
+    after = {name: one["after"]["metrics"]["validation"]["f1"] for name, one in record["retrained"].items()}
+    gain = next(one for one in record["pruning_gain"] if one["metric"] == "f1")
+    assert gain["gain"] == pytest.approx(after[SELECTED_HEADS] - after[ALL_HEADS])
     for one in record["retrained"].values():
         assert [row["epoch"] for row in one["history"]] == [0, 1]
         assert one["history"][0]["validation"]["loss"] > 0
 
     found = modifications.read_compressions([path])
-    assert list(found) == ["mrpc"]
+    assert list(found) == ["MRPC"]
     states = [
         {"task": "mrpc", "run": path.parent.name, "state": state, "reason": ""} for state in ("failed", "finished")
     ]

@@ -177,7 +177,7 @@ def headline(result: dict) -> str:
     counts = " or ".join(map(str, sorted(turns)))
     multiples = "; ".join(f"{encoder} {', '.join(each)}" for encoder, each in said.items())
     return (
-        f"Training speed on two cores, in multiples of the fastest peer's ({' or '.join(fastest)}): {multiples} "
+        f"Training speed on two cores, times the fastest peer's ({' or '.join(fastest)}): {multiples} "
         f"(turns: {counts})."
     )
 
