@@ -124,7 +124,7 @@ def test_a_run_is_made_smaller_and_every_step_is_recorded(finished):
     above = "above the baseline on MRPC." in modifications.strength_findings(found)
     assert above == (low > 0.125)
     record["retrained"][SELECTED_HEADS]["history"][-1]["validation"]["loss"] = 0.01
-    assert "ends lower with the selected heads on MRPC (0.010 against" in modifications.loss_findings({"mrpc": record})
+    assert "ends lower with the selected heads on MRPC (0.010 against" in modifications.loss_findings({"MRPC": record})
     assert 0 <= modifications.optimum(record) <= 4
     assert "No run was compressed" in modifications.findings({})
 
