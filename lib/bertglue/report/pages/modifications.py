@@ -168,8 +168,7 @@ def scores(found: dict[str, dict]):
             score, bounds = (record["retrained"][model][step][what][split][metric] for what in ("metrics", "interval"))
             row[f"{model}, {said}"] = f"{score:.3f}{LINE_BREAK}{dashed(*bounds)}"
         gain, low, high = gain_of_pruning(record)
-        row["gain by pruning"] = f"{gain:+.3f}{LINE_BREAK}{low:+.3f} to {high:+.3f}"
-        row["pruning regularizes"] = regularizes(record)
+        row["gain by pruning"] = f"{gain:+.3f}{LINE_BREAK}{dashed(low, high)}{LINE_BREAK}{regularizes(record)}"
         rows.append(row | {"baseline": f"{record['baseline'][split][metric]:.3f}"})
     return table(pd.DataFrame(rows), classes="scores")
 
@@ -216,11 +215,11 @@ def gain_of_pruning(record: dict) -> tuple[float, float, float]:
 
 
 def regularizes(record: dict) -> str:
-    """Return whether the selected heads score above all heads, both retrained, as far as the rows can tell."""
+    """Say whether the selected heads score above all heads, both retrained, as far as the rows can tell."""
     if nothing_pruned(record):
         return "none pruned"
     _, low, high = gain_of_pruning(record)
-    return "yes" if low > 0 else "no" if high < 0 else "cannot be told"
+    return "regularizes" if low > 0 else "costs score" if high < 0 else "cannot be told"
 
 
 def compressed_models(found: dict[str, dict]) -> str:
