@@ -13,6 +13,7 @@ from bertglue.export import litert, litert_runtime
 from bertglue.models import attention
 from bertglue.models.bert import EncoderConfig, build_encoder, compute_dtype
 from bertglue.models.classifier import build_classifier
+from bertglue.models.fast_layers import ACTIVATIONS
 from bertglue.models.heads import in_type, keep_heads
 
 pytest.importorskip("ai_edge_litert", reason="it runs the files; Colab's images have none")
@@ -27,11 +28,12 @@ def packed():
     return Tokens(np.arange(offsets[-1], dtype="int32") % 45 + 4, offsets, lengths // 2, LENGTH)
 
 
-@pytest.fixture(scope="module")
-def classifier():
+@pytest.fixture(scope="module", params=ACTIVATIONS)
+def classifier(request):
     config = EncoderConfig(
-        vocabulary_size=400, hidden_size=64, intermediate_size=256, heads=(2, 2), head_size=32, max_positions=LENGTH
-    )
+        vocabulary_size=400, hidden_size=64, intermediate_size=256, heads=(2, 2), head_size=32, max_positions=LENGTH,
+        hidden_act=request.param,
+    )  # fmt: skip
     classifier = build_classifier(build_encoder(config), 2)
     rng = np.random.default_rng(0)
     for variable in classifier.trainable_variables:
@@ -50,7 +52,7 @@ def files(classifier, packed, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("kind", "tolerance"), [("float32", 1e-5), ("float16", 5e-3), ("int8 dynamic", 0.2), ("int8 static", 0.5)]
+    ("kind", "tolerance"), [("float32", 1e-5), ("float16", 5e-3), ("int8 dynamic", 0.2), ("int8 static", 0.6)]
 )
 @pytest.mark.parametrize("batch_size", [1, 7, 40])
 def test_a_file_gives_the_classifiers_logits(classifier, packed, files, kind, tolerance, batch_size):

@@ -20,6 +20,7 @@ from bertglue.data.token_ids import ENCODER_INPUTS, Tokens
 from bertglue.errors import InputError, exit_status, one_line
 from bertglue.export.litert_runtime import load_rows, save_rows
 from bertglue.models.attention import PADDING_SCORE, PADDING_SCORE_8_BIT, MultiHeadAttention
+from bertglue.models.fast_layers import plain_gelu
 from bertglue.models.heads import in_float32
 from bertglue.quiet_tensorflow import silence_stderr
 
@@ -43,7 +44,7 @@ def convert_to_litert(
         return convert_in_process(classifier, path, kind, length, calibration)
     import tensorflow as tf
 
-    with padding_score(PADDING_SCORE_8_BIT if kind == "int8 static" else PADDING_SCORE):
+    with padding_score(PADDING_SCORE_8_BIT if kind == "int8 static" else PADDING_SCORE), plain_gelu():
         traced = freeze(in_float32(classifier), length)  # LiteRT has no operations in 16 bits
     converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], tf.Module())
     if kind != "float32":

@@ -6,6 +6,9 @@ those for float32. `jax_functions` has what JAX does.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+
 import keras
 import numpy as np
 from keras import layers
@@ -50,9 +53,22 @@ def tensorflow_gelu(x):
 @keras.saving.register_keras_serializable("bertglue")
 def exact_gelu(x):
     """Apply GELU in its exact form, x times the normal distribution's share below x (arXiv:1606.08415)."""
-    if not keras.ops.is_tensor(x):
+    if not keras.ops.is_tensor(x) or PLAIN_GELU.get():
         return keras.activations.gelu(x, approximate=False)
     return jax_functions().exact_gelu(x) if keras.backend.backend() == "jax" else tensorflow_exact_gelu(x)
+
+
+PLAIN_GELU = contextvars.ContextVar("plain_gelu", default=False)
+
+
+@contextlib.contextmanager
+def plain_gelu():
+    """Have the exact form traced as Keras writes it, by which LiteRT's converter knows it; it has no erf of its own."""
+    token = PLAIN_GELU.set(True)
+    try:
+        yield
+    finally:
+        PLAIN_GELU.reset(token)
 
 
 def tensorflow_exact_gelu(x):
