@@ -32,9 +32,17 @@ PLAN = {
          "parameters": SMALL},
         {"name": "after", "title": "after", "tasks": ["wnli"], "each": {"seed": [1]}, "chosen": CHOSEN,
          "parameters": {"max_length": 32}, "encoder_of": "final/wnli-0"},
+        {"name": "to-compress", "title": "run", "tasks": ["wnli"], "each": {"seed": [0]}, "chosen": CHOSEN,
+         "parameters": {**SMALL, "hold_out": 0.2}},
+        {"name": "compressed", "title": "compressed", "tasks": ["wnli"], "each": {"seed": [0]},
+         "compresses": "to-compress",
+         "parameters": {"pruning_step": 4, "pruning_seeds": 1, "pruning_rows": 16, "trials": 1, "trial_rows": 32}},
     ],
 }  # fmt: skip
-UNITS = ["rate/wnli-0.0001", "rate/wnli-0.001", "epochs/wnli-2", "final/wnli-0", "after/wnli-1"]
+UNITS = [
+    "rate/wnli-0.0001", "rate/wnli-0.001", "epochs/wnli-2", "final/wnli-0", "after/wnli-1", "to-compress/wnli-0",
+    "compressed/wnli-0",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +95,16 @@ def test_after_a_kill_it_goes_on_to_its_end(place, made):
     records = {unit: json.loads(text) for unit, text in after.items()}
     best = max(UNITS[:3], key=lambda unit: records[unit]["metrics"]["held_out"]["accuracy"])
     assert chosen == {name: records[best][name] for name in CHOSEN}
-    for unit in UNITS[3:]:
+    for unit in UNITS[3:5]:
         assert {name: records[unit][name] for name in CHOSEN} == chosen
         assert (folder / f"benchmarks/reference/{unit}.npz").exists()
     assert records["after/wnli-1"]["encoder_origin"]["place"] == "runs/reference/final/wnli-0"
     assert "glue_dir" not in records["final/wnli-0"]["parameters"]
+    smaller = records["compressed/wnli-0"]
+    assert smaller["learning_rate"] == chosen["learning_rate"]
+    assert [point["heads"] for point in smaller["pruning_curve"][:3]] == [8, 4, 0]
+    assert {one["metric"] for one in smaller["pruning_gain"]} == {"accuracy"}
+    assert "my glue" not in after["compressed/wnli-0"]
     explained = json.loads((folder / KEPT).with_name("reference_explanations").joinpath("wnli.json").read_text())
     assert explained["unit"] == "final/wnli-0"
     first, *others = explained["sentences"]
