@@ -23,7 +23,7 @@ PROCESS_STARTED = time.perf_counter()
 # glibc's malloc.h: M_MMAP_THRESHOLD at its maximum, M_TRIM_THRESHOLD, M_TOP_PAD [bytes]
 MALLOPT_SETTINGS = {-3: 2**25, -1: 2**31 - 1, -2: 2**26}
 THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"  # which TensorFlow reads
-# large arrays on huge pages, a tenth of the time of a training step; glibc reads it when a process starts
+# large arrays on huge pages, 7 to 10 % of the time of a training step; glibc reads it when a process starts
 MALLOC_VARIABLE, HUGE_PAGES = "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"
 RECORDED_PACKAGES = ("keras", "tensorflow", "tensorflow-text", "tensorflow-hub", "tensorflow-datasets", "jax", "numpy")
 

@@ -22,7 +22,6 @@ from bertglue.models.preprocessor import Preprocessor
 from bertglue.tasks import TASKS
 
 pytest.importorskip("ai_edge_litert", reason="it runs the files; Colab's images have none")
-onnxruntime = pytest.importorskip("onnxruntime", reason="it runs the files; Colab's images have none")
 
 WORDS = ["anna", "sold", "the", "violin", "to", "peter", "on", "monday", "##s", "don", "'", "t", ".", ","]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
@@ -79,6 +78,7 @@ def test_a_litert_file_brings_all_that_its_example_needs(preprocessor, tmp_path)
 
 @pytest.mark.parametrize("kind", ["onnx", "onnx-int8"])
 def test_an_onnx_file_answers_as_the_classifier_does_at_any_length(preprocessor, tmp_path, kind):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="it runs the files; Colab's images have none")
     task = TASKS["mrpc"]
     classifier = made_classifier(2)
     folder = export.export_onnx(classifier, preprocessor, task, tmp_path / "served", kind)

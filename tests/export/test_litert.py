@@ -11,9 +11,9 @@ from bertglue import InputError
 from bertglue.data.token_ids import Tokens
 from bertglue.export import litert, litert_runtime
 from bertglue.models import attention
-from bertglue.models.bert import EncoderConfig, build_encoder, compute_dtype
+from bertglue.models.bert import EncoderConfig, build_encoder, compute_dtype, encoder_config
 from bertglue.models.classifier import build_classifier
-from bertglue.models.fast_layers import ACTIVATIONS
+from bertglue.models.fast_layers import ACTIVATIONS, GELU
 from bertglue.models.heads import in_type, keep_heads
 
 pytest.importorskip("ai_edge_litert", reason="it runs the files; Colab's images have none")
@@ -52,13 +52,15 @@ def files(classifier, packed, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("kind", "tolerance"), [("float32", 1e-5), ("float16", 5e-3), ("int8 dynamic", 0.2), ("int8 static", 0.6)]
+    ("kind", "tolerance"), [("float32", 1e-5), ("float16", 5e-3), ("int8 dynamic", 0.2), ("int8 static", 0.5)]
 )
 @pytest.mark.parametrize("batch_size", [1, 7, 40])
 def test_a_file_gives_the_classifiers_logits(classifier, packed, files, kind, tolerance, batch_size):
     expected = classifier.predict(packed.batch(np.arange(40), LENGTH), verbose=0)
     assert np.ptp(expected, axis=0).min() > 0.5  # there is something to tell apart
     found = litert_runtime.LiteRTModel(files[kind]).predict(packed, batch_size)
+    exact = encoder_config(classifier.get_layer("encoder")).hidden_act == GELU
+    tolerance = 0.6 if exact and kind == "int8 static" else tolerance  # by LiteRT's own operation
     np.testing.assert_allclose(found, expected, atol=tolerance)
 
 
