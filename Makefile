@@ -54,7 +54,7 @@ help:
 	@echo "make tpu-check  compile the training step with the TPU's compiler, without a TPU (ENCODER=base: BERT-base)"
 	@echo "make lint    check the code's style, and that each package imports only from those below it;  make format  mend the style"
 	@echo "make lock    pin requirements.lock anew;  make address  carry the repository's address around"
-	@echo "make texts   write what follows from code and records: scores in the README, guides on parameters and command"
+	@echo "make texts   write what follows from code and records: README scores, two guides, the encoder's card, a class"
 	@echo "make clean   remove what the commands made (runs, the built book); what took hours stays (.venv, runs/pretraining, runs/reference, runs/bundled*)"
 
 # A cluster's name for a GPU, which the runs of PROFILE=full ask for: gpu:1, gpu:a100:1, ...

@@ -161,7 +161,7 @@ def test_runs_that_were_made_smaller_have_their_own_states(tmp_path, capsys):
     )
     found = {state["task"]: (state["state"], state["reason"]) for state in collection.load_runs(path).compressions}
     assert found["cola"] == ("finished", "")
-    assert found["rte"] == ("mismatched", f"an older version made it, without heads; remove {folders['rte']}")
+    assert found["rte"] == ("mismatched", f"an older version made it, without encoder; remove {folders['rte']}")
     assert found["qnli"][0] == "failed"
     assert found["mrpc"] == ("failed", "Out of memory")
     assert found["sst2"] == ("not run", "")

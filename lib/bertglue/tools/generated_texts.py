@@ -1,4 +1,4 @@
-"""Write what follows from code and records: scores in the README, two guides, the notebook of a class."""
+"""Write what follows from code and records: README's scores, two guides, a class's notebook, the encoder's card."""
 
 from __future__ import annotations
 
@@ -143,6 +143,14 @@ def leave_gaps(key: str) -> str:
     return nbformat.writes(notebook) + "\n"
 
 
+def whole_files(root: Path) -> dict[Path, str]:
+    """Write the texts of the files that are generated whole, by their names."""
+    from bertglue.report import encoder_card  # loads the encoder, which no other text needs
+
+    card = (encoder_card.BUNDLED_FOLDER / encoder_card.CARD_FILE).relative_to(ROOT)
+    return {STUDENTS: leave_gaps((root / KEY).read_text(encoding="utf-8")), card: encoder_card.render_card()}
+
+
 def write_texts(root: Path = ROOT) -> list[str]:
     """Write the files whose text is another than before; return their names."""
     changed = []
@@ -151,10 +159,10 @@ def write_texts(root: Path = ROOT) -> list[str]:
         if (after := filled(before, parts)) != before:
             write_text(root / name, after)
             changed.append(name)
-    students = leave_gaps((root / KEY).read_text(encoding="utf-8"))
-    if not (root / STUDENTS).exists() or (root / STUDENTS).read_text(encoding="utf-8") != students:
-        write_text(root / STUDENTS, students)
-        changed.append(str(STUDENTS))
+    for name, text in whole_files(root).items():
+        if not (root / name).exists() or (root / name).read_text(encoding="utf-8") != text:
+            write_text(root / name, text)
+            changed.append(str(name))
     return changed
 
 

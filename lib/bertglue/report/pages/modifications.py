@@ -215,7 +215,7 @@ def gain_of_pruning(record: dict) -> tuple[float, float, float]:
 
 
 def regularizes(record: dict) -> str:
-    """Say whether the selected heads score above all heads, both retrained, as far as the rows can tell."""
+    """Judge whether the selected heads score above all heads, both retrained, as far as the rows can tell."""
     if nothing_pruned(record):
         return "none pruned"
     _, low, high = gain_of_pruning(record)
