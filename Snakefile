@@ -3,12 +3,13 @@
 # tested, in lib/bertglue/tools/book_plan.py: here stand the rules alone.
 import json
 
-from bertglue.environment import HUGE_PAGES, MALLOC_VARIABLE
+from bertglue.environment import ask_for_huge_pages
 from bertglue.runs.execute import START_TIMEOUT
 from bertglue.runs.status import is_compression_of
 from bertglue.tools.lock import HOLD
 from bertglue.tools.book_plan import PAGES, RECORDED_PAGES, book_sources, page_sources, parameter_files, plan_or_exit
 
+ask_for_huge_pages()
 PLAN = plan_or_exit(config, workflow.resource_settings.cores)  # none on a cluster, where `workflow.cores` is an error
 WHOLE = PLAN.book_records
 PAPERMILL = f"papermill --no-progress-bar --start-timeout {START_TIMEOUT}"
@@ -101,7 +102,6 @@ rule finetune:
         folder=$(dirname {output.record})
         mkdir -p $folder.partial
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=3
-        export {MALLOC_VARIABLE}="${{{MALLOC_VARIABLE}:-{HUGE_PAGES}}}"
         {{ {PLAN.on_its_gpu} {PAPERMILL} {input.notebook} $folder.partial/finetune.ipynb --log-output \
             $(printf -- "-f %s " {input.files}) {PLAN.finetune_options} {params.encoder} \
             -p learning_rate {wildcards.learning_rate} -p seed {wildcards.seed} -r run_dir $folder.partial \
@@ -146,7 +146,6 @@ rule compress:
         folder=$(dirname {output.record})
         rm -rf $folder.partial && mkdir -p $folder.partial
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=3
-        export {MALLOC_VARIABLE}="${{{MALLOC_VARIABLE}:-{HUGE_PAGES}}}"
         {PLAN.on_its_gpu} {PAPERMILL} {input.notebook} $folder.partial/compress.ipynb --log-output \
             {PLAN.compress_options} -r run_dir $(dirname {input.record}) -r output_dir $folder.partial > {log} 2>&1 \
           || {{ echo "{wildcards.task}, compressed: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}

@@ -1,13 +1,14 @@
 # The rules of the reference run (`make reference GLUE_DIR=...`): one run for each unit of params/reference.yaml, whose
 # record is kept in the repository. A unit that has a record is not run again, whatever became of its folder; a run that
 # another one begins with is made again where it is not there. Nothing is made again for a file's time: all is `ancient`.
-from bertglue.environment import HUGE_PAGES, MALLOC_VARIABLE
+from bertglue.environment import ask_for_huge_pages
 from bertglue.parameters import read_yaml
 from bertglue.tasks import TASKS
 from bertglue.tools.lock import HOLD
 from bertglue.tools.reference_explanations import EXPLAINED, explanations_of
 from bertglue.tools.reference_plan import CHOSEN_FILES, PEERS_READY, PLAN_FILE, RUNS, get_unit, needs, read_units, record_of, selecting_units
 
+ask_for_huge_pages()
 GLUE_DIR = config["glue_dir"]
 ASKED = [get_unit(name).name for name in (config.get("units") or "").split() or read_units()]
 PROFILE = read_yaml(PLAN_FILE)["profile"]
@@ -40,7 +41,6 @@ RUN_UNIT = """
         folder=$(dirname {output})
         mkdir -p $folder.partial
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=3
-        export {MALLOC_VARIABLE}="${{{MALLOC_VARIABLE}:-{HUGE_PAGES}}}"
         {{ eval "$(python -m bertglue.tools.reference_plan command {wildcards.unit} $folder.partial {GLUE_DIR:q})"; }} \
           > {log} 2>&1 || {{ echo "{wildcards.unit}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
         rm -rf $folder && mv $folder.partial $folder

@@ -161,6 +161,7 @@ def run(command: list[str], race: Path, seed: int) -> dict:
     """Run a contestant; what it measured is its last line, to which the seconds of the whole process come.
 
     It inherits TF_ENABLE_ONEDNN_OPTS, which bertglue sets when it is imported: both of TensorFlow's have its kernels.
+    All keep large arrays on huge pages, which bertglue asks for where it starts a run; PyTorch's user would have to.
     """
     script, *options = command
     command = [sys.executable, str(HERE / "contestants" / script), str(race), "--seed", str(seed), *options]
@@ -214,8 +215,10 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="make the result the one that the README and the book show")
     parser.add_argument("--anew", action="store_true", help="run again what is kept already")
     options = parser.parse_args()
+    from bertglue.environment import ask_for_huge_pages
     from bertglue.report import training_speed
 
+    ask_for_huge_pages()
     total: dict = {}
 
     def keep(result: dict) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from pathlib import Path
 
-from bertglue.environment import HUGE_PAGES, MALLOC_VARIABLE
+from bertglue.environment import ask_for_huge_pages
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
 from bertglue.places import NOTEBOOK, check_profile, check_task, find_notebook, parameter_files
@@ -64,7 +63,7 @@ def execute(parameters: Parameters) -> None:
     folder = Path(parameters.run_dir)
     check_run_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault(MALLOC_VARIABLE, HUGE_PAGES)  # of the kernel
+    ask_for_huge_pages()
     with failed_cells():
         papermill.execute_notebook(
             str(find_notebook()), str(folder / NOTEBOOK.name), parameters.model_dump(),
