@@ -157,25 +157,23 @@ mutants: $(READY)
 	  'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["mutants"])')"
 	PYTHONPATH=tests "$(BIN)"/python tests/mutants.py --count $(COUNT) $(PACKAGES)
 
-# What people would use instead, beside this project. The peers, PyTorch among them, have an environment of their own.
+# What people would use instead, beside this project.
 VOCABULARY ?=
 bench:
 	@test -n "$(GLUE_DIR)" || { echo "give the folder that holds SST-2/, MRPC/, RTE/ and CoLA/: make bench GLUE_DIR=..."; exit 1; }
-	@$(MAKE) --no-print-directory .bench/ready
-	@TF_CPP_MIN_LOG_LEVEL=3 .bench/bin/python benchmarks/training.py --glue-dir "$(GLUE_DIR)" \
+	@$(MAKE) --no-print-directory .peers/ready
+	@TF_CPP_MIN_LOG_LEVEL=3 .peers/bin/python benchmarks/training.py --glue-dir "$(GLUE_DIR)" \
 	  $(if $(VOCABULARY),--vocabulary "$(VOCABULARY)") $(BENCH)
 
-# Both see the packages of the project's own environment too.
-GROUPS_OF_.peers/ready = peers
-GROUPS_OF_.bench/ready = peers bench
-.peers/ready .bench/ready: $(READY)
-	rm -rf $(@D)
-	$(PYTHON) -m venv $(@D)
+# It sees the packages of the project's own environment too.
+.peers/ready: $(READY)
+	rm -rf .peers
+	$(PYTHON) -m venv .peers
 	echo "import site; site.addsitedir('$$(echo "$(HERE)"/../lib/python3*/site-packages)')" \
-	  > "$$(echo $(@D)/lib/python3*/site-packages)/venv.pth"
-	"$(BIN)"/python -c 'import sys, tomllib; groups = tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]; \
-	  print(*(line for name in sys.argv[1:] for line in groups[name]), sep="\n")' $(GROUPS_OF_$@) > $(@D)/requirements.txt
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $(@D)/requirements.txt
+	  > "$$(echo .peers/lib/python3*/site-packages)/venv.pth"
+	"$(BIN)"/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["peers"], sep="\n")' \
+	  > .peers/requirements.txt
+	.peers/bin/python -m pip install --quiet --disable-pip-version-check -r .peers/requirements.txt
 	@touch $@
 
 # The notebooks in the packages of Colab's three images (tests/tools/colab_packages) and their Python.

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +86,8 @@ def prepare(setting: Setting, glue_dir: Path, vocabulary: Path | None, folder: P
     write_encoder(setting, vocabulary, positions, folder)
     data = load_data(task, "folder", glue_dir=str(glue_dir))
     for split, count in (("train", setting.train), ("validation", setting.validation)):
-        chosen = sorted(random.Random(0).sample(range(len(data[split])), count or len(data[split])))
+        there = len(data[split])
+        chosen = sorted(random.Random(0).sample(range(there), min(count or there, there)))
         segments = list(zip(*(column[:] for column in data[split].segments), strict=True))
         rows = {"segments": [segments[i] for i in chosen], "labels": [int(data[split].labels[i]) for i in chosen]}
         (folder / f"{split}.json").write_text(json.dumps(rows))
@@ -187,9 +188,20 @@ def race(setting: Setting, options, keep) -> None:
             for name in setting.contestants:
                 found = run(commands()[name], folder, seed=turn - 1)
                 rate = found["examples"] / found["epochs"][-1]
-                print(f"{setting.name}, turn {turn}, {name}: {rate:.3g} examples a second", flush=True)
+                print(
+                    f"{setting.name}, turn {turn}, {name}: {training_speed.rate_text(rate)} examples a second",
+                    flush=True,
+                )
                 measured.append({"race": setting.name, "contestant": name, "turn": turn, **found})
             keep(training_speed.build_result(settings=[described], runs=measured))
+
+
+def first_rows(setting: Setting, rows: int | None) -> Setting:
+    """Return the race on so many rows at most."""
+    if not rows:
+        return setting
+    fewer = {name: min(rows, getattr(setting, name) or rows) for name in ("train", "validation")}
+    return replace(setting, **fewer)
 
 
 def done_before(setting: Setting, turn: int, options) -> bool:
@@ -212,6 +224,7 @@ def main() -> None:
     parser.add_argument(
         "--turns", type=int, help="how often each contestant runs (default: 3 times; 12x768 and bundled once)"
     )
+    parser.add_argument("--rows", type=int, help="of train, and of validation, at most: to try the command")
     parser.add_argument("--keep", action="store_true", help="make the result the one that the README and the book show")
     parser.add_argument("--anew", action="store_true", help="run again what is kept already")
     options = parser.parse_args()
@@ -227,9 +240,13 @@ def main() -> None:
         if options.keep:
             training_speed.keep_result(result)
 
-    for setting in SETTINGS:
-        if options.only in setting.name:
-            race(setting, options, keep)
+    chosen = [setting for setting in SETTINGS if options.only in setting.name]
+    if not chosen:
+        parser.error(f"no race is called {options.only}; there are {'; '.join(one.name for one in SETTINGS)}")
+    if options.rows and options.keep:
+        parser.error("--rows races on fewer rows than the result that is kept; leave out one of --rows and --keep")
+    for setting in chosen:
+        race(first_rows(setting, options.rows), options, keep)
     show(training_speed.read_result() if options.keep else total)
 
 
@@ -237,8 +254,8 @@ def show(result: dict) -> None:
     """Print the tables."""
     from bertglue.report import training_speed
 
-    print(training_speed.markdown(result))
-    for found in (training_speed.details(result), training_speed.scores(result)):
+    print(training_speed.conditions(result), end="\n\n")
+    for found in (training_speed.summary(result), training_speed.details(result), training_speed.scores(result)):
         print(found.to_markdown(index=False, disable_numparse=True), end="\n\n")
 
 

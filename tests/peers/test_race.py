@@ -1,0 +1,36 @@
+"""`make bench`, from its first line to its tables, on few rows."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from paths import ROOT
+from small_glue import write_glue
+
+JAX = os.environ.get("KERAS_BACKEND") == "jax"
+
+
+@pytest.mark.skipif(JAX, reason="raced once, on TensorFlow, as `make bench` races")
+def test_a_race_ends_with_its_tables(tmp_path):
+    write_glue(tmp_path / "glue", ("SST-2",), train=64, dev=24)
+    race = ["--glue-dir", tmp_path / "glue", "--only", "bundled", "--rows", "40", "--turns", "1"]
+    done = subprocess.run(
+        [sys.executable, "benchmarks/training.py", *race], cwd=ROOT, capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    turns = re.findall(r"^bundled, sst2, turn 1, (.*): [\d,.]+ examples a second$", done.stdout, re.MULTILINE)
+    assert turns == ["run_glue", "run_glue, dynamic", "hub.KerasLayer", "bertglue"]
+    assert "turns, over which a median is taken: 1 (bundled, sst2)" in done.stdout
+    for column in ("encoder, rows of", "first step, s", "ours above it"):
+        assert re.search(rf"^\|.*{column}.*\|$", done.stdout, re.MULTILINE), column
+
+
+def test_a_race_that_is_not_there_is_answered_with_those_that_are(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "benchmarks/training.py", "--glue-dir", tmp_path, "--only", "large"],
+        cwd=ROOT, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "no race is called large; there are MiniLM, mrpc;" in done.stderr
