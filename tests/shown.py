@@ -14,6 +14,7 @@ from bertglue.tasks import TASKS
 SHOWN = {  # everything that pages show of runs
     "banner": common.banner,
     "main_table": results.main_table,
+    "published_encoders": lambda runs: results.published_encoders(),
     "findings": lambda runs: results.findings(),
     "reference_figure": lambda runs: results.scores_figure(),
     "build_findings": build.findings,
