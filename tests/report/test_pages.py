@@ -16,7 +16,7 @@ from paths import ROOT
 from shown import SHOWN, as_text
 
 from bertglue import load_encoder
-from bertglue.atomic_files import write_text
+from bertglue.atomic_files import write_json, write_text
 from bertglue.evaluation import aggregate
 from bertglue.evaluation.published_scores import TABLE_1_COLUMNS, published_numbers
 from bertglue.models.bert import EncoderConfig, build_encoder
@@ -193,6 +193,20 @@ def test_compressions_are_named_by_what_they_differ_in():
         "CoLA, MiniLM (seed 0)", "CoLA, MiniLM (seed 1)", "MRPC, bundled encoder",
     ]  # fmt: skip
     assert list(modifications.by_title(made[:1])) == ["MRPC"]
+
+
+def test_a_compression_of_ones_own_task_is_shown_in_its_chapter_and_not_beside_glue(tmp_path):
+    path = write_compression(tmp_path / "compressed" / "mail", "sst2")
+    own = {"title": "mail", "columns": ["text"], "labels": ["ham", "spam"], "metrics": ["accuracy"]}
+    record = json.loads(path.read_text()) | {
+        "task": "mail",
+        "own_task": own | {"validation": ["validation"], "test": []},
+    }
+    write_json(path, record)
+    found = modifications.read_compressions([path])
+    assert as_text(modifications.scores(found)).splitlines()[1].startswith("mail | Accuracy | 0.500")
+    state = {"run": "compressed/mail", "task": "mail", "state": "finished", "reason": ""}
+    assert modifications.load_compressions(Runs([], None, tmp_path, [state])) == {}
 
 
 def test_without_compressions_the_chapter_says_so():

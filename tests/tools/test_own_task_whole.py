@@ -94,6 +94,12 @@ def test_a_record_says_what_the_task_is_and_a_page_shows_it(place, name, columns
         assert shown in page
 
 
+def test_a_compression_shows_its_scores_in_its_chapter(place):
+    page = text_of(place / "book/_build/html/compressed/mail.html")
+    for shown in ("mail, compressed", "Accuracy", "retrained"):
+        assert shown in page
+
+
 def test_they_share_no_table_with_glue(place):
     pages = place / "book/_build/html/pages"
     for page in sorted(pages.glob("*.html")):

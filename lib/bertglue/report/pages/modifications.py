@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from bertglue.evaluation.metrics import METRIC_TITLES
+from bertglue.own_tasks import task_of_record
 from bertglue.report.figures import color, small_multiples
 from bertglue.report.pages.common import dashed, joined
 from bertglue.report.reference_runs import MODEL_TITLES, read_real_compressions
@@ -19,7 +20,7 @@ from bertglue.runs.collection import Runs
 from bertglue.runs.record import COMPRESSION_FILE, by_task, read_compression
 from bertglue.runs.schemas import ALL_HEADS, SELECTED_HEADS, CompressionRecord
 from bertglue.runs.status import FINISHED
-from bertglue.tasks import TASKS
+from bertglue.tasks import TASKS, title_of
 
 ORDER_TITLES = {"gradient": "gradient of a gate", "magnitude": "weight magnitude", "random": "random order"}
 FILE_MARKS = "osD^vPX"  # of kinds of files
@@ -38,8 +39,8 @@ def read_compressions(paths: Iterable[Path]) -> dict[str, dict]:
 
 
 def load_compressions(runs: Runs) -> dict[str, dict]:
-    """Read the compressions of a book's runs, {title: record}."""
-    finished = [state for state in runs.compressions if state["state"] == FINISHED]
+    """Read the compressions of a book's runs of GLUE's tasks, {title: record}; one's own have chapters alone."""
+    finished = [state for state in runs.compressions if state["state"] == FINISHED and state["task"] in TASKS]
     return read_compressions(runs.place / state["run"] / COMPRESSION_FILE for state in finished)
 
 
@@ -55,7 +56,7 @@ def by_title(records: Iterable[dict]) -> dict[str, dict]:
     seeds = Counter(record["task"] for record in records)
     found = {}
     for record in records:
-        title = TASKS[record["task"]].title
+        title = title_of(record["task"])
         if several_encoders and (encoder := MODEL_TITLES.get(record["encoder"])):
             title += f", {encoder}"
         found[f"{title} (seed {record['seed']})" if seeds[record["task"]] > 1 else title] = record
@@ -64,7 +65,7 @@ def by_title(records: Iterable[dict]) -> dict[str, dict]:
 
 def main_split(record: dict) -> tuple[str, str]:
     """Return the validation split and the metric that represent a task."""
-    task = TASKS[record["task"]]
+    task = task_of_record(record)
     return task.validation[0], task.metrics[0]
 
 
@@ -227,7 +228,7 @@ def compressed_models(found: dict[str, dict]) -> str:
     tasks = {}
     for record in found.values():
         encoder = f"{MODEL_TITLES[record['encoder']]} ({sum(record['heads'])} heads)"
-        tasks.setdefault(encoder, {})[TASKS[record["task"]].title] = None
+        tasks.setdefault(encoder, {})[title_of(record["task"])] = None
     said = joined([f"the {encoder} on {joined(list(titles))}".replace("the MiniLM", "MiniLM")
                    for encoder, titles in tasks.items()])  # fmt: skip
     return f"Here both are carried out on real GLUE: {said}."
