@@ -135,7 +135,7 @@ bundled-runs: $(READY)
 TEST_JOBS ?= 2
 FAST ?=
 test: $(READY)
-	GLUE_DIR="$(GLUE_DIR)" "$(BIN)"/python -m pytest -n $(TEST_JOBS) --max-worker-restart 2 --dist loadfile \
+	GLUE_DIR="$(GLUE_DIR)" "$(BIN)"/python -m pytest -n $(TEST_JOBS) --max-worker-restart 2 --dist loadfile --durations 20 \
 	  -m "not whole$(if $(FAST), and not slow)"
 
 # Books, notebooks and a cluster from the first line to the last, as their user types it.
