@@ -113,7 +113,7 @@ class Parameters(Checked):
         labels: its classes in their order, or `number` for a score to regress on; None infers classes from train.
         metrics: `accuracy`, `f1`, `macro_f1`, `matthews`; `pearson`, `spearman`. The first represents the task.
         dialect: of CSV and TSV: `csv`, `semicolon`, `tab` (no quoting) or `excel-tab`; None goes by the file's name.
-        validation_share: the share of train that becomes validation, where `files` has none.
+        validation_share: the share of train that becomes validation, stratified by label, where `files` has none.
         encoder: as for `load_encoder`; none of its code is run.
         preprocessor: a preprocessing SavedModel of TF Hub, whose graph is trusted and run to tokenize and pack; None
             takes the encoder's vocabulary.

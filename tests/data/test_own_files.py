@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -137,6 +138,22 @@ def test_validation_is_taken_from_train_and_test_needs_no_labels(tmp_path):
     assert {name: len(split) for name, split in splits.items()} == {"train": 15, "validation": 5, "test": 1}
     assert sorted(texts_of(splits["train"]) + texts_of(splits["validation"])) == sorted((text,) for text, _ in rows)
     assert splits["test"].labels.tolist() == [-1]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.37, 0.5])
+@pytest.mark.parametrize("counts", [{"a": 90, "b": 9, "c": 1}, {"a": 20, "b": 20}, {"a": 31, "b": 17, "c": 2, "d": 64}])
+def test_validation_is_stratified(tmp_path, counts, share):
+    labels = [label for label, count in counts.items() for _ in range(count)]
+    path = write_csv(tmp_path / "x.csv", [(f"row {i}", label) for i, label in enumerate(labels)])
+    own = OwnFiles("mine", {"train": path}, columns=["text"], validation_share=share)
+    (_, splits), (_, again) = load(own), load(own)
+    rows = {name: [int(text.split()[1]) for (text,) in texts_of(splits[name])] for name in ("train", "validation")}
+    assert sorted(rows["train"] + rows["validation"]) == list(range(len(labels)))
+    drawn = Counter(labels[row] for row in rows["validation"])
+    assert sum(drawn.values()) == round(share * len(labels))
+    for label, count in counts.items():
+        assert abs(drawn[label] - count * sum(drawn.values()) / len(labels)) < 1
+    assert texts_of(again["validation"]) == texts_of(splits["validation"])
 
 
 def test_a_folder_of_glue_is_no_matter_to_a_task_of_ones_own(tmp_path, monkeypatch):

@@ -220,7 +220,7 @@ def is_fraction(name: str) -> bool:
 
 
 def split_train(own: OwnFiles, splits: dict[str, Split]) -> dict[str, Split]:
-    """Take a share of train for validation; the same rows whatever the seed of the run."""
+    """Take a share of train for validation, stratified by label; the same rows whatever the seed of the run."""
     train, share = splits["train"], own.validation_share
     order = np.random.default_rng(1).permutation(len(train))
     count = round(share * len(train))
@@ -229,7 +229,12 @@ def split_train(own: OwnFiles, splits: dict[str, Split]) -> dict[str, Split]:
             f"validation_share is {share}, which makes {count} of the {len(train)} rows of {own.files['train']} "
             "validation; give another share, or a file of validation"
         )
-    parts = {"train": np.sort(order[count:]), "validation": np.sort(order[:count])}
+    # at regular steps through the shuffled rows in order of their label: each class, and each range of scores, has its
+    # share to within a row, however few rows it has
+    stratified = order[np.argsort(train.labels[order], kind="stable")]
+    taken = np.zeros(len(train), bool)
+    taken[stratified[((np.arange(count) + 0.5) * len(train) / count).astype("int64")]] = True
+    parts = {"train": np.flatnonzero(~taken), "validation": np.flatnonzero(taken)}
     return {**{name: train.take(rows) for name, rows in parts.items()}, **{k: splits[k] for k in splits if k == "test"}}
 
 
