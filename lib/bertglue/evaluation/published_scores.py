@@ -26,8 +26,8 @@ PUBLISHED_LOGS = {"QNLI": "figure_10_qnli", "SST-2": "figure_12_sst2"}  # the cu
 COLUMNS_NOT_IN_REPORT = {"STS-B": ("stsb", "validation"), "WNLI": ("wnli", "validation"), "AX": ("mnli", "ax")}
 # (task, split) -> the printed name
 PUBLISHED_NAMES = {place: name for name, place in (TABLE_1_COLUMNS | COLUMNS_NOT_IN_REPORT).items()}
-REPORT, PAPER = "report", "BERT paper"
-REFERENCE_IMPLEMENTATIONS = {"Hugging Face": "hf_run_glue_cased", "ClaF": "claf_uncased"}
+REPORT, PAPER, HUGGING_FACE = "report", "BERT paper", "Hugging Face"
+REFERENCE_IMPLEMENTATIONS = {HUGGING_FACE: "hf_run_glue_cased", "ClaF": "claf_uncased"}
 # the metric of a score that names none, where it is not accuracy
 MAIN_METRICS = {"CoLA": "matthews", "MRPC": "f1", "QQP": "f1", "STS-B": "pearson"}
 DEV, TEST = "dev", "test"
