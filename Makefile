@@ -167,7 +167,7 @@ bench:
 	  $(if $(VOCABULARY),--vocabulary "$(VOCABULARY)") $(BENCH)
 
 # It sees the packages of the project's own environment too.
-.peers/ready: $(READY)
+.peers/ready: $(READY) pyproject.toml
 	rm -rf .peers
 	$(PYTHON) -m venv .peers
 	echo "import site; site.addsitedir('$$(echo "$(HERE)"/../lib/python3*/site-packages)')" \

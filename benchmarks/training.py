@@ -216,15 +216,21 @@ def done_before(setting: Setting, turn: int, options) -> bool:
     return any(run["race"] == setting.name and run["turn"] == turn for run in result["runs"])
 
 
+def positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"is {text}; give a whole number of at least 1")
+    return int(text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--glue-dir", type=Path, required=True, help="folder of GLUE files: SST-2/, MRPC/, RTE/, CoLA/")
     parser.add_argument("--vocabulary", type=Path, help="BERT's vocab.txt (default: the bundled encoder's)")
     parser.add_argument("--only", help="run the races whose name contains this", default="")
     parser.add_argument(
-        "--turns", type=int, help="how often each contestant runs (default: 3 times; 12x768 and bundled once)"
+        "--turns", type=positive, help="how often each contestant runs (default: 3 times; 12x768 and bundled once)"
     )
-    parser.add_argument("--rows", type=int, help="of train, and of validation, at most: to try the command")
+    parser.add_argument("--rows", type=positive, help="of train, and of validation, at most: to try the command")
     parser.add_argument("--keep", action="store_true", help="make the result the one that the README and the book show")
     parser.add_argument("--anew", action="store_true", help="run again what is kept already")
     options = parser.parse_args()

@@ -34,3 +34,13 @@ def test_a_race_that_is_not_there_is_answered_with_those_that_are(tmp_path):
     )  # fmt: skip
     assert done.returncode == 2
     assert "no race is called large; there are MiniLM, mrpc;" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--rows", "--turns"])
+def test_no_rows_and_no_turns_are_refused(tmp_path, option):
+    done = subprocess.run(
+        [sys.executable, "benchmarks/training.py", "--glue-dir", tmp_path, option, "0"],
+        cwd=ROOT, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"argument {option}: is 0; give a whole number of at least 1" in done.stderr

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
 from bertglue.atomic_files import write_text
-from bertglue.errors import exit_status
 from bertglue.models.bundled import BUNDLED_FOLDER, read_pretraining_record
 from bertglue.models.encoder_files import load_saved_encoder, read_encoder_config
 from bertglue.report import bundled_runs
@@ -91,13 +88,3 @@ def markdown(frame) -> str:
 def write_card(folder: Path = BUNDLED_FOLDER) -> Path:
     """Write the card beside the encoder."""
     return write_text(folder / CARD_FILE, render_card(folder))
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bertglue.report.encoder_card", description=write_card.__doc__)
-    parser.parse_args(arguments)
-    return exit_status(lambda: print(write_card()))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -146,7 +146,7 @@ def leave_gaps(key: str) -> str:
 
 
 def whole_files(root: Path) -> dict[Path, str]:
-    """Write the texts of the files that are generated whole, by their names."""
+    """Return the texts of the files that are generated whole, by their names."""
     from bertglue.report import encoder_card  # loads the encoder, which no other text needs
 
     card = (encoder_card.BUNDLED_FOLDER / encoder_card.CARD_FILE).relative_to(ROOT)
