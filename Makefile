@@ -29,7 +29,7 @@ HERE = $(if $(filter /%,$(BIN)),$(BIN),$(CURDIR)/$(BIN))
 LOCKS := requirements.lock $(if $(filter cuda,$(GPU)),requirements-cuda.lock)
 READY := $(ENV)/ready$(if $(filter cuda,$(GPU)),-cuda)
 
-.PHONY: help environment book pdf reproduce reference bundled-runs bench mutants test test-whole test-peers test-colab colab-lists newest-python lint format lock texts address tpu-check clean
+.PHONY: help environment book pdf reproduce reference bundled-runs bench bench-prediction mutants test test-whole test-peers test-colab colab-lists newest-python lint format lock texts address tpu-check clean
 .DEFAULT_GOAL := $(if $(filter command,$(firstword $(origin GPU))),environment,help)
 
 help:
@@ -45,7 +45,8 @@ help:
 	@echo "                UNITS=\"final/rte-0\" (these alone)  LIST=yes (which there are)  AGAIN=rate/wnli-0.0001 (repeat one, and compare)"
 	@echo "make bundled-runs  fine-tune the bundled encoder, pre-trained and randomly initialized, on real GLUE (GLUE_DIR=folder; hours)"
 	@echo "make bench   race Hugging Face's Trainer, hub.KerasLayer and this project (GLUE_DIR=folder; hours)"
-	@echo "                 BENCH=\"--only bundled --rows 64\" tries it in a minute"
+	@echo "make bench-prediction  race transformers, ONNX Runtime and this project in prediction (GLUE_DIR=folder; an hour)"
+	@echo "             either: BENCH=\"--only bundled --rows 64\" tries it in a minute"
 	@echo "make test    run the tests (GLUE_DIR=folder lets them read real GLUE files; FAST=1 leaves the slow ones out)"
 	@echo "make test-whole  run books, notebooks and a SLURM whole, as README promises them (a Chromium and slurm-wlm are used where they are)"
 	@echo "make test-peers  hold outputs, losses and exports to transformers and PyTorch, in an environment of their own (1 GB)"
@@ -165,6 +166,11 @@ bench:
 	@$(MAKE) --no-print-directory .peers/ready
 	@TF_CPP_MIN_LOG_LEVEL=3 .peers/bin/python benchmarks/training.py --glue-dir "$(GLUE_DIR)" \
 	  $(if $(VOCABULARY),--vocabulary "$(VOCABULARY)") $(BENCH)
+
+bench-prediction:
+	@test -n "$(GLUE_DIR)" || { echo "give the folder that holds SST-2/ and MRPC/: make bench-prediction GLUE_DIR=..."; exit 1; }
+	@$(MAKE) --no-print-directory .peers/ready
+	@TF_CPP_MIN_LOG_LEVEL=3 .peers/bin/python benchmarks/prediction.py --glue-dir "$(GLUE_DIR)" $(BENCH)
 
 # It sees the packages of the project's own environment too.
 .peers/ready: $(READY) pyproject.toml

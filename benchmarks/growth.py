@@ -112,16 +112,16 @@ def main() -> None:
         measure = measure_rows if "rows" in options.point else measure_shape
         print(json.dumps(measure(**options.point)))
     else:
-        from bertglue.report import training_speed
         from bertglue.report.measured_files import COST_GROWTH
+        from bertglue.report.race_results import build_result, write_result
 
-        result = training_speed.build_result(
+        result = build_result(
             rows=[point(rows=rows) for rows in ROWS],
             length=[point(length=length, layers=4) for length in LENGTHS],
             layers=[point(length=32, layers=layers) for layers in LAYERS],
         )
         if options.keep:
-            training_speed.write_result(result, COST_GROWTH)
+            write_result(result, COST_GROWTH)
 
 
 if __name__ == "__main__":

@@ -1,150 +1,119 @@
-"""Prediction side by side: a finished run by this project, its exports by transformers and ONNX Runtime.
+"""Prediction side by side: a run of this project, its exports by transformers and by ONNX Runtime, on real GLUE rows.
 
-Run: python benchmarks/prediction.py RUN ROWS [--turns 3], ROWS a file as `bertglue predict` reads it; the Python of
-`.peers` has both (`make .peers/ready`). Each contestant runs in a process of its own, and they take turns.
+Of each task a run is trained first, on a few rows: how fast it predicts does not depend on what it learned. Each
+contestant runs in a process of its own, and they take turns. `make bench-prediction GLUE_DIR=...` runs it; with --keep
+each turn goes into the result that the README and the book show as soon as it has ended.
 """
 
-import argparse
 import json
-import statistics
+import os
+import random
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-PIPELINE, SORTED, OURS = "transformers, pipeline", "transformers, sorted by length", "bertglue"
-ONNX_KINDS = ("onnx", "onnx-int8")
-BATCH_ROWS, SINGLE_ROWS = 32, 50
+sys.path.insert(0, str(Path(__file__).parent))
+from contestants.predictors import CONTESTANTS, OURS
+from race_options import choose, race_parser, turns_to_run
+
+TURNS, TRAINED_ROWS = 3, 64
+PREDICTORS = Path(__file__).parent / "contestants" / "predictors.py"
+KINDS = ("huggingface", "onnx", "onnx-int8")  # of the exports that the others read
 
 
-def read(path: Path) -> list[list[str]]:
-    return [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+@dataclass(frozen=True)
+class Setting:
+    """One race: whose rows, and with which encoder."""
+
+    name: str
+    task: str
+    encoder: str = "minilm"
+    rows: int = 10_000  # at most: of the texts of all splits
 
 
-def ours(run: Path, exported: Path) -> Callable:
-    from bertglue.runs.predict import Predictor
-
-    predictor = Predictor(run)
-    return lambda rows: [label for logits in predictor.logits(map(tuple, rows)) for label in logits.argmax(1).tolist()]
-
-
-def pipeline(run: Path, exported: Path) -> Callable:
-    import transformers
-
-    classify = transformers.pipeline("text-classification", model=str(exported), batch_size=BATCH_ROWS)
-    places = classify.model.config.label2id
-
-    def predict(rows):
-        texts = [row[0] if len(row) == 1 else {"text": row[0], "text_pair": row[1]} for row in rows]
-        return [places[found["label"]] for found in classify(texts, truncation=True)]
-
-    return predict
+SETTINGS = (
+    Setting("MiniLM, mrpc", "mrpc"),
+    Setting("MiniLM, sst2", "sst2"),
+    Setting("bundled, sst2", "sst2", "bundled"),
+)
 
 
-def sorted_by_length(run: Path, exported: Path) -> Callable:
-    import torch
-    import transformers
+def prepare(setting: Setting, glue_dir: Path, rows: int | None, folder: Path) -> dict:
+    """Write the folder of a race: a run, its exports and rows; return what the result says of the race."""
+    from bertglue.data.load_data import load_data
+    from bertglue.tasks import TASKS
 
-    from bertglue.environment import bfloat16_units
-
-    dtype = torch.bfloat16 if bfloat16_units() else torch.float32
-    model = transformers.AutoModelForSequenceClassification.from_pretrained(exported, dtype=dtype).eval()
-
-    def answer(tokens):
-        with torch.inference_mode():
-            return model(**tokens).logits.argmax(1).tolist()
-
-    return in_order_of_length(transformers.AutoTokenizer.from_pretrained(exported), answer, "pt")
-
-
-def onnx(kind: str) -> Callable:
-    def build(run: Path, exported: Path) -> Callable:
-        import onnxruntime
-        import transformers
-
-        session = onnxruntime.InferenceSession(exported / kind / "model.onnx", providers=["CPUExecutionProvider"])
-        tokenizer = transformers.AutoTokenizer.from_pretrained(exported)
-        return in_order_of_length(tokenizer, lambda tokens: session.run(None, dict(tokens))[0].argmax(1).tolist(), "np")
-
-    return build
+    command = [sys.executable, "-m", "bertglue.cli"]
+    values = {"glue_dir": glue_dir.resolve(), "encoder": setting.encoder, "train_rows": TRAINED_ROWS, "epochs": 1}
+    given = [part for name, value in values.items() for part in ("-p", f"{name}={value}")]
+    finish([*command, "run", setting.task, "--profile", "laptop", *given, "--output", str(folder / "run")])
+    for kind in KINDS:
+        finish([*command, "export", str(folder / "run"), str(folder / kind), "--kind", kind])
+    data = load_data(TASKS[setting.task], "folder", glue_dir=str(glue_dir))
+    texts = [row for part in data.splits.values() for row in zip(*(one[:] for one in part.segments), strict=True)]
+    texts = random.Random(0).sample(texts, min(rows or setting.rows, len(texts)))
+    (folder / "rows.json").write_text(json.dumps(texts))
+    return {"name": setting.name, "rows": len(texts)}
 
 
-def in_order_of_length(tokenizer, answer: Callable, tensors: str) -> Callable:
-    """Predict rows of similar length together; the answers are in the order of the rows."""
-
-    def predict(rows):
-        order = sorted(range(len(rows)), key=lambda i: sum(map(len, rows[i])))
-        labels = [0] * len(rows)
-        for start in range(0, len(order), BATCH_ROWS):
-            at = order[start : start + BATCH_ROWS]
-            segments = [list(column) for column in zip(*(rows[i] for i in at), strict=True)]
-            found = answer(tokenizer(*segments, padding=True, truncation=True, return_tensors=tensors))
-            for place, label in zip(at, found, strict=True):
-                labels[place] = label
-        return labels
-
-    return predict
+def finish(command: list[str]) -> str:
+    """Run a command; return its output, or end with what it wrote where it failed."""
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "RACE_STARTED": str(time.time())})
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
+    return done.stdout
 
 
-CONTESTANTS = {
-    PIPELINE: pipeline,
-    SORTED: sorted_by_length,
-    **{f"ONNX Runtime, {kind}": onnx(kind) for kind in ONNX_KINDS},
-    OURS: ours,
-}
+def take_turn(race: str, turn: int, folder: Path) -> list[dict]:
+    """Run each contestant once; of its answers the share is kept that is ours."""
+    measured = {}
+    for name in CONTESTANTS:
+        measured[name] = json.loads(finish([sys.executable, str(PREDICTORS), str(folder), name]).splitlines()[-1])
+        rate = measured[name]["rows"] / measured[name]["seconds"]
+        print(f"{race}, turn {turn}, {name}: {rate:,.0f} rows a second", flush=True)
+    labels = {name: found.pop("labels") for name, found in measured.items()}
+    same = {name: sum(map(int.__eq__, found, labels[OURS])) / len(found) for name, found in labels.items()}
+    return [
+        {"race": race, "contestant": name, "turn": turn, **found, "same": same[name]}
+        for name, found in measured.items()
+    ]
 
 
-def measure(name: str, run: Path, exported: Path, file: Path) -> dict:
-    """Measure one contestant: seconds to its first answer, rows a second, seconds of a single row, and its answers."""
-    rows, started = read(file), time.perf_counter()
-    predict = CONTESTANTS[name](run, exported)
-    predict(rows[:1])
-    first = time.perf_counter() - started
-    started = time.perf_counter()
-    labels = predict(rows)
-    whole = time.perf_counter() - started
-    single = []
-    for row in rows[:SINGLE_ROWS]:
-        started = time.perf_counter()
-        predict([row])
-        single.append(time.perf_counter() - started)
-    return {"first": first, "rows": len(rows) / whole, "single": statistics.median(single), "labels": labels}
+def race(setting: Setting, options, keep: Callable) -> None:
+    """Run the contestants in turns; hand on what each turn measured."""
+    from bertglue.report import race_results
+    from bertglue.report.measured_files import PREDICTION_SPEED
 
-
-def race(run: Path, file: Path, turns: int) -> None:
-    found = {name: [] for name in CONTESTANTS}
+    peers = race_results.PREDICTION_PEERS
+    turns = turns_to_run(options, setting.name, TURNS, PREDICTION_SPEED, peers)
+    if not turns:
+        return
     with tempfile.TemporaryDirectory() as folder:
-        exported = Path(folder) / "exported"
-        for kind, target in (("huggingface", exported), *((kind, exported / kind) for kind in ONNX_KINDS)):
-            export = [sys.executable, "-m", "bertglue.cli", "export", str(run), str(target), "--kind", kind]
-            subprocess.run(export, check=True, stdout=subprocess.DEVNULL)
-        for _ in range(turns):
-            for name in CONTESTANTS:
-                command = [sys.executable, __file__, str(run), str(file), "--only", name, "--exported", str(exported)]
-                done = subprocess.run(command, check=True, capture_output=True, text=True)
-                found[name].append(json.loads(done.stdout.splitlines()[-1]))
-    print(f"{len(read(file)):,} rows, {turns} turns that alternate; medians")
-    print("| | rows a second | single row, ms | first answer, s | answers as ours |\n|---|---|---|---|---|")
-    for name, results in found.items():
-        rows, single, first = (statistics.median(one[key] for one in results) for key in ("rows", "single", "first"))
-        same = sum(map(int.__eq__, results[0]["labels"], found[OURS][0]["labels"])) / len(results[0]["labels"])
-        print(f"| {name} | {rows:,.0f} | {1000 * single:.1f} | {first:.1f} | {same:.2%} |")
+        described = prepare(setting, options.glue_dir, options.rows, Path(folder))
+        for turn in turns:
+            runs = take_turn(setting.name, turn, Path(folder))
+            keep(race_results.build_result(peers, settings=[described], runs=runs))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="the folder of a finished run")
-    parser.add_argument("file", type=Path, help="rows to predict")
-    parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--only", choices=CONTESTANTS, help=argparse.SUPPRESS)
-    parser.add_argument("--exported", type=Path, help=argparse.SUPPRESS)
+    title = __doc__.splitlines()[0]
+    parser = race_parser(title, "MRPC/ and SST-2/", f"{TURNS} times", "to predict, at most")
     options = parser.parse_args()
-    if options.only:
-        print(json.dumps(measure(options.only, options.run, options.exported, options.file)))
-    else:
-        race(options.run, options.file, options.turns)
+    from bertglue.environment import ask_for_huge_pages
+    from bertglue.report import prediction_speed
+    from bertglue.report.measured_files import PREDICTION_SPEED
+    from bertglue.report.race_results import Keeper
+
+    ask_for_huge_pages()
+    keeper = Keeper(PREDICTION_SPEED if options.keep else None)
+    for setting in choose(parser, options, SETTINGS):
+        race(setting, options, keeper)
+    print(prediction_speed.conditions(keeper.result), end="\n\n")
+    print(prediction_speed.summary(keeper.result).to_markdown(index=False, disable_numparse=True))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ turn of a race goes into the result that the README and the book show as soon as
 from the same machine and packages is not run again.
 """
 
-import argparse
 import json
 import os
 import random
@@ -21,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "tests"))
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 FIXED, TUTORIAL = "run_glue", "hub.KerasLayer"
 DYNAMIC, COMPILED, OURS = "run_glue, dynamic", "run_glue, compiled", "bertglue"
 
@@ -84,10 +83,11 @@ def prepare(setting: Setting, glue_dir: Path, vocabulary: Path | None, folder: P
     task, positions = TASKS[setting.task], 128
     folder.mkdir()
     write_encoder(setting, vocabulary, positions, folder)
-    data = load_data(task, "folder", glue_dir=str(glue_dir))
+    data, taken = load_data(task, "folder", glue_dir=str(glue_dir)), {}
     for split, count in (("train", setting.train), ("validation", setting.validation)):
         there = len(data[split])
         chosen = sorted(random.Random(0).sample(range(there), min(count or there, there)))
+        taken[split] = count and len(chosen)  # None stays: all of them
         segments = list(zip(*(column[:] for column in data[split].segments), strict=True))
         rows = {"segments": [segments[i] for i in chosen], "labels": [int(data[split].labels[i]) for i in chosen]}
         (folder / f"{split}.json").write_text(json.dumps(rows))
@@ -98,7 +98,7 @@ def prepare(setting: Setting, glue_dir: Path, vocabulary: Path | None, folder: P
     recipe = ("task", "epochs", "learning_rate", "layers", "hidden", "heads")
     race = {key: value for key, value in asdict(setting).items() if key in recipe}
     (folder / "race.json").write_text(json.dumps({**race, "batch_size": 32, "length": positions}))
-    return {**asdict(setting), "metric": task.metrics[0], "labels": "".join(map(str, rows["labels"]))}
+    return {**asdict(setting), **taken, "metric": task.metrics[0], "labels": "".join(map(str, rows["labels"]))}
 
 
 def write_encoder(setting: Setting, vocabulary: Path | None, positions: int, folder: Path) -> None:
@@ -175,9 +175,12 @@ def run(command: list[str], race: Path, seed: int) -> dict:
 
 def race(setting: Setting, options, keep) -> None:
     """Run the contestants in turns; hand on what each turn measured."""
-    from bertglue.report import training_speed
+    from race_options import turns_to_run
 
-    turns = [turn for turn in range(1, (options.turns or setting.turns) + 1) if not done_before(setting, turn, options)]
+    from bertglue.report import race_results
+    from bertglue.report.measured_files import TRAINING_SPEED
+
+    turns = turns_to_run(options, setting.name, setting.turns, TRAINING_SPEED)
     if not turns:
         return
     with tempfile.TemporaryDirectory() as scratch:
@@ -189,11 +192,11 @@ def race(setting: Setting, options, keep) -> None:
                 found = run(commands()[name], folder, seed=turn - 1)
                 rate = found["examples"] / found["epochs"][-1]
                 print(
-                    f"{setting.name}, turn {turn}, {name}: {training_speed.rate_text(rate)} examples a second",
+                    f"{setting.name}, turn {turn}, {name}: {race_results.rate_text(rate)} examples a second",
                     flush=True,
                 )
                 measured.append({"race": setting.name, "contestant": name, "turn": turn, **found})
-            keep(training_speed.build_result(settings=[described], runs=measured))
+            keep(race_results.build_result(settings=[described], runs=measured))
 
 
 def first_rows(setting: Setting, rows: int | None) -> Setting:
@@ -204,56 +207,22 @@ def first_rows(setting: Setting, rows: int | None) -> Setting:
     return replace(setting, **fewer)
 
 
-def done_before(setting: Setting, turn: int, options) -> bool:
-    """Return whether a turn is in the kept result already, from this machine and these packages."""
-    from bertglue.report import training_speed
-
-    if not options.keep or options.anew:
-        return False
-    result = training_speed.read_result()
-    if not training_speed.comparable(result, training_speed.build_result()):
-        return False
-    return any(run["race"] == setting.name and run["turn"] == turn for run in result["runs"])
-
-
-def positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"is {text}; give a whole number of at least 1")
-    return int(text)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--glue-dir", type=Path, required=True, help="folder of GLUE files: SST-2/, MRPC/, RTE/, CoLA/")
+    from race_options import choose, race_parser
+
+    folders, turns = "SST-2/, MRPC/, RTE/, CoLA/", "3 times; 12x768 and bundled once"
+    parser = race_parser(__doc__.splitlines()[0], folders, turns, "of train, and of validation, at most")
     parser.add_argument("--vocabulary", type=Path, help="BERT's vocab.txt (default: the bundled encoder's)")
-    parser.add_argument("--only", help="run the races whose name contains this", default="")
-    parser.add_argument(
-        "--turns", type=positive, help="how often each contestant runs (default: 3 times; 12x768 and bundled once)"
-    )
-    parser.add_argument("--rows", type=positive, help="of train, and of validation, at most: to try the command")
-    parser.add_argument("--keep", action="store_true", help="make the result the one that the README and the book show")
-    parser.add_argument("--anew", action="store_true", help="run again what is kept already")
     options = parser.parse_args()
     from bertglue.environment import ask_for_huge_pages
-    from bertglue.report import training_speed
+    from bertglue.report.measured_files import TRAINING_SPEED
+    from bertglue.report.race_results import Keeper
 
     ask_for_huge_pages()
-    total: dict = {}
-
-    def keep(result: dict) -> None:
-        nonlocal total
-        total = training_speed.merge(total, result) if total else result
-        if options.keep:
-            training_speed.keep_result(result)
-
-    chosen = [setting for setting in SETTINGS if options.only in setting.name]
-    if not chosen:
-        parser.error(f"no race is called {options.only}; there are {'; '.join(one.name for one in SETTINGS)}")
-    if options.rows and options.keep:
-        parser.error("--rows races on fewer rows than the result that is kept; leave out one of --rows and --keep")
-    for setting in chosen:
-        race(first_rows(setting, options.rows), options, keep)
-    show(training_speed.read_result() if options.keep else total)
+    keeper = Keeper(TRAINING_SPEED if options.keep else None)
+    for setting in choose(parser, options, SETTINGS):
+        race(first_rows(setting, options.rows), options, keeper)
+    show(keeper.result)
 
 
 def show(result: dict) -> None:

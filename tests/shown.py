@@ -59,6 +59,10 @@ SHOWN = {  # everything that pages show of runs
     "devices": status.devices,
     "map": contents.published_map,
 }
+WITHOUT_RUNS = {  # of these, what no run of a build changes
+    "published_encoders", "findings", "reference_figure", "calibration", "calibration_findings",
+    *(f"reading {name}" for name in results.READINGS),
+}  # fmt: skip
 
 
 def as_text(shown) -> str:

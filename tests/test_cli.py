@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from bertglue.models.preprocessor import Preprocessor
 from bertglue.models.saved_classifier import save_classifier
 from bertglue.parameters import Parameters
 from bertglue.places import find_notebook, parameter_files
+from bertglue.runs.evaluate_file import read_label
 from bertglue.runs.predict import FIRST_CHUNK_ROWS, Predictor
 from bertglue.tasks import TASKS
 
@@ -143,6 +145,14 @@ def test_a_defect_of_a_labelled_file_is_one_line(tiny_config, tmp_path, text, me
     assert re.search(message, str(found.exception))
 
 
+def test_a_number_is_a_place_only_where_no_class_is_a_number():
+    assert read_label(TASKS["rte"], "1", "rows, row 1") == 1
+    stars = replace(TASKS["rte"], labels=("1", "2", "5"))
+    assert read_label(stars, "2", "rows, row 1") == 1
+    with pytest.raises(InputError, match="rows, row 1: unknown label '0'; RTE has 1, 2, 5"):
+        read_label(stars, "0", "rows, row 1")
+
+
 def test_rows_are_asked_for_only_as_they_are_predicted(tiny_config, tmp_path):
     predictor = Predictor(write_run(tmp_path, tiny_config, "sst2"))
     served = []
@@ -180,18 +190,18 @@ def test_predict_says_how_many_rows_were_cut(tiny_config, tmp_path, task, fits):
     if task == "rte":  # one token of each row is its second segment's
         rows = [row.removeprefix("w1 ").strip() + "\tw4" for row in rows]
     shown = invoke("predict", folder, text="\n".join(rows) + "\n")
-    assert shown.stderr == f"cut to 16 tokens, the length of the model in {folder}: 3 of {len(rows)} rows\n"
+    assert shown.stderr == f"truncated to 16 tokens, the length of the model in {folder}: 3 of {len(rows)} rows\n"
     assert len(shown.stdout.splitlines()) == 1 + len(rows)
     assert invoke("predict", folder, text=rows[0] + "\n").stderr == ""
 
 
 def test_a_table_leaves_empty_columns_out_and_breaks_no_word_in_80_columns(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    header = ["task", "metric", "first", "second", "gain", "95 % interval", "beyond chance", "McNemar"]
+    header = ["task", "metric", "first", "second", "gain", "95 % interval", "signif.", "McNemar"]
     row = ["MNLI, mismatched", "Matthews correlation", "0.512", "0.61", "+0.101", "+0.050 to +0.150", "yes", "p = 0.01"]
     cli.show("a against b", header, [row])
     whole = capsys.readouterr().out.split()
-    assert {"mismatched", "correlation", "+0.050", "+0.150", "interval", "chance", "McNemar"} <= set(whole)
+    assert {"mismatched", "correlation", "+0.050", "+0.150", "interval", "signif.", "McNemar"} <= set(whole)
     cli.show("a against b", header, [[*row[:-1], ""]])
     said = capsys.readouterr().out
     assert "McNemar" not in said
@@ -221,6 +231,8 @@ def test_results_of_all_folders_are_shown_where_none_is_named(tmp_path, monkeypa
     assert "runs/notebook: source toy" in shown
     assert "runs/toy: source toy" in shown
     assert shown.count("0.750") == 3
+    write_json(tmp_path / "runs/record.json", RECORD)
+    assert invoke("results").output.count("0.750") == 4
 
 
 def test_a_table_is_of_toy_data_where_every_row_is(tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from fake_gpus import fake_gpus
+from other_backend import quick_jax
 
 from bertglue import InputError, Parameters
 from bertglue.data.batches import batch_lengths
@@ -23,7 +24,7 @@ SCRIPT = Path(__file__).with_name("devices_run.py")
 
 def start(result, backend, devices=1, machines=1, *more, **environment):
     command = [sys.executable, str(SCRIPT), str(result), str(devices), str(machines), *more]
-    environment = {**os.environ, "KERAS_BACKEND": backend, **environment}
+    environment = {**os.environ, "KERAS_BACKEND": backend, **quick_jax(), **environment}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -86,6 +87,38 @@ def test_a_step_that_overflows_on_the_second_device_alone_is_left_out():
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
     done = subprocess.run([sys.executable, "-c", OVERFLOW], env=environment, capture_output=True, text=True)
     assert done.stdout.splitlines() == ["16384.0 0 [1.]", "16384.0 1 [0.9]"], done.stderr
+
+
+SHARED = """
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras, numpy as np
+from bertglue.training.optimizer import build_optimizer
+
+def trained(strategy, gradients):
+    with strategy.scope():
+        weights = [keras.Variable([3.0], name="layer_0_dense"), keras.Variable([-2.0], name="head")]
+        optimizer = build_optimizer(0.1, 9, warmup_fraction=0, weight_decay=0.5, layer_decay=0.5)
+        optimizer.build(weights)
+    @tf.function
+    def step(size):
+        device = tf.distribute.get_replica_context().replica_id_in_sync_group
+        optimizer.apply([size * one for one in tf.unstack(tf.gather(gradients, device))], weights)
+    for size in (1.0, 0.1, 0.3):
+        strategy.run(step, args=(tf.constant(size),))
+    assert optimizer.weight_decay == 0.5
+    return np.array([keras.ops.convert_to_numpy(weight) for weight in weights])
+
+one = trained(tf.distribute.get_strategy(), [[[3.0], [4.0]]])  # clipped to 0.6 and 0.8
+two = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), [[[3.0], [0.0]], [[0.0], [4.0]]])
+np.testing.assert_allclose(two, one, rtol=1e-5)"""
+
+
+def test_clipping_and_decay_by_layer_on_two_devices_are_those_of_one():
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    done = subprocess.run([sys.executable, "-c", SHARED], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_tensorflow_trains_on_one_machine():

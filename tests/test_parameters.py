@@ -1,5 +1,6 @@
 """Parameters are checked, and what is wrong is named in one line."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from paths import ROOT
 
 from bertglue import InputError, Parameters
 from bertglue.encoder_names import NAMED_ENCODERS
-from bertglue.parameters import CompressionParameters
+from bertglue.parameters import CompressionParameters, read_given
 from bertglue.tasks import TASKS
 
 PARAMS = ROOT / "params"
@@ -161,3 +162,10 @@ def test_a_tilde_in_a_path_is_the_home(monkeypatch):
 def test_a_compression_beside_its_run_is_refused_where_it_would_write_into_it():
     with pytest.raises(InputError, match="output_dir is runs/a/, the folder of the run itself; give another one"):
         CompressionParameters.check({"run_dir": "runs/a", "output_dir": "runs/a/"})
+
+
+@pytest.mark.parametrize("word", ["files=*.csv", "columns=[text", "label=@rating"])
+def test_a_value_that_is_no_yaml_is_named(word):
+    with pytest.raises(InputError, match=rf"--parameter {re.escape(word)} is not YAML \(.*\); quote it: ") as error:
+        read_given([word])
+    assert "\n" not in str(error.value)

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertglue.environment import peak_memory_mb
+from bertglue.environment import huge_pages, peak_memory_mb
 
 
 @dataclass(frozen=True)
@@ -90,4 +90,9 @@ def training_flops(race: Race, widths, rows: int) -> float:
 def report(predictions, **measured) -> None:
     """Print what was measured as the last line, which `training.py` reads; predictions as one digit a row."""
     digits = "".join(map(str, predictions))
-    print(json.dumps({**measured, "predictions": digits, "peak_memory_mb": peak_memory_mb()}))
+    print(json.dumps({**measured, "predictions": digits, **process_figures()}))
+
+
+def process_figures() -> dict:
+    """Return what is measured of every process."""
+    return {"peak_memory_mb": peak_memory_mb(), "huge_pages": huge_pages()}

@@ -20,7 +20,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
     A full disk, or a folder that cannot be written to, is an InputError.
     """
-    partial = path.with_name(f"partial.{platform.node()}-{os.getpid()}.{path.name}")  # this process's own
+    partial = partial_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(path)
@@ -36,10 +36,12 @@ def write_atomically(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def write_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder to write to; at the end it takes the place of `folder`, which never exists in part."""
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = partial_of(folder)
     try:
-        partial.mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(folder)
+        shutil.rmtree(partial, ignore_errors=True)  # of a killed process that had the same number
+        partial.mkdir()
         yield partial
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
@@ -49,13 +51,18 @@ def write_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def partial_of(path: Path) -> Path:
+    """Return where this process writes what becomes a file or a folder."""
+    return path.with_name(f"partial.{platform.node()}-{os.getpid()}.{path.name}")
+
+
 def remove_abandoned(path: Path) -> None:
-    """Remove what killed processes of this machine left of their attempts to write a file."""
+    """Remove what killed processes of this machine left of their attempts to write a file or a folder."""
     here = re.compile(rf"partial\.{re.escape(platform.node())}-(\d+)\.{re.escape(path.name)}")
     for file in path.parent.iterdir():
         found = here.fullmatch(file.name)
         if found and int(found[1]) != os.getpid() and not is_alive(int(found[1])):
-            file.unlink(missing_ok=True)
+            shutil.rmtree(file, ignore_errors=True) if file.is_dir() else file.unlink(missing_ok=True)
 
 
 def is_alive(process: int) -> bool:

@@ -138,7 +138,7 @@ def predict(
         cut, rows = cut + prediction.cut, rows + 1
     if cut:
         length = f"{predictor.preprocessor.seq_length} tokens, the length of the model in {printable(run)}"
-        print(f"cut to {length}: {cut:,} of {rows:,} rows", file=sys.stderr)
+        print(f"truncated to {length}: {cut:,} of {rows:,} rows", file=sys.stderr)
 
 
 @app.command()
@@ -152,7 +152,7 @@ def evaluate(
         ),
     ] = "-",
 ) -> None:
-    """Print the scores of a finished run on a labelled file of yours, with intervals, baseline and confusions."""
+    """Print the scores of a finished run on a labelled file of yours, with intervals, baseline and confusion matrix."""
     from bertglue.evaluation.metrics import METRIC_TITLES
     from bertglue.runs.evaluate_file import evaluate_file
     from bertglue.runs.predict import Predictor
@@ -233,6 +233,8 @@ def folders_of_runs(place: Path = Path("runs")) -> list[Path]:
     from bertglue.runs.record import RECORD_FILE
 
     found = sorted({place / path.relative_to(place).parts[0] for path in place.rglob(RECORD_FILE)})
+    if place / RECORD_FILE in found:  # a run lies there itself
+        return [place]
     if not found:
         raise InputError(f"no finished run is below {place}; `bertglue run` makes one, or name a folder")
     return found
@@ -294,7 +296,7 @@ def compare(
         ]
         for each in found
     ]
-    header = ["task", "metric", "first", "second", "gain", "95 % interval", "beyond chance", "McNemar"]
+    header = ["task", "metric", "first", "second", "gain", "95 % interval", "signif.", "McNemar"]
     show(f"{second} against {first}", header, rows)
 
 

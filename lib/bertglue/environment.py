@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import importlib.metadata
 import os
 import platform
@@ -61,6 +62,14 @@ def ask_for_huge_pages() -> None:
     os.environ.setdefault(MALLOC_VARIABLE, HUGE_PAGES)
 
 
+def huge_pages() -> bool:
+    """Return whether this process was started to keep large arrays on huge pages, and the system gives any."""
+    with contextlib.suppress(OSError):
+        given = "[never]" not in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text()
+        return given and HUGE_PAGES in os.environ.get(MALLOC_VARIABLE, "")
+    return False
+
+
 def keep_freed_memory() -> None:
     """Let glibc keep the memory that a step frees; new pages from the system are slow."""
     with contextlib.suppress(OSError, AttributeError):  # another C library
@@ -115,17 +124,24 @@ def versions(more: tuple[str, ...] = ()) -> dict[str, str]:
     return found
 
 
+@functools.cache
 def commit() -> str | None:
-    """Return the commit of the checkout that the library runs from, `+` behind it where it was changed."""
-    here = Path(__file__).parent
+    """Return the commit of the checkout that the library runs from, `+` behind it where it was changed.
+
+    Of an installed library, which may lie in an environment within another project's checkout, it is None.
+    """
+    return git("describe", "--always", "--dirty=+", "--abbrev=10") if git("ls-files", Path(__file__).name) else None
+
+
+def git(*arguments: str) -> str | None:
+    """Return what git says in the library's folder, None where it cannot."""
     try:
-        name = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=10"],
-            cwd=here, capture_output=True, text=True, check=True,
+        said = subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
         )  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
         return None
-    return name.stdout.strip()
+    return said.stdout.strip()
 
 
 def processor() -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bertglue.errors import InputError
 
-NOT_SUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # what file systems without locks answer
+# what file systems without locks answer
+NOT_SUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF}
 _claimed: dict[tuple[int, int], int] = {}  # descriptors of the folders that this process writes to
 
 

@@ -108,7 +108,7 @@ class Parameters(Checked):
             (parquet, from `glue_dir` or Hugging Face's hub); a task with `files` has `own`.
         glue_dir: the folder that holds `CoLA/`, `MRPC/`, ..., where `source` is `folder`; or `cola/`, ... as parquet.
         files: of a task of your own: `train`, and perhaps `validation` and `test`; CSV, TSV, JSON Lines or parquet.
-        columns: its column of text, or the two of a pair; None takes those that are not the label's.
+        columns: its column of text, or the two of a pair; None: those beside the label that number no rows (id, index).
         label: its column of labels.
         labels: its classes in their order, or `number` for a score to regress on; None infers classes from train.
         metrics: `accuracy`, `f1`, `macro_f1`, `matthews`; `pearson`, `spearman`. The first represents the task.
@@ -127,7 +127,7 @@ class Parameters(Checked):
             `batch_size * accumulate` rows, in the memory of `batch_size` rows.
         evaluation_batch_size: rows of a prediction step.
         epochs: passes over train.
-        max_length: tokens of a row (sequence length); longer rows are trimmed.
+        max_length: tokens of a row (sequence length); longer rows are truncated.
         learning_rate: the peak of the schedule; None takes what suits the encoder (`encoder_names`).
         layer_decay: layer-wise learning-rate decay: each layer of the encoder learns at so many times the rate of the
             one above it, the embeddings at the lowest; 1 trains all at the same rate.
@@ -445,7 +445,11 @@ def read_given(words: Iterable[str]) -> dict:
     for name, equals, value in (word.partition("=") for word in words):
         if not equals:
             raise InputError(f"--parameter {name} has no value; give name=value")
-        given[name] = yaml.safe_load(value)
+        try:
+            given[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            said = " ".join(str(error).split())
+            raise InputError(f"--parameter {name}={value} is not YAML ({said}); quote it: {name}='\"...\"'") from None
     return given
 
 

@@ -12,7 +12,8 @@ NOTEBOOK = Path("notebooks/finetune.ipynb")  # the master
 
 def find_notebook() -> Path:
     """Return the master notebook: the checkout's that this is called from, or the installed one."""
-    return NOTEBOOK if NOTEBOOK.is_file() else PACKAGED / NOTEBOOK
+    in_checkout = NOTEBOOK.is_file() and Path("Snakefile").is_file()  # another project may have such a notebook
+    return NOTEBOOK if in_checkout else PACKAGED / NOTEBOOK
 
 
 def parameter_files(profile: str, task: str) -> list[str]:

@@ -82,7 +82,11 @@ def test_files_without_a_folder_of_the_task(tmp_path, glue):
 
 def test_the_files_of_another_task_are_not_taken_for_its_own(tmp_path, glue):
     (glue / "SST-2").rename(tmp_path / "SST-2")
-    assert refused(tmp_path / "SST-2", "mrpc").endswith("the archive of MRPC from the GLUE benchmark has it")
+    assert refused(tmp_path / "SST-2", "mrpc").endswith(
+        "GLUE's site has no archive of MRPC; put its parquet files from nyu-mll/glue (Hugging Face) into "
+        f"{tmp_path / 'SST-2/mrpc'}"
+    )
+    assert refused(tmp_path / "SST-2", "rte").endswith("the archive of RTE from the GLUE benchmark has it")
 
 
 def test_a_file_in_place_of_the_folder(glue):

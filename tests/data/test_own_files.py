@@ -167,6 +167,16 @@ def test_a_folder_of_glue_is_no_matter_to_a_task_of_ones_own(tmp_path, monkeypat
     assert (plan.parameters["mine"].source, plan.parameters["mine"].glue_dir) == ("own", None)
 
 
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "id", "Index"])
+def test_a_column_that_numbers_the_rows_is_no_text(tmp_path, name):
+    """As pandas writes one, where it is not told otherwise."""
+    rows = [(at, text, label) for at, (text, label) in enumerate(ROWS)]
+    path = write_csv(tmp_path / "a.csv", rows, (name, "text", "label"))
+    task, splits = load(OwnFiles("mine", {"train": path, "validation": path}))
+    assert task.columns == ("text",)
+    assert texts_of(splits["train"]) == [(text,) for text, _ in ROWS]
+
+
 def test_a_thousand_classes(tmp_path):
     rows = [(f"row {i}", f"c{i % 1000}") for i in range(2000)]
     path = write_csv(tmp_path / "x.csv", rows)
@@ -284,7 +294,7 @@ def test_init_sees_columns_labels_and_length(tmp_path):
     assert remarks == [
         "rows: train 30, validation 30",
         "rows of each class: a 10, b 10, c 10",
-        "longer than max_length 112, so cut to it: no row of train, by their words",
+        "longer than max_length 112, so truncated to it: no row of train, by their words",
     ]
     assert load_data_for(Parameters.check(found)).examples == {"train": 27, "validation": 30, "held_out": 3}
     scores = [(f"some text {i}", i / 4) for i in range(40)]
@@ -327,7 +337,9 @@ def test_init_says_how_many_rows_its_length_cuts(tmp_path):
     path = write_csv(tmp_path / "x.csv", rows)
     found, remarks = describe_task("mine", {"train": path, "validation": path})
     assert found["max_length"] == 48
-    assert remarks[-1] == "longer than max_length 48, so cut to it: about 3 of the 100 rows of train, by their words"
+    assert (
+        remarks[-1] == "longer than max_length 48, so truncated to it: about 3 of the 100 rows of train, by their words"
+    )
 
 
 def test_init_remarks_on_classes_that_are_perhaps_misspelt(tmp_path):

@@ -84,9 +84,16 @@ def test_every_sentence_of_glue(glue_dir, fast, published, hugging_face, name):
     assert different < count / 100
 
 
+EMPTY = range(4, 14)  # planes of Unicode without any character
+
+
+def at_an_end(character: int) -> bool:
+    return not 0x100 <= character & 0xFFFF < 0xFF00
+
+
 @pytest.mark.parametrize("form", ["a{}b", "{}"])
 def test_every_character(fast, published, form):
-    characters = [c for c in range(1, 0x110000) if not 0xD800 <= c < 0xE000]
+    characters = [c for c in range(1, 0x110000) if not 0xD800 <= c < 0xE000 and (c >> 16 not in EMPTY or at_an_end(c))]
     unequal = set()
     for start in range(0, len(characters), 1 << 16):
         chunk = characters[start : start + (1 << 16)]

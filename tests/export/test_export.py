@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,6 +41,21 @@ def made_classifier(outputs):
     for variable in classifier.trainable_variables:
         variable.assign(rng.normal(0, 0.3, variable.shape))
     return classifier
+
+
+@pytest.mark.parametrize(
+    ("columns", "names"),
+    [(("sentence1", "sentence2"), ["sentence1", "sentence2"]), (("Review Text",), ["text1"]),
+     (("catégorie",), ["text1"]), (("text2", ""), ["text1", "text2"]), (("Text", "text"), ["text1", "text2"])],
+)  # fmt: skip
+def test_inputs_are_named_as_tensorflow_allows(columns, names):
+    assert export.input_names(replace(TASKS["rte"], columns=columns)) == names
+
+
+def test_a_savedmodel_of_a_column_of_any_name(preprocessor, tmp_path):
+    task = replace(TASKS["cola"], columns=("Review Text",))
+    loaded = tf.saved_model.load(str(export.export_savedmodel(made_classifier(2), preprocessor, task, tmp_path / "m")))
+    assert loaded.serve(tf.constant(["anna"]))["probabilities"].shape == (1, 2)
 
 
 @pytest.mark.parametrize("name", ["mrpc", "cola", "stsb", "mnli"])

@@ -34,6 +34,17 @@ def test_scores_have_an_interval_and_a_baseline(record):
     assert "glue_dir" not in text
 
 
+@pytest.mark.parametrize(
+    ("kind", "converted"),
+    [("savedmodel", False), ("huggingface", False), ("onnx", False), ("float32", False), ("float16", True),
+     ("int8 dynamic", True), ("onnx-int8", True), ("keras-bfloat16", True)],
+)  # fmt: skip
+def test_a_file_with_converted_weights_was_not_scored(record, kind, converted):
+    header, text = header_and_text(render_model_card(record, kind))
+    assert ("before its weights were converted; this file was not scored" in text) is converted
+    assert ("model-index" in header) is not converted
+
+
 @pytest.mark.parametrize("kind", ["savedmodel", "huggingface", "int8 dynamic", "onnx-int8", "keras-int8"])
 @pytest.mark.parametrize("task", ["mrpc", "stsb"])
 def test_it_is_worded_by_the_kind_of_label_and_shows_how_to_load_it(record, tmp_path, task, kind):

@@ -1,12 +1,9 @@
 """Mean pooling: its value, and every use of a classifier that has it instead of a pooler."""
 
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
+from other_backend import passes_on_the_other_backend
 from small_run import Run
 
 from bertglue import InputError
@@ -156,8 +153,5 @@ def test_its_savedmodel_answers_texts(classifier, tmp_path):
     np.testing.assert_allclose(answer["probabilities"], tf.nn.softmax(logits), atol=1e-5)
 
 
-def test_the_other_backend_does_the_same():
-    other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "the_mean or trains", __file__]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": other})
-    assert done.returncode == 0, done.stdout
+def test_the_other_backend_does_the_same(tmp_path):
+    passes_on_the_other_backend(__file__, "the_mean or trains", tmp_path)

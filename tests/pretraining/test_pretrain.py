@@ -9,6 +9,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from other_backend import quick_jax
 from paths import TESTS
 
 from bertglue import load_encoder
@@ -333,6 +334,8 @@ print(run(sys.argv[3]).run(2)[-1])
 
 def test_it_runs_on_jax_without_tensorflow(tmp_path):
     command = [sys.executable, "-c", JAX, os.path.dirname(__file__), str(TESTS), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": "jax"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": "jax", **quick_jax()}
+    )
     assert done.returncode == 0, done.stderr
     assert "words_accuracy" in done.stdout

@@ -44,7 +44,7 @@ def place(tmp_path_factory):
     return make_runs(tmp_path_factory.mktemp("runs"), source="folder")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def runs(place):
     return load_runs(place)
 

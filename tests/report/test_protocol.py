@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from made_runs import EPOCHS, ROWS, write_run
+from shown import as_text
 
 from bertglue.errors import InputError
 from bertglue.evaluation import aggregate, metrics, significance
@@ -88,6 +89,23 @@ def test_runs_that_learned_nothing_are_counted_and_named(runs):
     assert said.startswith(f"{len(lost)} of 12 runs ended at or below the baseline: ")
     assert "RTE (rate 0.0001, seed 2)" in said
     assert protocol.failures([run for run in runs.records if run not in lost]).startswith("None of the ")
+
+
+def test_a_run_has_failed_where_no_metric_is_above_its_baseline():
+    run = {"task": "mrpc", "baseline": {"validation": {"f1": 0.81, "accuracy": 0.68}}}
+    for f1, accuracy, expected in ((0.81, 0.68, True), (0.8, 0.7, False), (0.82, 0.68, False), (0.5, 0.5, True)):
+        scored = run | {"metrics": {"validation": {"f1": f1, "accuracy": accuracy}}}
+        assert protocol.failed(scored) is expected
+
+
+def test_the_epochs_that_were_tried_are_of_the_chosen_learning_rate():
+    def tried(rate, epochs, score):
+        return {"task": "cola", "learning_rate": rate, "epochs": epochs, "seed": 0, "metrics": {"held_out": score}}
+
+    searched = [tried(1e-4, 3, {"matthews": 0.2}), tried(2e-4, 3, {"matthews": 0.3})]
+    longer = [tried(1e-4, 5, {"matthews": 0.9}), tried(2e-4, 5, {"matthews": 0.4})]
+    shown = as_text(protocol.epochs(searched, longer)).splitlines()
+    assert shown[-2:] == ["CoLA | 0.0002 | 3 | 0.300", "CoLA | 0.0002 | 5 (chosen) | 0.400"]
 
 
 def test_a_difference_is_judged_on_the_same_rows(runs):

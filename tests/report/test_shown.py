@@ -10,10 +10,11 @@ from shown import SHOWN, as_text
 
 from bertglue.evaluation.evaluate import Scores
 from bertglue.models.bundled import read_pretraining_record
-from bertglue.report import figures, reference_runs, tables, training_speed
+from bertglue.report import figures, prediction_speed, reference_runs, tables, training_speed
 from bertglue.report.bundled_runs import read_bundled_runs
-from bertglue.report.measured_files import COST_GROWTH
+from bertglue.report.measured_files import COST_GROWTH, PREDICTION_SPEED, TRAINING_SPEED
 from bertglue.report.pages import contents, data, errata, model, modifications, pretraining_gain, protocol
+from bertglue.report.race_results import read_result
 from bertglue.runs.collection import load_runs
 
 
@@ -82,15 +83,18 @@ MEASURED = {
     "gain findings": lambda: pretraining_gain.findings(read_bundled_runs()),
     "pretraining": lambda: pretraining_gain.pretraining_frame(read_pretraining_record()),
     "pretraining curves": lambda: figures.pretraining_curves(read_pretraining_record()["history"][::8]),
-    "speed summary": lambda: training_speed.summary(training_speed.read_result()),
-    "speed details": lambda: training_speed.details(training_speed.read_result()),
-    "speed scores": lambda: training_speed.scores(training_speed.read_result()),
-    "speed conditions": lambda: training_speed.conditions(training_speed.read_result()),
-    "growth figure": lambda: training_speed.growth_figure(training_speed.read_result(COST_GROWTH)),
-    "growth findings": lambda: training_speed.growth_findings(training_speed.read_result(COST_GROWTH)),
+    "speed summary": lambda: training_speed.summary(read_result(TRAINING_SPEED)),
+    "speed details": lambda: training_speed.details(read_result(TRAINING_SPEED)),
+    "speed scores": lambda: training_speed.scores(read_result(TRAINING_SPEED)),
+    "speed conditions": lambda: training_speed.conditions(read_result(TRAINING_SPEED)),
+    "prediction summary": lambda: prediction_speed.summary(read_result(PREDICTION_SPEED)),
+    "prediction conditions": lambda: prediction_speed.conditions(read_result(PREDICTION_SPEED)),
+    "growth figure": lambda: training_speed.growth_figure(read_result(COST_GROWTH)),
+    "growth findings": lambda: training_speed.growth_findings(read_result(COST_GROWTH)),
     "errata f1 figure": errata.f1_figure,
     "errata ten rows": errata.ten_rows_table,
     "errata ten rows said": errata.ten_rows_said,
+    "errata f1 findings": errata.f1_findings,
     "errata truncation": errata.truncation_table,
     "errata dev and test": errata.dev_and_test,
     "errata sampling": errata.sampling_table,

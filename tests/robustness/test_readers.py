@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from made_runs import RECIPE, SIZES, make_runs, write_compression, write_run
 from robustness.mutations import mutate_bytes, mutate_json, mutate_lines, mutate_npz
-from shown import SHOWN
+from shown import SHOWN, WITHOUT_RUNS
 
 from bertglue import cli
 from bertglue.data.dataset import Split
@@ -43,7 +43,8 @@ FIGURES = (
     "scores_figure", "confusion_matrices", "reliability", "calibration", "training_curves", "label_balance", "lengths",
     "schedule",
 )  # fmt: skip
-SHOWN_OF_RUNS = [name for name in SHOWN if name not in (*FIGURES, *TABLE_1_COLUMNS) and not OTHER_TASKS.match(name)]
+LEFT_OUT = (*FIGURES, *TABLE_1_COLUMNS, *WITHOUT_RUNS)
+SHOWN_OF_RUNS = [name for name in SHOWN if name not in LEFT_OUT and not OTHER_TASKS.match(name)]
 MODIFICATION_FIGURES = (modifications.pruning_curves, modifications.head_maps, modifications.losses)
 MODIFICATIONS = (
     modifications.findings, modifications.selections, modifications.scores, modifications.loss_findings,
@@ -99,7 +100,6 @@ def export_files(folder):
     predictor = predict.Predictor(folder)
     target = folder.parent / "exported"
     shutil.rmtree(target, ignore_errors=True)
-    shutil.rmtree(target.with_name("exported.partial"), ignore_errors=True)
     export.export_litert(predictor.classifier, predictor.preprocessor, predictor.task, target)
 
 

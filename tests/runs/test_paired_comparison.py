@@ -11,7 +11,7 @@ from bertglue.evaluation.metrics import METRIC_FUNCTIONS, predictions_of
 from bertglue.evaluation.significance import mcnemar, paired_bootstrap
 from bertglue.parameters import Parameters
 from bertglue.runs.paired_comparison import compare_runs
-from bertglue.runs.record import read_labels, read_logits
+from bertglue.runs.record import read_labels, read_logits, write_arrays
 from bertglue.tasks import TASKS
 
 
@@ -48,6 +48,17 @@ def test_several_seeds_of_one_recipe_are_a_side(tmp_path):
     _, found = compare_runs(tmp_path / "a", single)
     scores = [compare_runs(tmp_path / "a" / str(seed), single)[1][1].first for seed in range(2)]
     assert found[1].first == pytest.approx(np.mean(scores))
+
+
+@pytest.mark.parametrize("place", ["a/1", "b"])
+def test_every_run_of_a_side_has_the_same_rows(tmp_path, place):
+    for folder, seed in (("a/0", 0), ("a/1", 1), ("b", 0)):
+        made(tmp_path / folder, seed=seed)
+    path = tmp_path / place / "labels.npz"
+    labels = read_labels(path, TASKS["mrpc"])
+    write_arrays(path, {split: 1 - values for split, values in labels.items()})
+    with pytest.raises(InputError, match="have different rows of validation; run them on the same data"):
+        compare_runs(tmp_path / "a", tmp_path / "b")
 
 
 def test_scores_have_no_mcnemar(tmp_path):

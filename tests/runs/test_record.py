@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +17,16 @@ from bertglue.errors import InputError
 from bertglue.parameters import Parameters
 from bertglue.runs import record as run_record
 from bertglue.runs import statistics
-from bertglue.runs.text_samples import TEXTS_FILE, first_rows, hardest_rows, label_text, read_text_samples, sample_rows
+from bertglue.runs.text_samples import (
+    TEXTS_FILE,
+    choose_samples,
+    first_rows,
+    hardest_rows,
+    label_text,
+    read_text_samples,
+    sample_rows,
+    write_text_samples,
+)
 from bertglue.tasks import TASKS
 from bertglue.training.callbacks import TrainingResult
 
@@ -92,6 +103,24 @@ def test_a_run_without_texts_has_none_to_show(tmp_path):
     assert path.exists()
 
 
+def test_the_commit_is_that_of_the_library_and_not_of_a_project_around_it(tmp_path, monkeypatch):
+    def git(*arguments):
+        who = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    installed = tmp_path / ".venv" / "environment.py"
+    installed.parent.mkdir()
+    installed.touch()
+    git("init")
+    git("commit", "--allow-empty", "--message", "a project")
+    monkeypatch.setattr(environment, "__file__", str(installed))
+    assert environment.commit.__wrapped__() is None
+    git("add", ".venv")
+    assert environment.commit.__wrapped__().endswith("+")
+    git("commit", "--message", "the library itself")
+    assert len(environment.commit.__wrapped__()) == 10
+
+
 def test_peak_memory_is_in_megabytes():
     assert 20 < environment.peak_memory_mb() < 20_000
 
@@ -164,6 +193,19 @@ def test_samples_say_the_prediction_and_its_probability():
     assert sample_rows(TASKS["stsb"], [["a", "b"]], np.array([[2.345]])) == [
         {"sentence1": "a", "sentence2": "b", "prediction": "2.35"}
     ]
+
+
+def test_a_column_of_text_may_have_the_name_of_an_answer(tmp_path):
+    task = replace(TASKS["sst2"], columns=("label",))
+    data = Data(task, "own", {"validation": Split({"label": ["a text", "another"]}, np.array([0, 1], "int32"))})
+    rows = [{"label (text)": "a text", "label": "negative"}, {"label (text)": "another", "label": "positive"}]
+    assert first_rows(data, "validation") == rows
+    assert choose_samples(data, None) == ["a text", "another"]
+    hardest = hardest_rows(data, "validation", np.array([[0, 1.0], [0, 1.0]]))
+    assert [row["label (text)"] for row in hardest] == ["a text", "another"]
+    assert sample_rows(task, ["mine"], np.array([[0, 1.0]]))[0]["label (text)"] == "mine"
+    write_text_samples(tmp_path, {"first": {"validation": rows}, "hardest": {"validation": hardest}, "samples": []})
+    assert read_text_samples(tmp_path, task)["hardest"]["validation"] == hardest
 
 
 def test_the_hardest_rows_have_the_highest_loss_and_come_in_that_order():

@@ -27,8 +27,19 @@ def run(tmp_path):
 
 def test_the_recipe_is_that_of_the_record_but_for_the_folder(run, tmp_path):
     recipe = reproduction.recipe(run, tmp_path / "again")
-    assert recipe == PARAMETERS.model_copy(update={"run_dir": str(tmp_path / "again")})
+    backend = json.loads((run / RECORD_FILE).read_text())["backend"]
+    assert recipe == PARAMETERS.model_copy(update={"run_dir": str(tmp_path / "again"), "backend": backend})
     assert reproduction.recorded_threads(run) == (int(os.environ.get(THREADS_VARIABLE, 0)) or os.cpu_count())
+
+
+def test_the_backend_is_that_which_ran_however_it_was_chosen(run, tmp_path):
+    record = json.loads((run / RECORD_FILE).read_text())
+    assert record["parameters"]["backend"] is None
+    other = {"tensorflow": "jax", "jax": "tensorflow"}[record["backend"]]
+    write_run(tmp_path / "again", PARAMETERS)
+    (run / RECORD_FILE).write_text(json.dumps({**record, "backend": other}))
+    assert reproduction.recipe(run, tmp_path / "third").backend == other
+    assert reproduction.compare(run, tmp_path / "again").circumstances == {"backend": (other, record["backend"])}
 
 
 def test_a_preprocessor_that_a_record_names_is_run_only_where_it_is_asked_for(tmp_path):

@@ -2,41 +2,27 @@
 
 import csv
 import json
-import os
 import random
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bs4 import BeautifulSoup
-from checkout import copy_checkout
+from checkout import BIN, console_blocks, copy_checkout, type_line
 from paths import ROOT
 
 from bertglue.own_tasks import task_of_record
 
 pytestmark = pytest.mark.whole
 
-BIN = Path(sys.executable).parent
 GUIDE = ROOT / "book/guides/own_data.md"
 WORDS = {
     "ham": ["see you in the garden, on friday", 'the "report" is attached'],
     "news": ["the minister said", "the team won\nthe game"],
     "spam": ["win money now", "cheap watches; click here"],
 }
-
-
-def call(folder: Path, command: str, **environment) -> str:
-    """Run a line of shell as a user types it."""
-    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200", **environment}
-    done = subprocess.run(
-        ["bash", "-ec", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=900
-    )
-    assert done.returncode == 0, f"{command}\n{(done.stdout + done.stderr)[-3000:]}"
-    return done.stdout + done.stderr
 
 
 def write_rows(folder: Path) -> None:
@@ -57,16 +43,16 @@ def write_rows(folder: Path) -> None:
 def place(tmp_path_factory):
     folder = copy_checkout(tmp_path_factory.mktemp("own") / "with a space")
     write_rows(folder)
-    call(folder, "bertglue init mail --from train.csv --validation dev.csv")
-    call(folder, "bertglue init stars --from stars.jsonl")
-    call(folder, "bertglue init pairs --from pairs.parquet --label fits --column q --column a")
+    type_line(folder, "bertglue init mail --from train.csv --validation dev.csv")
+    type_line(folder, "bertglue init stars --from stars.jsonl")
+    type_line(folder, "bertglue init pairs --from pairs.parquet --label fits --column q --column a")
     for name in ("mail", "stars", "pairs"):
         with (folder / f"params/tasks/{name}.yaml").open("a") as file:
             file.write("epochs: 1\n")
     (folder / "params/compression/toy.yaml").write_text(
         "trials: 1\ntrial_rows: 32\npruning_seeds: 1\npruning_rows: 16\nretrain_epochs: 1\n"
     )
-    call(folder, f'make book TASKS="mail stars pairs" COMPRESS=mail READY= BIN="{BIN}"')
+    type_line(folder, f'make book TASKS="mail stars pairs" COMPRESS=mail READY= BIN="{BIN}"')
     return folder
 
 
@@ -116,38 +102,38 @@ def test_they_share_no_table_with_glue(place):
 def test_nothing_is_run_again_until_a_file_changes(place):
     command = f'make book TASKS="mail stars pairs" COMPRESS=mail READY= BIN="{BIN}"'
     before = {name: record_of(place, name)["finished"] for name in ("mail", "stars")}
-    call(place, command)
+    type_line(place, command)
     assert {name: record_of(place, name)["finished"] for name in before} == before
     with (place / "stars.jsonl").open("a") as file:
         file.write('{"review": "one more", "stars": 20}\n')
-    call(place, command)
+    type_line(place, command)
     assert record_of(place, "mail")["finished"] == before["mail"]
     assert record_of(place, "stars")["finished"] > before["stars"]
 
 
 def test_it_predicts_is_evaluated_compared_exported_and_left_out_of_a_submission(place):
     run = "runs/toy/mail/lr0.0003-seed0"
-    said = call(place, f"echo 'win money' | bertglue predict {run}")
+    said = type_line(place, f"echo 'win money' | bertglue predict {run}")
     assert said.splitlines()[0] == "prediction\tp(ham)\tp(news)\tp(spam)"
-    said = call(place, f"printf 'win money\\tspam\\nthe minister\\tnews\\n' | bertglue evaluate {run}")
+    said = type_line(place, f"printf 'win money\\tspam\\nthe minister\\tnews\\n' | bertglue evaluate {run}")
     assert "Macro F1" in said
-    assert "mail, 30 rows" in call(place, f"bertglue evaluate {run} dev.csv")
-    assert len(call(place, f"bertglue predict {run} dev.csv").splitlines()) == 31
-    assert "beyond chance" in call(place, f"bertglue compare {run} {run}")
-    assert "mail" in call(place, "bertglue results runs/toy/mail runs/toy/stars")
-    call(place, f"bertglue export {run} 'for others' --kind huggingface")
+    assert "mail, 30 rows" in type_line(place, f"bertglue evaluate {run} dev.csv")
+    assert len(type_line(place, f"bertglue predict {run} dev.csv").splitlines()) == 31
+    assert "signif." in type_line(place, f"bertglue compare {run} {run}")
+    assert "mail" in type_line(place, "bertglue results runs/toy/mail runs/toy/stars")
+    type_line(place, f"bertglue export {run} 'for others' --kind huggingface")
     config = json.loads((place / "for others/config.json").read_text())
     assert config["id2label"] == {"0": "ham", "1": "news", "2": "spam"}
     assert "nyu-mll/glue" not in (place / "for others/README.md").read_text()
     assert json.loads((place / "runs/toy/compressed/mail/lr0.0003-seed0/compression.json").read_text())["own_task"]
-    assert "CoLA" in call(place, "bertglue submit runs/toy --fill -o submission.zip")
-    said = call(place, f"bertglue reproduce {run}")
+    assert "CoLA" in type_line(place, "bertglue submit runs/toy --fill -o submission.zip")
+    said = type_line(place, f"bertglue reproduce {run}")
     assert "the same logits to the bit" in said
 
 
 def test_the_guides_commands_from_the_first_to_the_last(tmp_path):
     folder = copy_checkout(tmp_path / "a clone")
-    commands = re.findall(r"^```console\n(.*?)```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    commands = console_blocks(GUIDE)
     assert len(commands) > 6
     for command in commands:
         if "laptop" in command:  # minutes with all rows
@@ -155,7 +141,7 @@ def test_the_guides_commands_from_the_first_to_the_last(tmp_path):
             command = command.replace("epochs=2", "epochs=1 -p train_rows=320")
         if command.startswith("make"):
             command = command.strip() + f" READY= BIN='{BIN}'"
-        said = call(folder, command)
+        said = type_line(folder, command)
         if "init" in command:
             shown = re.search(r"^```yaml\n(.*?)```", GUIDE.read_text(), re.MULTILINE | re.DOTALL).group(1)
             assert shown in said
@@ -164,18 +150,18 @@ def test_the_guides_commands_from_the_first_to_the_last(tmp_path):
 
 def test_from_an_installed_package_outside_of_a_checkout(tmp_path):
     """The notebook and the parameters are in the wheel."""
-    call(ROOT, f"pip wheel --quiet --no-deps --no-build-isolation --wheel-dir '{tmp_path}' .")
-    call(tmp_path, "pip install --quiet --no-deps --target site bertglue-*.whl")
+    type_line(ROOT, f"pip wheel --quiet --no-deps --no-build-isolation --wheel-dir '{tmp_path}' .")
+    type_line(tmp_path, "pip install --quiet --no-deps --target site bertglue-*.whl")
     write_rows(tmp_path)
     elsewhere = {"PYTHONPATH": str(tmp_path / "site")}
     code = "import bertglue; print(bertglue.__file__)"
-    assert str(tmp_path / "site") in call(tmp_path, f"python -c '{code}'", **elsewhere)
-    call(tmp_path, "python -m bertglue.cli init mail --from train.csv", **elsewhere)
-    call(tmp_path, "python -m bertglue.cli run mail -p epochs=1", **elsewhere)
+    assert str(tmp_path / "site") in type_line(tmp_path, f"python -c '{code}'", **elsewhere)
+    type_line(tmp_path, "python -m bertglue.cli init mail --from train.csv", **elsewhere)
+    type_line(tmp_path, "python -m bertglue.cli run mail -p epochs=1", **elsewhere)
     assert (tmp_path / "runs/notebook/mail/record.json").exists()
     code = (
         "record = bertglue.finetune('stars', files={'train': 'stars.jsonl'}, label='stars', labels='number', epochs=1)"
     )
-    said = call(tmp_path, f'python -c "import bertglue; {code}; print(record["metrics"])"'.replace('["', "['").replace(
-        '"]', "']"), **elsewhere)  # fmt: skip
+    shown = "print(record['metrics'])"
+    said = type_line(tmp_path, f'python -c "import bertglue; {code}; {shown}"', **elsewhere)
     assert "'pearson'" in said

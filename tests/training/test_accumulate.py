@@ -1,13 +1,11 @@
 """Gradient accumulation: the updates of a large batch, in steps of a small one, on both backends."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
+from other_backend import passes_on_the_other_backend
 from small_run import Run
 
 from bertglue.errors import InputError
@@ -76,9 +74,5 @@ def test_tensorflow_on_several_devices_says_that_it_does_not_accumulate(tiny_con
         Run(tmp_path, tiny_config, accumulate=2).train()
 
 
-def test_the_other_backend_does_the_same():
-    other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not backend", __file__]
-    environment = {**os.environ, "KERAS_BACKEND": other, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # it compiles longer
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stdout
+def test_the_other_backend_does_the_same(tmp_path):
+    passes_on_the_other_backend(__file__, "not backend", tmp_path)

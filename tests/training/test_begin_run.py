@@ -10,7 +10,8 @@ import pytest
 from small_run import Run
 
 from bertglue import InputError, locks
-from bertglue.atomic_files import write_json, write_text
+from bertglue.atomic_files import write_folder, write_json, write_text
+from bertglue.models.encoder_source import Origin
 from bertglue.runs.record import begin_run
 from bertglue.training import callbacks
 from bertglue.training.tracking import TENSORBOARD_FOLDER
@@ -99,9 +100,22 @@ def test_a_checkpoint_belongs_to_the_rows_of_every_split(tmp_path, tiny_config, 
     assert identity(1) != identity(0)
 
 
+def test_a_checkpoint_belongs_to_the_weights_that_the_run_began_with(tmp_path, tiny_config):
+    """A folder keeps its name when another encoder is put there."""
+    run = Run(tmp_path, tiny_config)
+    found = []
+    for digest in ("one", "another"):
+        run.classifier.get_layer("encoder").origin = Origin("a folder", sha256=digest)
+        recorder = callbacks.EpochRecorder(run.data, run.tokens, run.parameters, [], run.classifier, None)
+        found.append(recorder.identity())
+    assert found[0] != found[1]
+
+
 def test_tensorboard_files_of_another_run_are_taken_away_and_ones_own_kept(tmp_path, tiny_config, monkeypatch):
-    old = tmp_path / TENSORBOARD_FOLDER / "events.out.tfevents.old"
+    old = tmp_path / TENSORBOARD_FOLDER / "events.out.tfevents.old.bertglue"
     write_text(old, "of another run")
+    foreign = old.with_name("events.out.tfevents.1.v2")
+    write_text(foreign, "of something else")
     save = callbacks.EpochRecorder.save
 
     def save_and_die(self):
@@ -113,6 +127,7 @@ def test_tensorboard_files_of_another_run_are_taken_away_and_ones_own_kept(tmp_p
         Run(tmp_path, tiny_config).train()
     first = {path.name for path in old.parent.iterdir()}
     assert old.name not in first
+    assert foreign.read_text() == "of something else"
     monkeypatch.undo()
     Run(tmp_path, tiny_config).train()
     assert first < {path.name for path in old.parent.iterdir()}
@@ -130,3 +145,20 @@ def test_two_processes_that_write_a_file_have_names_of_their_own(tmp_path):
     write_text(tmp_path / "a.json", "{}")
     assert {path.name for path in tmp_path.iterdir()} == {"a.json", alive.name, other.name}
     assert mine not in {path.name for path in tmp_path.iterdir()}
+
+
+def test_two_processes_that_write_a_folder_have_places_of_their_own(tmp_path):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    abandoned = tmp_path / f"partial.{os.uname().nodename}-{dead.pid}.out"
+    alive = tmp_path / f"partial.{os.uname().nodename}-{os.getppid()}.out"
+    users = tmp_path / "out.partial"
+    for folder in (abandoned, alive, users):
+        write_text(folder / "a.txt", "here")
+    with write_folder(tmp_path / "out") as partial:
+        write_text(partial / "b.txt", "new")
+        assert partial not in (abandoned, alive, users)
+    assert {path.name for path in tmp_path.iterdir()} == {"out", alive.name, users.name}
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.txt"]
+    assert (alive / "a.txt").exists()
+    assert (users / "a.txt").exists()

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+from other_backend import quick_jax
 from small_run import Run
 
 from bertglue.data.dataset import Data, Split
@@ -133,7 +135,7 @@ def test_one_step_is_the_same_on_both_backends(tmp_path):
     weights = []
     for backend in ("tensorflow", "jax"):
         path = tmp_path / f"{backend}.npz"
-        environment = {**os.environ, "KERAS_BACKEND": backend}
+        environment = {**os.environ, "KERAS_BACKEND": backend, **quick_jax()}
         subprocess.run([sys.executable, "-c", STEP, str(path)], check=True, env=environment)
         weights.append(np.load(path))
     for name in weights[0].files:
@@ -198,3 +200,12 @@ def test_a_confusion_matrix_has_labels_in_rows():
     matrix.update_state(np.array([[0], [2], [2]]), np.eye(3)[[0, 1, 1]])
     assert keras.ops.convert_to_numpy(matrix.counts).tolist() == [[1, 0, 0], [0, 0, 0], [0, 2, 0]]
     assert float(matrix.result()) == pytest.approx(1 / 3)
+
+
+def test_a_class_that_no_row_has_is_not_averaged():
+    task = replace(TASKS["mnli"], metrics=("macro_f1",), own=True)
+    matrix = ConfusionMatrix(3)
+    matrix.update_state(np.array([[0], [0], [2]]), np.eye(3)[[0, 2, 2]])  # of the second there is none
+    assert matrix.scores(task)["macro_f1"] == pytest.approx(metrics.METRIC_FUNCTIONS["macro_f1"]([0, 0, 2], [0, 2, 2]))
+    assert matrix.scores(task)["macro_f1"] == pytest.approx(2 / 3)
+    assert ConfusionMatrix(3).scores(task)["macro_f1"] == 0  # before the first row

@@ -1,14 +1,12 @@
 """Training in float16 with loss scaling, as on a T4: it learns as float32 does, and a step that overflows never was."""
 
 import functools
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 from fake_gpus import report_gpu
+from other_backend import passes_on_the_other_backend
 from small_run import Run
 
 from bertglue import InputError
@@ -258,9 +256,5 @@ def test_gates_are_trained_and_closed(tiny_config, tmp_path, float16):
     assert loss_scale(gated.reduced.model.optimizer) >= 2.0**13
 
 
-def test_the_other_backend_does_the_same():
-    other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
-    chosen = "auto or overflows or clipped or gelu or last"  # JAX takes seconds to compile each training
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, __file__]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": other})
-    assert done.returncode == 0, done.stdout
+def test_the_other_backend_does_the_same(tmp_path):
+    passes_on_the_other_backend(__file__, "auto or overflows or clipped or gelu or last", tmp_path)

@@ -1,12 +1,9 @@
 """The schedule and the optimizer of the report."""
 
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
+from other_backend import passes_on_the_other_backend
 
 from bertglue.training import optimizer as optimizers
 from bertglue.training.optimizer import WarmupLinearDecay, build_optimizer, layer_factors
@@ -140,11 +137,8 @@ def test_factors_by_depth_and_by_name():
     assert {optimizer.factor(v) for v in variables if "layer_1" in v.path} == {0.5}
 
 
-def test_the_other_backend_does_the_same():
-    other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not backend", __file__]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": other})
-    assert done.returncode == 0, done.stdout
+def test_the_other_backend_does_the_same(tmp_path):
+    passes_on_the_other_backend(__file__, "not backend", tmp_path)
 
 
 def test_the_first_update_is_that_of_the_guide():

@@ -1,13 +1,11 @@
 """A run that was killed within an epoch ends as an unbroken one, to the bit, on both backends."""
 
 import json
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
+from other_backend import passes_on_the_other_backend
 from small_run import Run
 
 from bertglue.runs.record import RESUME_FILE
@@ -172,13 +170,4 @@ def test_a_damaged_place_is_not_gone_on_from(tiny_config, tmp_path, kill, monkey
 
 
 def test_the_other_backend_does_the_same(tmp_path):
-    """One of the cases there; JAX compiles for minutes, were it not told to do so once and without care."""
-    other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
-    quickly = {
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    }  # fmt: skip
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "unbroken and best", __file__]
-    environment = {**os.environ, "KERAS_BACKEND": other, **quickly}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stdout
+    passes_on_the_other_backend(__file__, "unbroken and best", tmp_path)

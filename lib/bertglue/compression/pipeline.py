@@ -16,6 +16,7 @@ from bertglue.compression.pruning_curve import CurvePoint, compute_pruning_curve
 from bertglue.data.dataset import HELD_OUT, Data
 from bertglue.data.load_data import load_data_for
 from bertglue.data.token_ids import Tokens
+from bertglue.devices import auto_precision, leave_accelerators_alone
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
 from bertglue.evaluation.evaluate import Scores, evaluate
@@ -70,6 +71,16 @@ def recipe_of(parameters: CompressionParameters) -> Parameters:
     if parameters.glue_dir:
         given["glue_dir"] = parameters.glue_dir
     return Parameters.check({**record["parameters"], **given})
+
+
+def configure_as_trained(parameters: CompressionParameters) -> None:
+    """Choose backend, precision and device of this process as the run to compress did."""
+    recipe = recipe_of(parameters)
+    environment.configure(recipe)
+    if recipe.device == "cpu":
+        leave_accelerators_alone()
+    if recipe.precision == "auto":
+        keras.config.set_dtype_policy(auto_precision())
 
 
 def open_finished_run(parameters: CompressionParameters) -> FinishedRun:

@@ -32,6 +32,9 @@ def advice(task: Task, task_folder: str, root: Path, name: str) -> str:
     """Name the file that was perhaps meant, and what would make it the one that is missing."""
     root = Path(os.path.abspath(root))
     found = next(search(task, root, name), None)
+    if found is None and task.name == "mrpc":
+        parquet = "put its parquet files from nyu-mll/glue (Hugging Face) into"
+        return f"GLUE's site has no archive of MRPC; {parquet} {root / task.name}"
     if found is None:
         return f"the archive of {task.title} from the GLUE benchmark has it"
     steps = []

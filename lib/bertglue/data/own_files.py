@@ -26,6 +26,7 @@ DIALECTS = {
     "excel-tab": {"delimiter": "\t"},
 }
 SEPARATORS = {";": "semicolon", "\t": "tab", ",": "csv"}
+NO_TEXTS = ("id", "idx", "index", "guid", "unnamed: 0", "")  # columns that number the rows, pandas' among them
 DIALECT_OF = {".csv": "csv", ".tsv": "tab", ".txt": "tab"}
 JSON_LINES, PARQUET = (".jsonl", ".ndjson"), (".parquet",)
 LONGEST_FIELD = 2**24  # characters; a quote that is never closed ends there, not with the file
@@ -84,11 +85,11 @@ def find_file(own: OwnFiles, split: str, text: str) -> Path:
 
 
 def find_columns(own: OwnFiles, path: Path) -> list[str]:
-    """Return the columns of text: those given, or the one or two of train beside the label's."""
+    """Return the columns of text: those given, or the one or two of train beside the label's and those of NO_TEXTS."""
     if own.columns:
         return own.columns
     first = next((cells for _, cells in read_rows(path, own.dialect)), {})
-    others = [name for name in first if name != own.label]
+    others = [name for name in first if name != own.label and str(name).lower() not in NO_TEXTS]
     if not 1 <= len(others) <= 2:
         raise InputError(
             f"{path} has the columns {', '.join(first)} and none is named as text; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,13 +82,23 @@ def export_savedmodel(
 
     archive = keras.export.ExportArchive()
     archive.track(classifier)
-    archive.add_endpoint("serve", serve, [tf.TensorSpec([None], tf.string, name=name) for name in task.columns])
+    signature = [tf.TensorSpec([None], tf.string, name=name) for name in input_names(task)]
+    archive.add_endpoint("serve", serve, signature)
     with new_folder(folder, card) as partial:
         try:
             archive.write_out(partial, verbose=False)
         except tf.errors.OpError as error:  # as TensorFlow reports a full disk
             raise OSError(one_line(error, 2000).rpartition("; ")[2].partition(" [")[0]) from None
     return Path(folder)
+
+
+def input_names(task: Task) -> list[str]:
+    """Name the inputs of a SavedModel by the columns, or text1 and text2 where TensorFlow allows no such name."""
+    columns = list(task.columns)
+    allowed = all(re.fullmatch(r"[A-Za-z0-9]\w*", name, re.ASCII) for name in columns)
+    if allowed and len({name.lower() for name in columns}) == len(columns):  # case does not tell two names apart
+        return columns
+    return [f"text{place}" for place, _ in enumerate(columns, 1)]
 
 
 def export_litert(

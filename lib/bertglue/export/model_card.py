@@ -21,6 +21,8 @@ CARD_KEYS = (
     "environment",
     "finished",
 )
+UNCHANGED = ("savedmodel", "huggingface", "onnx", "float32")  # kinds with the weights of the run
+CONVERTED = " These are the scores of the classifier before its weights were converted; this file was not scored."
 NOT_A_RECIPE = (
     "profile", "task", "source", "glue_dir", "files", "labels", "samples", "run_dir", "cache_dir", "tracking",
 )  # fmt: skip
@@ -52,8 +54,8 @@ In this folder:
 
 ## Scores
 
-On the labelled splits, which the training did not see. The interval is of 95 %, over the examples; the baseline always
-predicts {constant} of train. One run: other seeds give other scores.
+On the labelled splits, which the training did not see.{converted} The interval is of 95 %,
+over the examples; the baseline always predicts {constant} of train. One run: other seeds give other scores.
 
 {scores}
 
@@ -118,6 +120,7 @@ def render_model_card(record: dict, kind: str) -> str:
         source=SOURCES.get(record["source"], code(record["source"])),
         train=f"{record['examples']['train']:,}",
         scores=score_rows(record, task),
+        converted=CONVERTED if kind not in UNCHANGED else "",
         recipe="\n".join(
             f"- `{name}`: {code(value)}" for name, value in parameters.items() if name not in NOT_A_RECIPE
         ),
@@ -134,7 +137,7 @@ def card_header(record: dict, task: Task, kind: str) -> dict:
     language = {} if task.own else {"language": "en"}
     header = {**language, **library, "pipeline_tag": "text-classification"}
     header["tags"] = ["bert", "bertglue", task.name]
-    if record["source"] == "toy":
+    if record["source"] == "toy" or kind not in UNCHANGED:  # a model of these weights was not scored
         return header
     metrics = [
         {"type": name, "value": round(value, 4), "name": f"{METRIC_TITLES[name]} ({split})"}

@@ -26,6 +26,7 @@ from bertglue.parameters import PretrainingParameters
 from bertglue.pretraining.corpus import Corpus, count, load_corpus
 from bertglue.pretraining.examples import Examples, Vocabulary
 from bertglue.training.checkpoint import assign, fits, load_checkpoint, save_checkpoint
+from bertglue.training.finetune import check_accumulation
 from bertglue.training.optimizer import build_optimizer, with_loss_scaling
 from bertglue.training.running_metrics import RunningLoss
 
@@ -194,6 +195,7 @@ def open_pretraining(parameters: PretrainingParameters) -> Pretraining:
 
 def compile_pretrainer(trainer: keras.Model, parameters: PretrainingParameters) -> keras.Model:
     """Compile both heads with loss and accuracy; the losses are added, as BERT's are."""
+    check_accumulation(parameters.accumulate)
     optimizer = build_optimizer(
         parameters.learning_rate,
         parameters.steps // parameters.accumulate,

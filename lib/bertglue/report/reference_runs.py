@@ -20,7 +20,7 @@ MODEL_TITLES = {"minilm": MINILM, BUNDLED: BUNDLED_TITLE}
 
 
 def read_reference_runs(stage: str) -> list[dict]:
-    """Read the records of a stage of the reference run, in GLUE's order of tasks, and of seeds.
+    """Read the records of a stage of the reference run, in GLUE's order of tasks, of seeds and of learning rates.
 
     Args:
         stage: `rate` and `epochs` chose the learning rate and the epochs of each task on a held-out tenth of train;
@@ -28,7 +28,7 @@ def read_reference_runs(stage: str) -> list[dict]:
             an encoder of the same sizes, randomly initialized.
     """
     found = [read_record(path) for path in sorted((REFERENCE_RUNS / stage).glob("*.json"))]
-    return sorted(found, key=lambda record: (by_task(record), record["seed"]))
+    return sorted(found, key=lambda record: (by_task(record), record["seed"], record["learning_rate"]))
 
 
 @functools.cache

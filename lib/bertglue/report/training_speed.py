@@ -5,45 +5,30 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import time
-from collections import Counter
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from bertglue.atomic_files import write_text
-from bertglue.environment import commit, processor, versions
-from bertglue.evaluation.metrics import METRIC_TITLES
+from bertglue.evaluation.metrics import METRIC_FUNCTIONS, METRIC_TITLES
 from bertglue.evaluation.significance import mean_score, paired_bootstrap
 from bertglue.report.figures import FIGURE_STYLE, color, finish
-from bertglue.report.measured_files import TRAINING_SPEED
+from bertglue.report.race_results import (
+    OURS,
+    multiple,
+    races,
+    rate_text,
+    small_pages,
+    turn_counts,
+    turns,
+    where_measured,
+)
 from bertglue.tasks import TASKS
 
 GROWTH_ENCODER = "4 layers of 256 (two layers for the rows)"
-OURS = "bertglue"
-PEER_PACKAGES = ("torch", "transformers", "tf_keras")
-PACKAGES_SHOWN = ("tensorflow", "keras", *PEER_PACKAGES)
-
-
-def build_result(**measured: list[dict]) -> dict:
-    """Build a result: what was measured, on which machine, with which versions."""
-    return {
-        "processor": processor(),
-        "versions": versions(PEER_PACKAGES),
-        "commit": commit(),
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        **measured,
-    }
-
-
-def read_result(path: Path = TRAINING_SPEED) -> dict:
-    """Read the last whole result."""
-    return json.loads(path.read_text(encoding="utf-8"))
+TRIAL_ROWS = 1000  # of train, below which a race is a trial of some steps, and says so
 
 
 def contestants(result: dict, race: str) -> pd.DataFrame:
@@ -51,7 +36,8 @@ def contestants(result: dict, race: str) -> pd.DataFrame:
 
     Columns: training and evaluation examples a second, seconds from the start of the process to the end of the first
     step and to its own end, peak memory [MB], the metric's mean over the turns, shares of the matrix-product peak (ours
-    alone), how many times as fast as it we train, and what our metric is above its own, with the 95 % interval.
+    alone), how many times as fast as it we train, with the least and the most of the turns, and what our metric is
+    above its own, with the 95 % interval.
     """
     setting = next(setting for setting in result["settings"] if setting["name"] == race)
     runs = [run for run in result["runs"] if run["race"] == race]
@@ -67,6 +53,7 @@ def contestants(result: dict, race: str) -> pd.DataFrame:
         def median(value, own=own):
             return statistics.median(value(run) for run in own)
 
+        ahead = [rates[OURS, run["turn"]] / rates[name, run["turn"]] for run in own]
         rows[name] = {
             "precision": own[0]["precision"],
             "training": median(lambda run: rates[run["contestant"], run["turn"]]),
@@ -76,7 +63,8 @@ def contestants(result: dict, race: str) -> pd.DataFrame:
             "memory": median(lambda run: run["peak_memory_mb"]),
             "score": mean_score(setting["metric"], labels, predictions),
             "peak_share": median(lambda run: run.get("peak_share", float("nan"))),
-            "ahead": median(lambda run: rates[OURS, run["turn"]] / rates[run["contestant"], run["turn"]]),
+            "ahead": statistics.median(ahead),
+            "ahead_range": (min(ahead), max(ahead)),
             "gain": paired_bootstrap(setting["metric"], labels, predictions, predicted[OURS]),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
@@ -87,25 +75,18 @@ def read_digits(text: str) -> np.ndarray:
     return np.array(list(text), dtype="int64")
 
 
-def races(result: dict) -> list[str]:
-    return list(dict.fromkeys(run["race"] for run in result["runs"]))
-
-
 def summary(result: dict) -> pd.DataFrame:
-    """Return training examples a second of each race and contestant, and how many times as fast we are; ours last."""
+    """Return training examples a second of each race and contestant, and how many times as fast we are; ours last.
+
+    Of several turns the least and the most of these multiples follow the median.
+    """
     rows, names = [], list(dict.fromkeys(run["contestant"] for run in result["runs"]))
     for race in races(result):
         rows.append({"encoder, rows of": race})
         for name, row in contestants(result, race).iterrows():
-            ahead = "" if name == OURS else f" ({row['ahead']:.1f} x)"
-            rows[-1][name] = f"{rate_text(row['training'])}{ahead}"
+            rows[-1][name] = rate_text(row["training"]) + ("" if name == OURS else f" ({multiple(row)})")
     columns = ["encoder, rows of", *(name for name in names if name != OURS), OURS]
     return pd.DataFrame(rows, columns=columns).fillna("")
-
-
-def rate_text(rate: float) -> str:
-    """Format examples a second: whole from 100 on, below with three digits."""
-    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def details(result: dict) -> pd.DataFrame:
@@ -131,16 +112,23 @@ def details(result: dict) -> pd.DataFrame:
 
 
 def scores(result: dict) -> pd.DataFrame:
-    """Format the task's metric of each race and contestant, and the paired difference that ours is above it."""
+    """Format the task's metric of each race and contestant, and the paired difference that ours is above it.
+
+    The baseline predicts the more frequent of these labels.
+    """
     settings, rows = {setting["name"]: setting for setting in result["settings"]}, []
     for race in races(result):
+        labels, metric = read_digits(settings[race]["labels"]), settings[race]["metric"]
+        baseline = METRIC_FUNCTIONS[metric](labels, np.full_like(labels, np.bincount(labels).argmax()))
         for name, found in contestants(result, race).iterrows():
             gain, low, high = found["gain"]
             rows.append(
                 {
                     "encoder, rows of": race,
                     "contestant": name,
-                    "metric": METRIC_TITLES[settings[race]["metric"]],
+                    "rows": len(labels),
+                    "metric": METRIC_TITLES[metric],
+                    "baseline": f"{baseline:.3f}",
                     "score": f"{found['score']:.3f}",
                     "ours above it": "" if name == OURS else f"{gain:+.3f} ({low:+.3f} to {high:+.3f})",
                 }
@@ -152,67 +140,38 @@ def conditions(result: dict) -> str:
     """Describe in a sentence or two where and of what this was measured."""
     share = {race: contestants(result, race).loc[OURS, "peak_share"] for race in races(result)}
     shares = ", ".join(f"{value:.0%} ({race})" for race, value in share.items())
-    packages = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if name in PACKAGES_SHOWN)
-    turns = {race: max(run["turn"] for run in result["runs"] if run["race"] == race) for race in share}
-    counts = ", ".join(f"{count} ({race})" for race, count in turns.items())
-    once = " Of one turn no spread is known." if min(turns.values()) == 1 else ""
     precisions = ", ".join(sorted({f"{run['contestant']} in {run['precision']}" for run in result["runs"]}))
     return (
-        f"Examples a second in the last epoch; turns, over which a median is taken: {counts}.{once} Precision: "
-        f"{precisions}. "
-        f"{result['processor']}; {packages}; {result['date']}. "
+        f"Examples a second in the last epoch. {row_counts(result)} {turn_counts(result)} Precision: {precisions}. "
+        f"Large arrays lay on huge pages in {small_pages(result)}. "
+        f"{where_measured(result)}. "
         f"The matrix products of {OURS} reach a share of the rate of one large product in the same process: {shares}."
     )
 
 
+def row_counts(result: dict) -> str:
+    """Describe how many rows of train, and of validation, each race has."""
+    counts = {one["name"]: f"{one['train'] or 'all'}/{one['validation'] or 'all'}" for one in result["settings"]}
+    said = ", ".join(f"{counts[race]} ({race})" for race in races(result))
+    return f"Rows of train/validation: {said}."
+
+
 def headline(result: dict) -> str:
     """Describe in a sentence how many times as fast as the fastest other contestant of each race we train."""
-    said, fastest, turns = {}, {}, Counter()
+    said, fastest, settings = {}, {}, {setting["name"]: setting for setting in result["settings"]}
     for race in races(result):
         others = contestants(result, race).drop(OURS)
         name, (encoder, task) = others["training"].idxmax(), race.split(", ")
+        if (rows := settings[race]["train"]) and rows < TRIAL_ROWS:
+            encoder += f" ({rows} rows)"
         said.setdefault(encoder, []).append(f"{others.loc[name, 'ahead']:.1f} on {TASKS[task].title}")
         fastest[name] = None
-        turns[max(run["turn"] for run in result["runs"] if run["race"] == race)] += 1
-    counts = " or ".join(map(str, sorted(turns)))
+    counts = " or ".join(map(str, sorted(set(turns(result).values()))))
     multiples = "; ".join(f"{encoder} {', '.join(each)}" for encoder, each in said.items())
     return (
         f"Training speed on two cores, times the fastest peer's ({' or '.join(fastest)}): {multiples} "
         f"(turns: {counts})."
     )
-
-
-def keep_result(result: dict, path: Path = TRAINING_SPEED) -> None:
-    """Make a result the one that the book shows; turns not run anew stay, if nothing else changed."""
-    write_result(merge(read_result(path), result) if path.exists() else result, path)
-
-
-def comparable(before: dict, result: dict) -> bool:
-    """Return whether two results are from the same machine and the same packages."""
-    return all(before[key] == result[key] for key in ("processor", "versions"))
-
-
-def merge(before: dict, result: dict) -> dict:
-    """Merge the turns of an earlier result that were not run again, if machine and packages are the same."""
-    if not comparable(before, result):
-        return result
-    anew = {(run["race"], run["turn"]) for run in result["runs"]}
-    settings = {setting["name"]: setting for setting in [*before["settings"], *result["settings"]]}
-    runs = [*(run for run in before["runs"] if (run["race"], run["turn"]) not in anew), *result["runs"]]
-    return {
-        **result,
-        "settings": list(settings.values()),
-        "runs": sorted(runs, key=lambda run: (list(settings).index(run["race"]), run["turn"])),
-    }
-
-
-def write_result(result: dict, path: Path) -> None:
-    """Write a result, one measurement a line."""
-    lines = []
-    for key, value in result.items():
-        rows = ",\n  ".join(json.dumps(row) for row in value) if isinstance(value, list) else ""
-        lines.append(f" {json.dumps(key)}: " + (f"[\n  {rows}\n ]" if rows else json.dumps(value)))
-    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def growth_figure(result: dict):
@@ -221,8 +180,8 @@ def growth_figure(result: dict):
     panels = (
         (rows["rows"], rows["tokenize"], "rows", "tokenized and cached [s]"),
         (rows["rows"], rows["peak_memory_mb"] / 1000, "rows", "peak memory [GB]"),
-        (length["length"], length["step"] * 1000, "length of the rows", "training step [ms]"),
-        (length["length"], length["peak_memory_mb"] / 1000, "length of the rows", "peak memory [GB]"),
+        (length["length"], length["step"] * 1000, "sequence length [tokens]", "training step [ms]"),
+        (length["length"], length["peak_memory_mb"] / 1000, "sequence length [tokens]", "peak memory [GB]"),
         (layers["layers"], layers["step"] * 1000, "layers", "training step [ms]"),
         (layers["layers"], layers["peak_memory_mb"] / 1000, "layers", "peak memory [GB]"),
     )

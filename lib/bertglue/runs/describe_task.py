@@ -14,7 +14,7 @@ import yaml
 from bertglue.atomic_files import write_atomically
 from bertglue.data.dataset import Data
 from bertglue.data.load_data import load_data_for
-from bertglue.data.own_files import DIALECTS, OwnFiles, find_file, read_rows
+from bertglue.data.own_files import DIALECTS, NO_TEXTS, OwnFiles, find_file, read_rows
 from bertglue.errors import InputError
 from bertglue.own_tasks import NUMBER, check_own_name
 from bertglue.parameters import Parameters
@@ -22,7 +22,6 @@ from bertglue.parameters import Parameters
 LOOKED_AT = 1000  # rows, to guess what a column is
 FEWEST_ROWS = 10  # that validation can be taken from
 LABEL_WORDS = ("label", "class", "category", "target", "score", "rating", "stars", "sentiment", "emotion", "y")
-NO_TEXTS = ("id", "idx", "index", "guid", "")  # columns that number the rows
 PAIRS = (
     ("sentence1", "sentence2"), ("question1", "question2"), ("premise", "hypothesis"), ("question", "answer"),
     ("text1", "text2"), ("text_a", "text_b"), ("question", "sentence"), ("title", "body"),
@@ -151,7 +150,7 @@ def remark_on_length(data: Data, length: int) -> str:
     """Return how many rows of train are longer than a `max_length`."""
     cut = sum(tokens > length for tokens in estimate_tokens(data))
     rows = f"about {cut:,} of the {len(data['train']):,} rows of train" if cut else "no row of train"
-    return f"longer than max_length {length}, so cut to it: {rows}, by their words"
+    return f"longer than max_length {length}, so truncated to it: {rows}, by their words"
 
 
 def estimate_tokens(data: Data) -> Iterator[float]:

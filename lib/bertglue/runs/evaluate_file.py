@@ -92,7 +92,7 @@ def read_labelled_rows(file: BinaryIO, task: Task, where: str, labels: array) ->
 
 
 def read_label(task: Task, text: str, where: str) -> float:
-    """Read a label by its name or its number, or a score."""
+    """Read a label by its name, or by its place where no name is a number; or a score."""
     if task.regression:
         try:
             score = float(text)
@@ -103,6 +103,7 @@ def read_label(task: Task, text: str, where: str) -> float:
         raise InputError(f"{where}: the score is {text!r}; give a number")
     if text in task.labels:
         return task.labels.index(text)
-    if text.isdecimal() and int(text) < task.outputs:
+    named_by_numbers = any(label.lstrip("-").isdecimal() for label in task.labels)
+    if text.isdecimal() and not named_by_numbers and int(text) < task.outputs:
         return int(text)
     raise InputError(f"{where}: unknown label {text!r}; {task.title} has {', '.join(task.labels)}")

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from pathlib import Path
 
+from bertglue.atomic_files import write_error
 from bertglue.environment import ask_for_huge_pages
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
@@ -62,7 +63,10 @@ def execute(parameters: Parameters) -> None:
 
     folder = Path(parameters.run_dir)
     check_run_folder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(folder, error) from None
     ask_for_huge_pages()
     with failed_cells():
         papermill.execute_notebook(

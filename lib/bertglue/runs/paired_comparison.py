@@ -68,9 +68,9 @@ def compare_runs(first: Path, second: Path) -> tuple[Task, list[PairedDifference
         raise InputError(f"{first} is of {task.title} and {second} of {other.title}; give two runs of one task")
     found = []
     for split in task.validation:
-        labels = [predicted[0][split][0] for _, predicted in sides]
-        if not np.array_equal(*labels):
-            raise InputError(f"{first} and {second} are scored on different rows of {split}; run them on the same data")
+        labels = [run[split][0] for _, predicted in sides for run in predicted]
+        if not all(np.array_equal(labels[0], others) for others in labels[1:]):
+            raise InputError(f"runs of {first} and {second} have different rows of {split}; run them on the same data")
         logits = ([run[split][1] for run in predicted] for _, predicted in sides)
         found += paired_differences(task, split, labels[0], *logits)
     return task, found

@@ -22,9 +22,11 @@ def recipe(run: Path, output: Path, preprocessor: str | None = None) -> Paramete
     """
     if output.exists():
         raise InputError(f"{output} is there already; remove it, or name another folder with --output")
-    recorded = read_record(run / RECORD_FILE, "parameters")["parameters"]
+    record = read_record(run / RECORD_FILE, "parameters")
+    recorded = record["parameters"]
+    backend = recorded.get("backend") or record.get("backend")  # as KERAS_BACKEND chose it
     try:
-        parameters = Parameters.check({**recorded, "run_dir": str(output)})
+        parameters = Parameters.check({**recorded, "backend": backend, "run_dir": str(output)})
     except InputError as error:
         raise InputError(f"{run / RECORD_FILE}: {error}") from None
     if parameters.preprocessor != preprocessor:
@@ -76,7 +78,7 @@ def compare(run: Path, again: Path) -> Comparison:
         for name, value in values.items()
         if value != second["metrics"][split][name]
     }
-    made = [circumstances(record["environment"]) for record in (first, second)]
+    made = [circumstances(record) for record in (first, second)]
     changed = {name: (made[0].get(name, ""), made[1].get(name, "")) for name in made[0] | made[1]}
     return Comparison(
         {split: float(np.abs(before[split] - now[split]).max(initial=0)) for split in before},
@@ -85,6 +87,8 @@ def compare(run: Path, again: Path) -> Comparison:
     )
 
 
-def circumstances(found: dict) -> dict[str, str]:
-    """Pick of a record's environment what may change a result."""
-    return {name: str(found.get(name)) for name in COMPARED_ENVIRONMENT} | found.get("versions", {})
+def circumstances(record: dict) -> dict[str, str]:
+    """Pick of a record what may change a result beside its recipe."""
+    found = record["environment"]
+    named = {"backend": str(record.get("backend"))} | {name: str(found.get(name)) for name in COMPARED_ENVIRONMENT}
+    return named | found.get("versions", {})

@@ -7,6 +7,7 @@ the rest is missing, but whatever is there has to be of the right type.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -398,6 +399,12 @@ class Status(FileSchema):
 
 
 TextRow = dict[str, str]
+ANSWERS = ("label", "prediction", "probability")  # what is shown beside a text
+
+
+def shown_columns(names: Iterable[str]) -> list[str]:
+    """Name columns of text beside those of the label and of the prediction, which may not take their names."""
+    return [f"{name} (text)" if name in ANSWERS else name for name in names]
 
 
 class TextSamples(FileSchema):
@@ -412,7 +419,7 @@ class TextSamples(FileSchema):
     def of_the_columns(cls, found: dict, info: ValidationInfo) -> dict:
         for split, rows in found.items():
             for row in rows:
-                need(row, task_of(info).columns, f"{split}.")
+                need(row, shown_columns(task_of(info).columns), f"{split}.")
         return found
 
 

@@ -10,7 +10,7 @@ from bertglue.atomic_files import write_json
 from bertglue.checked_files import read_object
 from bertglue.data.dataset import Data
 from bertglue.runs.record import RUN_AGAIN
-from bertglue.runs.schemas import TextSamples
+from bertglue.runs.schemas import TextSamples, shown_columns
 from bertglue.tasks import Task
 
 TEXTS_FILE = "texts.json"
@@ -26,11 +26,10 @@ def label_text(task: Task, label) -> str:
 def first_rows(data: Data, split: str, rows: int = ROWS_PER_KIND) -> list[dict]:
     """Return the texts and the label of the first rows of a split."""
     shown = data[split]
-    columns = {name: column[:rows] for name, column in shown.columns.items()}
+    names, columns = shown_columns(shown.columns), [column[:rows] for column in shown.columns.values()]
     labels = [label_text(data.task, label) for label in shown.labels[:rows]]
     return [
-        {**dict(zip(columns, texts, strict=True)), "label": label}
-        for *texts, label in zip(*columns.values(), labels, strict=True)
+        {**dict(zip(names, texts, strict=True)), "label": label} for *texts, label in zip(*columns, labels, strict=True)
     ]
 
 
@@ -42,9 +41,14 @@ def hardest_rows(data: Data, split: str, logits: np.ndarray, rows: int = ROWS_PE
     losses = metrics.losses(task, labels, logits)
     worst = np.argsort(-losses, kind="stable")[:rows]
     texts = data[split].take(worst).columns
+    names = shown_columns(texts)
     answers = [predicted_label(task, row) for row in logits[worst]]
     return [
-        {**{name: column[i] for name, column in texts.items()}, "label": label_text(task, labels[row]), **answers[i]}
+        {
+            **{name: column[i] for name, column in zip(names, texts.values(), strict=True)},
+            "label": label_text(task, labels[row]),
+            **answers[i],
+        }
         for i, row in enumerate(worst)
     ]
 
@@ -62,17 +66,16 @@ def predicted_label(task: Task, logits: np.ndarray) -> dict[str, str]:
 def sample_rows(task: Task, samples: list, logits: np.ndarray) -> list[dict]:
     """Return sentences of one's own, or pairs of them, with their predictions."""
     texts = [[sample] if isinstance(sample, str) else sample for sample in samples]
-    return [
-        {**dict(zip(task.columns, row, strict=True)), **predicted_label(task, logits[i])} for i, row in enumerate(texts)
-    ]
+    names = shown_columns(task.columns)
+    return [{**dict(zip(names, row, strict=True)), **predicted_label(task, logits[i])} for i, row in enumerate(texts)]
 
 
 def choose_samples(data: Data, samples: list | None) -> list:
     """Return the sentences, or pairs, to predict: those given, or the first rows of validation."""
     if samples is not None:
         return samples
-    first = first_rows(data, data.task.validation[0])
-    texts = [[row[name] for name in data.task.columns] for row in first]
+    columns = data[data.task.validation[0]].columns
+    texts = [list(row) for row in zip(*(columns[name][:ROWS_PER_KIND] for name in data.task.columns), strict=True)]
     return texts if len(data.task.columns) > 1 else [text for (text,) in texts]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bertglue.checked_files import file_digest
+from bertglue.checked_files import file_digest, path_digest
 from bertglue.data.load_data import check_source
 from bertglue.encoder_names import check_encoder
 from bertglue.environment import has_accelerator, nvidia_gpus
@@ -95,6 +95,8 @@ class Plan:
         if parameters.files:  # what somebody edits while they work on their task
             digests = {name: file_digest(Path(path).expanduser()) for name, path in parameters.files.items()}
             own += json.dumps(digests, sort_keys=True)
+        if not self.is_second(task) and (encoder := Path(parameters.encoder).expanduser()).exists():
+            own += f" encoder {path_digest(encoder)}"  # made anew, it is another one
         return f"{own} after {self.identity(self.intermediate)}" if self.is_second(task) else own
 
     def begin_with_intermediate(self) -> Plan:
@@ -203,8 +205,12 @@ class Plan:
 
     @property
     def shown_runs(self) -> list[str]:
-        """The runs that have a page of their own: the first seed's."""
-        return [folder for folder in self.book_runs if folder.endswith(f"seed{self.seeds[0]}")]
+        """The runs that have a page of their own: of each task that with the first learning rate and seed."""
+        first = {
+            self.run_pattern.format(task=task, learning_rate=self.rates(task)[0], seed=self.seeds[0])
+            for task in self.parameters
+        }
+        return [folder for folder in self.book_runs if folder in first]
 
     def is_wanted(self, folder: str, name: str) -> bool:
         return not self.partial or Path(folder, name).exists()
@@ -363,7 +369,8 @@ def page_sources() -> list[str]:
     ]
     measured = [library / "report" / path.relative_to(MEASURED.parent) for path in MEASURED.rglob("*.json*")]
     bundled = library / "models" / BUNDLED_FOLDER.name / PRETRAINING_RECORD
-    return sorted(str(path) for path in (*code, *measured, bundled))
+    shown = [library / name for name in ("tools/tpu_compile.py", "training/optimizer.py", "tasks.py")]  # by pages
+    return sorted(str(path) for path in (*code, *measured, bundled, *shown))
 
 
 def book_sources() -> list[str]:

@@ -18,9 +18,11 @@ from bertglue.evaluation import aggregate
 from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.evaluation.published_scores import HUGGING_FACE, PUBLISHED_NAMES, REPORT, find_published_score
 from bertglue.parameters import CompressionParameters, Parameters, PretrainingParameters
-from bertglue.report import training_speed
-from bertglue.report.pages.common import joined, main_score_rows, row_title
+from bertglue.report import prediction_speed, training_speed
+from bertglue.report.measured_files import PREDICTION_SPEED, TRAINING_SPEED
+from bertglue.report.pages.common import joined, main_score_rows, number, row_title
 from bertglue.report.pages.results import rows_at_hand
+from bertglue.report.race_results import read_result
 from bertglue.report.reference_runs import runs_by_task
 from bertglue.runs.collection import Runs
 from bertglue.tasks import TASKS
@@ -66,7 +68,7 @@ def after_intermediate() -> str:
     scores = []
     for name, runs in runs_by_task("after-mnli").items():
         mean, _ = aggregate.mean_and_error(runs, TASKS[name].validation[0], TASKS[name].metrics[0])
-        scores.append(f"{TASKS[name].title} {mean:.3f}")
+        scores.append(f"{TASKS[name].title} {mean:.3f} ({number(len(runs), 'seed')})")
     return f" After MNLI (`INTERMEDIATE=mnli`): {joined(scores)}." if scores else ""
 
 
@@ -115,7 +117,8 @@ def command_help() -> str:
 
 
 def speed() -> str:
-    return training_speed.headline(training_speed.read_result())
+    trained, predicted = read_result(TRAINING_SPEED), read_result(PREDICTION_SPEED)
+    return f"{training_speed.headline(trained)} {prediction_speed.headline(predicted)}"
 
 
 PARTS: dict[str, dict[str, Callable[[], str]]] = {  # of each file the parts that are written here, by their names

@@ -15,8 +15,8 @@ from bertglue.locks import lock
 
 MAKE_FILE, JOBS_FILE = "in-use", "jobs"  # in the folder
 # What a job of Snakemake begins with: it holds a lock, also where the make that started it was killed, and the next
-# make waits for it.
-HOLD = "exec 9>> .snakemake/jobs && python -m bertglue.tools.lock --job 9"
+# make waits for it. Opened for reading too: a shared lock on NFS needs that.
+HOLD = "exec 9<> .snakemake/jobs && python -m bertglue.tools.lock --job 9"
 
 
 def hold(path: Path) -> int | None:

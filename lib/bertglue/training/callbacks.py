@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from bertglue import __version__
 from bertglue.checked_files import find_problem
 from bertglue.data.dataset import HELD_OUT, Data
 from bertglue.data.token_ids import Tokens
@@ -21,6 +22,7 @@ from bertglue.environment import commit
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
 from bertglue.models.bert import compute_dtype
+from bertglue.models.encoder_source import origin_of
 from bertglue.models.logits import predict_splits
 from bertglue.parameters import Parameters
 from bertglue.runs.record import RESUME_FILE
@@ -313,7 +315,8 @@ class EpochRecorder(keras.callbacks.Callback):
             "parameters": self.parameters.model_dump(exclude=FREE_ON_RESUME),
             "rows": digest.hexdigest(),
             "backend": keras.backend.backend(),
-            "commit": commit(),
+            "encoder": (origin_of(self.classifier.get_layer("encoder")) or {}).get("sha256"),
+            "commit": commit() or __version__,
         }
 
 

@@ -13,7 +13,7 @@ from bertglue.parameters import Parameters
 from bertglue.runs.record import begin_run
 from bertglue.tasks import Task
 from bertglue.training.callbacks import EpochRecorder, TrainingResult
-from bertglue.training.optimizer import build_optimizer, with_loss_scaling
+from bertglue.training.optimizer import build_optimizer, shared_by_tensorflow, with_loss_scaling
 from bertglue.training.progress import Progress
 from bertglue.training.running_metrics import ConfusionMatrix, RunningLoss
 from bertglue.training.used_embeddings import UsedEmbeddingsModel
@@ -42,11 +42,7 @@ def compile_classifier(classifier: keras.Model, task: Task, optimizer, steps_per
 
 def compile_for_training(classifier: keras.Model, task: Task, parameters: Parameters, steps: int):
     """Compile a classifier for a run of `steps` updates; return the running metrics of its training steps."""
-    if parameters.accumulate > 1 and shared_by_tensorflow():
-        raise InputError(
-            f"accumulate is {parameters.accumulate}, and TensorFlow accumulates gradients on one device; "
-            "set backend to jax, or accumulate to 1 with a larger batch_size"
-        )
+    check_accumulation(parameters.accumulate)
     optimizer = build_optimizer(
         parameters.learning_rate,
         steps=steps,
@@ -59,13 +55,13 @@ def compile_for_training(classifier: keras.Model, task: Task, parameters: Parame
     return compile_classifier(classifier, task, optimizer, parameters.steps_per_execution)
 
 
-def shared_by_tensorflow() -> bool:
-    """Return whether TensorFlow trains on several devices, which Keras synchronizes in no branch of a graph."""
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return tf.distribute.has_strategy()
+def check_accumulation(accumulate: int) -> None:
+    """Check that gradients can be accumulated here."""
+    if accumulate > 1 and shared_by_tensorflow():
+        raise InputError(
+            f"accumulate is {accumulate}, and TensorFlow accumulates gradients on one device; "
+            "set backend to jax, or accumulate to 1 with a larger batch_size"
+        )
 
 
 def fit(

@@ -83,12 +83,21 @@ class AdamW(keras.optimizers.AdamW):
         super().apply([dense(g) for g in grads], trainable_variables)
 
     def _clip_gradients(self, grads):
-        """Clip by the global norm; TensorFlow's function sums the squares without writing them."""
-        if not self.global_clipnorm or not on_one_cpu():
+        """Clip by the global norm; TensorFlow's function sums the squares without writing them.
+
+        Of several of TensorFlow's devices the norm is that of the sum of their gradients, which Keras adds up only
+        afterwards: each gives its share of what is clipped.
+        """
+        if not self.global_clipnorm or not (on_one_cpu() or shared_by_tensorflow()):
             return super()._clip_gradients(grads)
         import tensorflow as tf
 
-        return tf.clip_by_global_norm(grads, self.global_clipnorm)[0]
+        if not shared_by_tensorflow():
+            return tf.clip_by_global_norm(grads, self.global_clipnorm)[0]
+        devices = tf.distribute.get_replica_context()
+        summed = devices.all_reduce(tf.distribute.ReduceOp.SUM, grads)
+        clipped, _ = tf.clip_by_global_norm(summed, self.global_clipnorm)
+        return [gradient / devices.num_replicas_in_sync for gradient in clipped]
 
     def _apply_weight_decay(self, variables):
         """Decay each weight at its own rate: by Keras, which has one for all, those of one factor at a time."""
@@ -100,6 +109,9 @@ class AdamW(keras.optimizers.AdamW):
                 for variable in filter(self._use_weight_decay, group):
                     variable.value.assign_sub(variable.value * rate)
             return
+        if shared_by_tensorflow():
+            self.decay_on_all_devices(variables)
+            return
         weight_decay = self.weight_decay
         try:
             for factor, group in groups.items():
@@ -107,6 +119,19 @@ class AdamW(keras.optimizers.AdamW):
                 super()._apply_weight_decay(group)
         finally:
             self.weight_decay = weight_decay
+
+    def decay_on_all_devices(self, variables):
+        """Decay each weight at its own rate, once for all of TensorFlow's devices, whose threads take turns."""
+        import tensorflow as tf
+
+        def decay(distribution, variables):
+            for variable in filter(self._use_weight_decay, variables):
+                rate = self._get_current_learning_rate() * self.weight_decay * self.factor(variable)
+                distribution.extended.update(
+                    variable.value, lambda value, rate: value.assign_sub(value * rate), args=(rate,), group=False
+                )
+
+        tf.__internal__.distribute.interim.maybe_merge_call(decay, self._distribution_strategy, variables)
 
     def by_factor(self, variables) -> dict[float, list]:
         """Group weights by their factor on the learning rate."""
@@ -198,7 +223,7 @@ class LossScaling(keras.optimizers.LossScaleOptimizer):
             return finite
         import tensorflow as tf
 
-        if not tf.distribute.has_strategy():
+        if not shared_by_tensorflow():
             return finite
         context = tf.distribute.get_replica_context()
         return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(~finite, "float32")) == 0
@@ -234,6 +259,15 @@ def on_one_cpu() -> bool:
     import tensorflow as tf
 
     return not tf.config.list_logical_devices("GPU") and not tf.distribute.has_strategy()
+
+
+def shared_by_tensorflow() -> bool:
+    """Return whether TensorFlow trains on several devices, which Keras synchronizes in no branch of a graph."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return tf.distribute.has_strategy()
 
 
 def build_optimizer(

@@ -31,8 +31,8 @@ class ConfusionMatrix(keras.metrics.Metric):
 
     def scores(self, task: Task) -> dict[str, float]:
         counts = ops.convert_to_numpy(self.counts).round().astype(int)
-        labels, predictions = (index.ravel() for index in np.indices(counts.shape))
-        return {name: metrics.METRIC_FUNCTIONS[name](labels, predictions, counts.ravel()) for name in task.metrics}
+        cells = np.nonzero(counts if counts.any() else counts == 0)  # a class of no row is none
+        return {name: metrics.METRIC_FUNCTIONS[name](*cells, counts[cells]) for name in task.metrics}
 
 
 @keras.saving.register_keras_serializable("bertglue")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Protocol
 
@@ -10,8 +9,10 @@ import numpy as np
 
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
+from bertglue.runs.record import LEFT_BY_RUNS
 
 TENSORBOARD_FOLDER = "tensorboard"  # the folder in that of the run
+EVENTS_SUFFIX = ".bertglue"  # of the files that are a run's; others in the folder stay
 TRACKING_PROJECT = "bertglue"
 
 
@@ -31,7 +32,10 @@ class TensorBoard:
 
         plugin = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
         self.kind = tf.compat.v1.SummaryMetadata(plugin_data=plugin)
-        self.write, self.writer = tf.summary.write, tf.summary.create_file_writer(str(folder / TENSORBOARD_FOLDER))
+        self.write, self.writer = (
+            tf.summary.write,
+            tf.summary.create_file_writer(str(folder / TENSORBOARD_FOLDER), filename_suffix=EVENTS_SUFFIX),
+        )
 
     def log(self, scalars, epoch):
         with self.writer.as_default(step=epoch):
@@ -85,7 +89,10 @@ def trackers(parameters: Parameters, fresh: bool) -> list[Tracker]:
     A fresh run takes the files of an earlier one in its folder away; one that resumes goes on with its own.
     """
     if fresh:
-        shutil.rmtree(Path(parameters.run_dir) / TENSORBOARD_FOLDER, ignore_errors=True)
+        folder = Path(parameters.run_dir)
+        ours = "events.*" if any((folder / name).exists() for name in LEFT_BY_RUNS) else f"events.*{EVENTS_SUFFIX}"
+        for file in (folder / TENSORBOARD_FOLDER).glob(ours):
+            file.unlink()
     name = f"{parameters.task} lr{parameters.learning_rate:g} seed{parameters.seed}"
     settings = parameters.model_dump(exclude={"run_dir", "cache_dir", "glue_dir", "samples"})
     found: list[Tracker] = [TensorBoard(Path(parameters.run_dir))]

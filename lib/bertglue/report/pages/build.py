@@ -79,7 +79,7 @@ def training_curves(runs: Runs):
             points = [(point["step"] / steps, point[measure]) for point in run["curve"] if measure in point]
             if points:
                 axis.plot(*zip(*points, strict=True), style, label=measure)
-        axis.set(xlabel="epoch", ylim=(0, None))
+        axis.set(xlabel="epoch", ylabel="loss [nats]; accuracy", ylim=(0, None))
 
     return figures.small_multiples([(task.title, runs[name]) for name, task in TASKS.items() if name in runs], draw)
 

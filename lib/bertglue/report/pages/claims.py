@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from statistics import fmean
-
 from IPython.display import HTML
 
+from bertglue.evaluation import aggregate
+from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.evaluation.published_scores import REPORT, find_published_score, published_numbers
 from bertglue.report.claims import CONFIRMED, CONTRADICTED, OPEN, Evidence, Verdict, judge, read_claims
 from bertglue.report.escaping import escape_text
-from bertglue.report.pages.common import joined
+from bertglue.report.pages.common import dashed, joined, number, row_title
 from bertglue.report.pages.errata import batchwise_bounds, counts_for, log, whole_batches
 from bertglue.report.tables import NO_MATHEMATICS
-from bertglue.tasks import AX, TASKS
+from bertglue.tasks import AX, TASKS, Task
 
 VERDICT_MARKS = {CONFIRMED: "✓", CONTRADICTED: "✗", OPEN: "?"}
 
@@ -50,8 +50,8 @@ def about_f1() -> str:
     none, full = batchwise_bounds("mrpc")
     printed = find_published_score(REPORT, "MRPC", "f1").value
     return (
-        f"**The published F1 cannot tell right from wrong.** The batch-wise metric behind MRPC's {printed:.3f} gives "
-        f"{none:.2f} when no prediction is right and {full:.2f} when all are."
+        f"**The published F1 probably cannot tell right from wrong.** A batch-wise metric in circulation, which comes "
+        f"close to MRPC's {printed:.3f}, gives {none:.2f} when no prediction is right and {full:.2f} when all are."
     )
 
 
@@ -62,9 +62,9 @@ def about_rows() -> str:
     exact = sum(bool(counts_for(one, cut, 4)) for one in printed)
     impossible = [f"{one:.4f}" for one in printed if not counts_for(one, examples, 4)]
     return (
-        f"**The report's development scores come from a truncated split.** SST-2's accuracies {joined(impossible)} are "
-        f"impossible with the {examples} rows of the split; with {cut}, its whole batches, {exact} of {len(printed)} "
-        "are possible."
+        f"**The report's training logs score a truncated development split.** SST-2's accuracies {joined(impossible)} "
+        f"are impossible with the {examples} rows of the split; with {cut}, its whole batches, {exact} of "
+        f"{len(printed)} are possible."
     )
 
 
@@ -74,14 +74,20 @@ def about_scores(evidence: Evidence) -> str:
     for name, task in TASKS.items():
         if runs := evidence.final.get(name):
             split, metric = task.validation[0], task.metrics[0]
-            score = fmean(run["metrics"][split][metric] for run in runs)
-            said.append(f"{task.title} {score:.3f} ({runs[0]['baseline'][split][metric]:.3f})")
+            said.append(score_said(task, split, metric, runs))
             if AX.name in runs[0]["metrics"]:
-                diagnostic = fmean(run["metrics"][AX.name][AX.metrics[0]] for run in runs)
-                said.append(f"AX {diagnostic:.3f} ({runs[0]['baseline'][AX.name][AX.metrics[0]]:.3f})")
+                said.append(score_said(task, AX.name, AX.metrics[0], runs))
     if not said:
         return ""
     return (
-        "**What a published encoder that fits a laptop reaches on real GLUE**, development split, mean over seeds, the "
-        f"baseline in parentheses: {joined(said)}."
+        "**What a published encoder that fits a laptop reaches on real GLUE**, development split, mean over seeds, "
+        f"with the 95 % interval: {'; '.join(said)}."
     )
+
+
+def score_said(task: Task, split: str, metric: str, runs: list[dict]) -> str:
+    """Write a score with all that it takes to read it: metric, interval, baseline and seeds."""
+    mean, _ = aggregate.mean_and_error(runs, split, metric)
+    interval = dashed(*aggregate.mean_interval(runs, split, metric))
+    behind = f"baseline {runs[0]['baseline'][split][metric]:.3f}, {number(len(runs), 'seed')}"
+    return f"{row_title(task, split)}, {METRIC_TITLES[metric]}, {mean:.3f} ({interval}; {behind})"

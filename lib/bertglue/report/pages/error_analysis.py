@@ -18,6 +18,7 @@ from bertglue.report import figures
 from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.measured_files import REFERENCE_EXPLANATIONS, REFERENCE_STATISTICS
 from bertglue.report.pages.common import between, joined, row_title
+from bertglue.report.reference_runs import runs_by_task
 from bertglue.report.tables import NO_MATHEMATICS, table
 from bertglue.runs.record import parse_json
 from bertglue.tasks import AX, TASKS, Task, sample_label
@@ -116,13 +117,13 @@ def error_findings() -> str:
 
 
 def diagnostic():
-    """Tabulate the diagnostic set by its categories, those with rows enough: R3 (correlation of three classes)."""
+    """Tabulate the diagnostic set by its categories, those with rows enough, of the first seed."""
     found = statistics().get("mnli", {}).get("splits", {}).get(AX.name, {}).get("categories", [])
     rows = [
         {
             "category": one["category"],
             "rows": one["rows"],
-            "R3": f"{one['matthews']:.3f}",
+            "Matthews correlation (R3)": f"{one['matthews']:.3f}",
             "accuracy": f"{one['accuracy']:.3f}",
         }
         for one in sorted(found, key=lambda one: -one["matthews"])
@@ -225,6 +226,7 @@ def paired_comparisons():
             "task": row_title(TASKS[name], one["split"]),
             "metric": METRIC_TITLES[one["metric"]],
             "runs": titles[stage],
+            "seeds (final)": f"{len(runs_by_task(stage).get(name, ()))} ({len(runs_by_task().get(name, ()))})",
             "gain over the final runs": f"{-one['gain']:+.3f}",
             "95 % interval": between(-one["high"], -one["low"]),
         }

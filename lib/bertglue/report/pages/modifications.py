@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from bertglue.evaluation.aggregate import ERRORS_PER_INTERVAL
 from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.own_tasks import task_of_record
 from bertglue.report.figures import color, small_multiples
@@ -132,11 +133,13 @@ def head_maps(found: dict[str, dict]):
 def optimum(record: dict) -> int:
     """Return the fewest heads at which the gradient order is within a standard error of all heads, on validation.
 
-    It is read off validation, which the selection does not use.
+    Score and standard error are read off validation, which the selection does not use.
     """
+    split, metric = main_split(record)
+    low, high = record["retrained"][ALL_HEADS]["before"]["interval"][split][metric]
     points = curve(record, "gradient").mean(axis=0)
-    whole = points[points[:, 0].argmax(), 1]
-    return int(min(heads for heads, score in points if score >= whole - record["selection"]["error"]))
+    least = points[points[:, 0].argmax(), 1] - (high - low) / ERRORS_PER_INTERVAL
+    return int(min(heads for heads, score in points if score >= least))
 
 
 def selections(found: dict[str, dict]):
@@ -145,15 +148,16 @@ def selections(found: dict[str, dict]):
     for title, record in found.items():
         selection = record["selection"]
         kept = [trial for trial in selection["trials"] if trial["kept"] == selection["kept"]]
+        whole = f"{selection['reference']:.3f} ± {selection['error']:.3f}"
         rows.append(
             {
                 "task": title,
                 "heads": sum(record["heads"]),
                 "selected": sum(map(len, selection["kept"])),
                 "optimum of the curve": optimum(record),
-                "held out, all heads (± standard error)": f"{selection['reference']:.3f} ± {selection['error']:.3f}",
-                "held out, selected": f"{max(trial['score'] for trial in kept):.3f}" if kept else "",
-                "strength": f"{kept[-1]['strength']:.3g}" if kept else "none was enough",
+                "held-out mean of the metrics, all heads (± standard error)": whole,
+                "the same, selected heads": f"{max(trial['score'] for trial in kept):.3f}" if kept else "",
+                "L0 penalty λ": f"{kept[-1]['strength']:.3g}" if kept else "none was enough",
             }
         )
     return table(pd.DataFrame(rows))
@@ -169,7 +173,7 @@ def scores(found: dict[str, dict]):
             score, bounds = (record["retrained"][model][step][what][split][metric] for what in ("metrics", "interval"))
             row[f"{model}, {said}"] = f"{score:.3f}{LINE_BREAK}{dashed(*bounds)}"
         gain, low, high = gain_of_pruning(record)
-        row["gain by pruning"] = f"{gain:+.3f}{LINE_BREAK}{dashed(low, high)}{LINE_BREAK}{regularizes(record)}"
+        row["difference by pruning"] = f"{gain:+.3f}{LINE_BREAK}{dashed(low, high)}{LINE_BREAK}{scores_higher(record)}"
         rows.append(row | {"baseline": f"{record['baseline'][split][metric]:.3f}"})
     return table(pd.DataFrame(rows), classes="scores")
 
@@ -215,12 +219,12 @@ def gain_of_pruning(record: dict) -> tuple[float, float, float]:
     return gain, gain - width, gain + width
 
 
-def regularizes(record: dict) -> str:
+def scores_higher(record: dict) -> str:
     """Judge whether the selected heads score above all heads, both retrained, as far as the rows can tell."""
     if nothing_pruned(record):
         return "none pruned"
     _, low, high = gain_of_pruning(record)
-    return "regularizes" if low > 0 else "costs score" if high < 0 else "cannot be told"
+    return "higher" if low > 0 else "lower" if high < 0 else "cannot be told"
 
 
 def compressed_models(found: dict[str, dict]) -> str:

@@ -54,14 +54,17 @@ def summary(records: list[dict]) -> str:
 
 
 def failed(run: dict) -> bool:
-    """Return whether a run ended at or below the baseline, by the first metric on every split that validates it."""
+    """Return whether a run ended at or below the baseline, in every metric on every split that validates it."""
     task = TASKS[run["task"]]
-    name = task.metrics[0]
-    return all(run["metrics"][split][name] <= run["baseline"][split][name] for split in task.validation)
+    return all(
+        run["metrics"][split][name] <= run["baseline"][split][name]
+        for split in task.validation
+        for name in task.metrics
+    )
 
 
 def failures(records: list[dict]) -> str:
-    """Describe which runs ended at or below their baseline, by the first metric of the task."""
+    """Describe which runs ended at or below their baseline, in every metric of the task."""
     lost = [run for run in records if failed(run)]
     if not records:
         return ""
@@ -95,9 +98,35 @@ def learning_rates(records: list[dict]):
                     "metric": METRIC_TITLES[name],
                     "on validation (± standard deviation)": f"{fmean(values):.3f}" + spread(values),
                     "baseline": f"{same[0]['baseline'][task.validation[0]][name]:.3f}",
-                    "runs at or below it": sum(map(failed, same)),
+                    "runs at or below the baseline in every metric": sum(map(failed, same)),
                 }
             )
+    return table(pd.DataFrame(rows))
+
+
+def epochs(searched: list[dict], longer: list[dict]):
+    """Tabulate the numbers of epochs that were tried at the chosen learning rate, and their score on held-out rows.
+
+    `searched` are the runs that chose the learning rate, `longer` those with other numbers of epochs.
+    """
+    rows = []
+    for task, (run, *_) in chosen(searched).items():
+        same = ("task", "learning_rate")
+        tried = [run, *(one for one in longer if all(one[key] == run[key] for key in same))]
+        if len(tried) == 1:
+            continue
+        split = aggregate.selection_split(tried)
+        scores = {one["epochs"]: aggregate.learning_rate_score([one], split) for one in tried}
+        best = max(scores, key=scores.__getitem__)
+        rows += [
+            {
+                "task": task.title,
+                "learning rate": f"{run['learning_rate']:g}",
+                "epochs": f"{count}" + (" (chosen)" if count == best else ""),
+                f"mean metric on {split.replace('_', ' ')}": f"{score:.3f}",
+            }
+            for count, score in sorted(scores.items())
+        ]
     return table(pd.DataFrame(rows))
 
 
@@ -204,7 +233,7 @@ def differences(runs: Runs):
                     "metric": METRIC_TITLES[name],
                     "gain": f"{gain:+.3f}",
                     "95 % interval": f"{low:+.3f} to {high:+.3f}",
-                    "beyond chance": "yes" if low > 0 or high < 0 else "no",
+                    "significant": "yes" if low > 0 or high < 0 else "no",
                     "McNemar, first seed": "" if task.regression
                     else f"p = {significance.mcnemar(labels, theirs[0], ours[0]):.2g}",
                 }

@@ -1,0 +1,79 @@
+"""The speed of prediction beside what people would use instead; `make bench-prediction` measures it.
+
+`measured/prediction_speed.json` holds the last whole result, which README and book show.
+"""
+
+from __future__ import annotations
+
+import statistics
+
+import pandas as pd
+
+from bertglue.report.race_results import OURS, multiple, races, rate_text, small_pages, turn_counts, where_measured
+from bertglue.tasks import TASKS
+
+PIPELINE = "transformers, pipeline"
+
+
+def contestants(result: dict, race: str) -> pd.DataFrame:
+    """Return the medians over the turns of each contestant of a race, in the order in which they ran.
+
+    Columns: precision, rows a second, seconds of a single row, seconds from the start of the process to its first
+    answer, peak memory [MB], the share of answers that are ours, and how many times as fast as it we are, with the
+    least and the most of the turns.
+    """
+    runs = [run for run in result["runs"] if run["race"] == race]
+    rates = {(run["contestant"], run["turn"]): run["rows"] / run["seconds"] for run in runs}
+    rows = {}
+    for name in dict.fromkeys(run["contestant"] for run in runs):
+        own = [run for run in runs if run["contestant"] == name]
+        ahead = [rates[OURS, run["turn"]] / rates[name, run["turn"]] for run in own]
+        rows[name] = {
+            "precision": own[0]["precision"],
+            "rate": statistics.median(rates[name, run["turn"]] for run in own),
+            **{key: statistics.median(run[key] for run in own) for key in ("single", "first_answer", "peak_memory_mb")},
+            "same": min(run["same"] for run in own),
+            "ahead": statistics.median(ahead),
+            "ahead_range": (min(ahead), max(ahead)),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def summary(result: dict) -> pd.DataFrame:
+    """Format what each contestant of each race reached."""
+    rows = [
+        {
+            "encoder, rows of": race,
+            "contestant": name,
+            "precision": found["precision"],
+            "rows/s": rate_text(found["rate"]),
+            "ours is": "" if name == OURS else multiple(found),
+            "single row, ms": f"{1000 * found['single']:.1f}",
+            "first answer, s": f"{found['first_answer']:.1f}",
+            "GB": f"{found['peak_memory_mb'] / 1000:.1f}",
+            "answers as ours": f"{found['same']:.2%}",
+        }
+        for race in races(result)
+        for name, found in contestants(result, race).iterrows()
+    ]
+    return pd.DataFrame(rows)
+
+
+def conditions(result: dict) -> str:
+    """Describe where and of what this was measured."""
+    counts = ", ".join(f"{setting['rows']:,} ({setting['name']})" for setting in result["settings"])
+    return (
+        f"Rows: {counts}. {turn_counts(result)} Large arrays lay on huge pages in {small_pages(result)}. "
+        f"{where_measured(result)}."
+    )
+
+
+def headline(result: dict) -> str:
+    """Describe in a sentence how many times as fast as transformers' pipeline we predict."""
+    said: dict[str, list[str]] = {}
+    for race in races(result):
+        encoder, task = race.split(", ")
+        ahead = contestants(result, race).loc[PIPELINE, "ahead"]
+        said.setdefault(encoder, []).append(f"{ahead:.1f} on {TASKS[task].title}")
+    multiples = "; ".join(f"{encoder} {', '.join(each)}" for encoder, each in said.items())
+    return f"Prediction speed, times transformers' pipeline: {multiples}."
