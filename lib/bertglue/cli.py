@@ -164,7 +164,11 @@ def evaluate(
          f"{found.baseline[name]:.3f}" if name in found.baseline else ""]
         for name, score in found.scores.items()
     ]  # fmt: skip
-    show(f"{predictor.task.title}, {found.rows:,} rows", ["metric", "score", "95 % interval", "baseline"], rows)
+    show(
+        f"{predictor.task.title}, {found.rows:,} {'row' if found.rows == 1 else 'rows'}",
+        ["metric", "score", "95 % interval", "baseline"],
+        rows,
+    )
     if found.confusion:
         names = predictor.task.labels
         counted = [[name, *map(str, counts)] for name, counts in zip(names, found.confusion, strict=True)]

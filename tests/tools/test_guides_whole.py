@@ -35,6 +35,7 @@ def form(text: str) -> str:
 def assert_typed(clone, block: str) -> None:
     for command, shown in typed(block):
         said = form(type_line(clone, command))
+        assert "WARNING" not in said
         for line in shown:
             assert form(line) in said, f"{command} does not print {line!r}"
 

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
@@ -203,7 +202,7 @@ def test_a_confusion_matrix_has_labels_in_rows():
 
 
 def test_a_class_that_no_row_has_is_not_averaged():
-    task = replace(TASKS["mnli"], metrics=("macro_f1",), own=True)
+    task = SimpleNamespace(metrics=("macro_f1",))
     matrix = ConfusionMatrix(3)
     matrix.update_state(np.array([[0], [0], [2]]), np.eye(3)[[0, 2, 2]])  # of the second there is none
     assert matrix.scores(task)["macro_f1"] == pytest.approx(metrics.METRIC_FUNCTIONS["macro_f1"]([0, 0, 2], [0, 2, 2]))

@@ -22,7 +22,7 @@ CARD_KEYS = (
     "finished",
 )
 UNCHANGED = ("savedmodel", "huggingface", "onnx", "float32")  # kinds with the weights of the run
-CONVERTED = " These are the scores of the classifier before its weights were converted; this file was not scored."
+CONVERTED = " These are the scores of the model before its weights were converted; this file was not scored."
 NOT_A_RECIPE = (
     "profile", "task", "source", "glue_dir", "files", "labels", "samples", "run_dir", "cache_dir", "tracking",
 )  # fmt: skip

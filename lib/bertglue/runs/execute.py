@@ -14,6 +14,7 @@ from bertglue.places import NOTEBOOK, check_profile, check_task, find_notebook, 
 from bertglue.runs.record import RECORD_FILE, check_run_folder, read_record
 
 START_TIMEOUT = 600  # seconds that a kernel has to start: a busy machine is slow
+QUIET_KERNEL = ["--IPKernelApp.log_level=50"]  # it warns of every start, and calls its end an error
 UNNAMED_RUNS = Path("runs/notebook")  # the folder of runs that are given no other
 
 
@@ -72,6 +73,7 @@ def execute(parameters: Parameters) -> None:
         papermill.execute_notebook(
             str(find_notebook()), str(folder / NOTEBOOK.name), parameters.model_dump(),
             progress_bar=sys.stderr.isatty(), log_output=True, stdout_file=sys.stdout, start_timeout=START_TIMEOUT,
+            extra_arguments=QUIET_KERNEL,
         )  # fmt: skip
 
 
