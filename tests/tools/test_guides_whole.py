@@ -52,7 +52,7 @@ def test_compression_and_exports(clone):
     assert_typed(clone, exports)
     for folder in ("mrpc-phone", "mrpc-served"):
         said = type_line(clone / folder, "python example.py 'anna praised peter .' 'peter praised anna .'")
-        assert said.split()[-1] in ("equivalent", "not_equivalent")
+        assert {"equivalent", "not_equivalent"} & set(said.split())  # beside what LiteRT says of its delegate
 
 
 def test_a_trial_of_pre_training(clone):

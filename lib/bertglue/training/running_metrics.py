@@ -31,7 +31,7 @@ class ConfusionMatrix(keras.metrics.Metric):
 
     def scores(self, task: Task) -> dict[str, float]:
         counts = ops.convert_to_numpy(self.counts).round().astype(int)
-        cells = np.nonzero(counts if counts.any() else counts == 0)  # a class of no row is none
+        cells = np.nonzero(counts)  # a class that no row has is none
         return {name: metrics.METRIC_FUNCTIONS[name](*cells, counts[cells]) for name in task.metrics}
 
 
