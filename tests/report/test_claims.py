@@ -169,6 +169,8 @@ def test_the_table_and_the_headlines():
     assert "0.71 when no prediction is right and 0.71 when all are" in said
     assert "0.9155, 0.9213 and 0.9201 are impossible with the 872 rows" in said
     assert "with 864, its whole batches, 3 of 3 are possible" in said
-    assert "MRPC, F1, 0.876 (0.856\u2060–\u20600.896; baseline 0.500, 1 seed)" in said
+    assert "seeds a task: 1): above its baseline by more than the 95 % interval on MRPC. The figure" in said
+    low = Evidence(final={"rte": [run("rte", (0.5, 0.6), (0.5, 0.5), score=0.51)]})
+    assert "interval on no task, and not on RTE. The figure" in page.headlines(low)
     assert len(page.headlines(Evidence()).splitlines()) == 2
     assert page.summary(found).startswith("Of 21 claims of the report: ")

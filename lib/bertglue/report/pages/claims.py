@@ -5,14 +5,13 @@ from __future__ import annotations
 from IPython.display import HTML
 
 from bertglue.evaluation import aggregate
-from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.evaluation.published_scores import REPORT, find_published_score, published_numbers
 from bertglue.report.claims import CONFIRMED, CONTRADICTED, OPEN, Evidence, Verdict, judge, read_claims
 from bertglue.report.escaping import escape_text
-from bertglue.report.pages.common import dashed, joined, number, row_title
+from bertglue.report.pages.common import joined
 from bertglue.report.pages.errata import batchwise_bounds, counts_for, log, whole_batches
 from bertglue.report.tables import NO_MATHEMATICS
-from bertglue.tasks import AX, TASKS, Task
+from bertglue.tasks import AX, TASKS
 
 VERDICT_MARKS = {CONFIRMED: "✓", CONTRADICTED: "✗", OPEN: "?"}
 
@@ -69,25 +68,23 @@ def about_rows() -> str:
 
 
 def about_scores(evidence: Evidence) -> str:
-    """Describe what the reference run reaches on each task, against the baseline; nothing where it has not begun."""
-    said = []
+    """Describe on which tasks the reference run is above its baseline; nothing where it has not begun."""
+    above, others = [], []
     for name, task in TASKS.items():
         if runs := evidence.final.get(name):
-            split, metric = task.validation[0], task.metrics[0]
-            said.append(score_said(task, split, metric, runs))
-            if AX.name in runs[0]["metrics"]:
-                said.append(score_said(task, AX.name, AX.metrics[0], runs))
-    if not said:
+            scored = [(task.validation[0], task.metrics[0])]
+            scored += [(AX.name, AX.metrics[0])] if AX.name in runs[0]["metrics"] else []
+            for split, metric in scored:
+                low, _ = aggregate.mean_interval(runs, split, metric)
+                beyond = low > runs[0]["baseline"][split][metric]
+                (above if beyond else others).append(AX.title if split == AX.name else task.title)
+    if not above and not others:
         return ""
+    counts = sorted({len(runs) for runs in evidence.final.values()})
+    seeds = " to ".join(dict.fromkeys(map(str, (counts[0], counts[-1]))))
+    no = f", and not on {joined(others)}" if others else ""
     return (
-        "**What a published encoder that fits a laptop reaches on real GLUE**, development split, mean over seeds, "
-        f"with the 95 % interval: {'; '.join(said)}."
+        "**A published encoder that fits a laptop, on real GLUE** (development split; seeds a task: "
+        f"{seeds}): above its baseline by more than the 95 % interval on {joined(above) or 'no task'}{no}. The figure "
+        "shows each score."
     )
-
-
-def score_said(task: Task, split: str, metric: str, runs: list[dict]) -> str:
-    """Write a score with all that it takes to read it: metric, interval, baseline and seeds."""
-    mean, _ = aggregate.mean_and_error(runs, split, metric)
-    interval = dashed(*aggregate.mean_interval(runs, split, metric))
-    behind = f"baseline {runs[0]['baseline'][split][metric]:.3f}, {number(len(runs), 'seed')}"
-    return f"{row_title(task, split)}, {METRIC_TITLES[metric]}, {mean:.3f} ({interval}; {behind})"
