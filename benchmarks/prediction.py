@@ -6,19 +6,16 @@ each turn goes into the result that the README and the book show as soon as it h
 """
 
 import json
-import os
 import random
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from contestants.predictors import CONTESTANTS, OURS
-from race_options import choose, race_parser, turns_to_run
+from race_options import choose, finish, race_parser, turns_to_run
 
 TURNS, TRAINED_ROWS = 3, 64
 PREDICTORS = Path(__file__).parent / "contestants" / "predictors.py"
@@ -58,14 +55,6 @@ def prepare(setting: Setting, glue_dir: Path, rows: int | None, folder: Path) ->
     texts = random.Random(0).sample(texts, min(rows or setting.rows, len(texts)))
     (folder / "rows.json").write_text(json.dumps(texts))
     return {"name": setting.name, "rows": len(texts)}
-
-
-def finish(command: list[str]) -> str:
-    """Run a command; return its output, or end with what it wrote where it failed."""
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "RACE_STARTED": str(time.time())})
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
-    return done.stdout
 
 
 def take_turn(race: str, turn: int, folder: Path) -> list[dict]:

@@ -1,6 +1,10 @@
-"""The options that the races share."""
+"""What the races share: their options, and how they run a process."""
 
 import argparse
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,3 +43,15 @@ def turns_to_run(options: argparse.Namespace, race: str, turns: int, kept: Path,
 
     fresh = options.anew or not options.keep
     return [turn for turn in range(1, (options.turns or turns) + 1) if fresh or not has_turn(kept, race, turn, *peers)]
+
+
+def finish(command: list[str]) -> str:
+    """Run a command, which is told when it was started; return its output, or end with what it wrote where it failed.
+
+    It inherits TF_ENABLE_ONEDNN_OPTS, which bertglue sets when it is imported: both of TensorFlow's have its kernels.
+    All keep large arrays on huge pages, which bertglue asks for where it starts a run; PyTorch's user would have to.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "RACE_STARTED": str(time.time())})
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
+    return done.stdout

@@ -7,10 +7,8 @@ from the same machine and packages is not run again.
 """
 
 import json
-import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -159,18 +157,13 @@ def bundled_weights() -> dict[str, np.ndarray]:
 
 
 def run(command: list[str], race: Path, seed: int) -> dict:
-    """Run a contestant; what it measured is its last line, to which the seconds of the whole process come.
+    """Run a contestant; what it measured is its last line, to which the seconds of the whole process come."""
+    from race_options import finish
 
-    It inherits TF_ENABLE_ONEDNN_OPTS, which bertglue sets when it is imported: both of TensorFlow's have its kernels.
-    All keep large arrays on huge pages, which bertglue asks for where it starts a run; PyTorch's user would have to.
-    """
     script, *options = command
-    command = [sys.executable, str(HERE / "contestants" / script), str(race), "--seed", str(seed), *options]
     started = time.time()
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "RACE_STARTED": str(started)})
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
-    return {**json.loads(done.stdout.splitlines()[-1]), "whole": time.time() - started}
+    measured = finish([sys.executable, str(HERE / "contestants" / script), str(race), "--seed", str(seed), *options])
+    return {**json.loads(measured.splitlines()[-1]), "whole": time.time() - started}
 
 
 def race(setting: Setting, options, keep) -> None:

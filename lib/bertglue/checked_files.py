@@ -106,13 +106,6 @@ def read_npz(path: Path, advice: str) -> dict[str, np.ndarray]:
         raise InputError(f"{path} cannot be read ({one_line(error)}); {advice}") from None
 
 
-def path_digest(path: Path) -> str:
-    """Compute the digest of a file, or of all files of a folder with their names."""
-    files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
-    named = [(str(one.relative_to(path)), file_digest(one)["sha256"]) for one in files]
-    return hashlib.sha256(repr(named).encode()).hexdigest()
-
-
 def file_digest(path: Path) -> dict[str, str | int]:
     """Compute the digest and the size of a file."""
     with path.open("rb") as file:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from paths import ROOT
@@ -12,31 +13,32 @@ from small_glue import write_glue
 JAX = os.environ.get("KERAS_BACKEND") == "jax"
 
 
-@pytest.mark.skipif(JAX, reason="raced once, on TensorFlow, as `make bench` races")
-def test_a_race_ends_with_its_tables(tmp_path):
-    write_glue(tmp_path / "glue", ("SST-2",), train=64, dev=24)
-    race = ["--glue-dir", tmp_path / "glue", "--only", "bundled", "--rows", "40", "--turns", "1"]
+def raced(name: str, folder: Path) -> str:
+    """Run a race on few rows; return what it prints."""
+    write_glue(folder / "glue", ("SST-2",), train=64, dev=24)
+    race = ["--glue-dir", folder / "glue", "--only", "bundled", "--rows", "40", "--turns", "1"]
     done = subprocess.run(
-        [sys.executable, "benchmarks/training.py", *race], cwd=ROOT, capture_output=True, text=True, timeout=900,
+        [sys.executable, f"benchmarks/{name}.py", *race], cwd=ROOT, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    turns = re.findall(r"^bundled, sst2, turn 1, (.*): [\d,.]+ examples a second$", done.stdout, re.MULTILINE)
+    return done.stdout
+
+
+@pytest.mark.skipif(JAX, reason="raced once, on TensorFlow, as `make bench` races")
+def test_a_race_ends_with_its_tables(tmp_path):
+    shown = raced("training", tmp_path)
+    turns = re.findall(r"^bundled, sst2, turn 1, (.*): [\d,.]+ examples a second$", shown, re.MULTILINE)
     assert turns == ["run_glue", "run_glue, dynamic", "hub.KerasLayer", "bertglue"]
-    assert "Turns, over which a median is taken: 1 (bundled, sst2)" in done.stdout
+    assert "Turns, over which a median is taken: 1 (bundled, sst2)" in shown
     for column in ("encoder, rows of", "first step, s", "ours above it"):
-        assert re.search(rf"^\|.*{column}.*\|$", done.stdout, re.MULTILINE), column
+        assert re.search(rf"^\|.*{column}.*\|$", shown, re.MULTILINE), column
 
 
 @pytest.mark.skipif(JAX, reason="raced once, on TensorFlow, as `make bench-prediction` races")
 def test_a_race_in_prediction_ends_with_its_table(tmp_path):
-    write_glue(tmp_path / "glue", ("SST-2",), train=64, dev=24)
-    race = ["--glue-dir", tmp_path / "glue", "--only", "bundled", "--rows", "40", "--turns", "1"]
-    done = subprocess.run(
-        [sys.executable, "benchmarks/prediction.py", *race], cwd=ROOT, capture_output=True, text=True, timeout=900,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "Rows: 40 (bundled, sst2). Turns, over which a median is taken: 1 (bundled, sst2)." in done.stdout
-    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| bundled, sst2")]
+    shown = raced("prediction", tmp_path)
+    assert "Rows: 40 (bundled, sst2). Turns, over which a median is taken: 1 (bundled, sst2)." in shown
+    rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| bundled, sst2")]
     assert [row[1].strip() for row in rows] == [
         "transformers, pipeline", "transformers, sorted by length", "ONNX Runtime, sorted by length",
         "ONNX Runtime, int8, sorted by length", "bertglue",

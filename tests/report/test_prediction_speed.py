@@ -41,7 +41,10 @@ def test_the_sentences_name_rows_turns_and_machine(result):
         "Rows: 100 (MiniLM, mrpc). Turns, over which a median is taken: 3 (MiniLM, mrpc). Large arrays lay on huge "
         f"pages in all turns. {result['processor']}; "
     )
-    assert prediction_speed.headline(result) == "Prediction speed, times transformers' pipeline: MiniLM 5.0 on MRPC."
+    assert (
+        prediction_speed.headline(result)
+        == "Prediction speed, times transformers' pipeline: MiniLM 5.0 on MRPC (turns: 3)."
+    )
 
 
 def test_turns_are_kept_as_they_come(result, tmp_path):

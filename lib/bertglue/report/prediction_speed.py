@@ -9,8 +9,17 @@ import statistics
 
 import pandas as pd
 
-from bertglue.report.race_results import OURS, multiple, races, rate_text, small_pages, turn_counts, where_measured
-from bertglue.tasks import TASKS
+from bertglue.report.race_results import (
+    OURS,
+    by_encoder,
+    multiple,
+    races,
+    rate_text,
+    small_pages,
+    turn_counts,
+    turns_said,
+    where_measured,
+)
 
 PIPELINE = "transformers, pipeline"
 
@@ -70,10 +79,5 @@ def conditions(result: dict) -> str:
 
 def headline(result: dict) -> str:
     """Describe in a sentence how many times as fast as transformers' pipeline we predict."""
-    said: dict[str, list[str]] = {}
-    for race in races(result):
-        encoder, task = race.split(", ")
-        ahead = contestants(result, race).loc[PIPELINE, "ahead"]
-        said.setdefault(encoder, []).append(f"{ahead:.1f} on {TASKS[task].title}")
-    multiples = "; ".join(f"{encoder} {', '.join(each)}" for encoder, each in said.items())
-    return f"Prediction speed, times transformers' pipeline: {multiples}."
+    ahead = by_encoder((*race.split(", "), contestants(result, race).loc[PIPELINE, "ahead"]) for race in races(result))
+    return f"Prediction speed, times transformers' pipeline: {ahead} (turns: {turns_said(result)})."

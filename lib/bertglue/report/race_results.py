@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from bertglue.atomic_files import write_text
 from bertglue.environment import commit, processor, versions
+from bertglue.tasks import TASKS
 
 TRAINING_PEERS = ("torch", "transformers", "tf_keras")
 PREDICTION_PEERS = ("torch", "transformers", "onnxruntime")
@@ -66,6 +67,19 @@ def multiple(row: pd.Series) -> str:
     """Format how many times as fast we are: `2.0 x`, and of several turns `2.0 x, 1.9 to 2.1`."""
     low, high = (f"{end:.1f}" for end in row["ahead_range"])
     return f"{row['ahead']:.1f} x" + (f", {low} to {high}" if low != high else "")
+
+
+def by_encoder(said: Iterable[tuple[str, str, float]]) -> str:
+    """Format (encoder, task, how many times as fast we are) as a sentence's part, the tasks of an encoder together."""
+    found: dict[str, list[str]] = {}
+    for encoder, task, ahead in said:
+        found.setdefault(encoder, []).append(f"{ahead:.1f} on {TASKS[task].title}")
+    return "; ".join(f"{encoder} {', '.join(each)}" for encoder, each in found.items())
+
+
+def turns_said(result: dict) -> str:
+    """Name the numbers of turns that races have: `1 or 3`."""
+    return " or ".join(map(str, sorted(set(turns(result).values()))))
 
 
 def rate_text(rate: float) -> str:

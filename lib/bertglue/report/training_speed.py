@@ -17,15 +17,15 @@ from bertglue.evaluation.significance import mean_score, paired_bootstrap
 from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.race_results import (
     OURS,
+    by_encoder,
     multiple,
     races,
     rate_text,
     small_pages,
     turn_counts,
-    turns,
+    turns_said,
     where_measured,
 )
-from bertglue.tasks import TASKS
 
 GROWTH_ENCODER = "4 layers of 256 (two layers for the rows)"
 TRIAL_ROWS = 1000  # of train, below which a race is a trial of some steps, and says so
@@ -158,19 +158,17 @@ def row_counts(result: dict) -> str:
 
 def headline(result: dict) -> str:
     """Describe in a sentence how many times as fast as the fastest other contestant of each race we train."""
-    said, fastest, settings = {}, {}, {setting["name"]: setting for setting in result["settings"]}
+    said, fastest, settings = [], {}, {setting["name"]: setting for setting in result["settings"]}
     for race in races(result):
         others = contestants(result, race).drop(OURS)
         name, (encoder, task) = others["training"].idxmax(), race.split(", ")
         if (rows := settings[race]["train"]) and rows < TRIAL_ROWS:
             encoder += f" ({rows} rows)"
-        said.setdefault(encoder, []).append(f"{others.loc[name, 'ahead']:.1f} on {TASKS[task].title}")
+        said.append((encoder, task, others.loc[name, "ahead"]))
         fastest[name] = None
-    counts = " or ".join(map(str, sorted(set(turns(result).values()))))
-    multiples = "; ".join(f"{encoder} {', '.join(each)}" for encoder, each in said.items())
     return (
-        f"Training speed on two cores, times the fastest peer's ({' or '.join(fastest)}): {multiples} "
-        f"(turns: {counts})."
+        f"Training speed on two cores, times the fastest peer's ({' or '.join(fastest)}): {by_encoder(said)} "
+        f"(turns: {turns_said(result)})."
     )
 
 

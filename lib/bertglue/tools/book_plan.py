@@ -6,6 +6,7 @@ The Snakefile holds rules alone and takes everything else from a `Plan`.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import re
 import shlex
@@ -14,7 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bertglue.checked_files import file_digest, path_digest
+from bertglue.cache_entries import describe_files, digest
+from bertglue.checked_files import file_digest
 from bertglue.data.load_data import check_source
 from bertglue.encoder_names import check_encoder
 from bertglue.environment import has_accelerator, nvidia_gpus
@@ -95,9 +97,19 @@ class Plan:
         if parameters.files:  # what somebody edits while they work on their task
             digests = {name: file_digest(Path(path).expanduser()) for name, path in parameters.files.items()}
             own += json.dumps(digests, sort_keys=True)
-        if not self.is_second(task) and (encoder := Path(parameters.encoder).expanduser()).exists():
-            own += f" encoder {path_digest(encoder)}"  # made anew, it is another one
+        if not self.is_second(task) and parameters.encoder in self.encoder_files:
+            own += f" encoder {self.encoder_files[parameters.encoder]}"  # made anew, it is another one
         return f"{own} after {self.identity(self.intermediate)}" if self.is_second(task) else own
+
+    @functools.cached_property
+    def encoder_files(self) -> dict[str, str]:
+        """Return {encoder: the digests of its files} of those that lie here, each read once for all tasks."""
+        encoders = {checked.encoder: Path(checked.encoder).expanduser() for checked in self.parameters.values()}
+        return {
+            name: json.dumps(describe_files(path) if path.is_dir() else digest(path), sort_keys=True)
+            for name, path in encoders.items()
+            if path.exists()
+        }
 
     def begin_with_intermediate(self) -> Plan:
         """Return the plan with the encoders of the tasks that come after the intermediate one: its first run's."""

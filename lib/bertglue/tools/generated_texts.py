@@ -20,7 +20,7 @@ from bertglue.evaluation.published_scores import HUGGING_FACE, PUBLISHED_NAMES, 
 from bertglue.parameters import CompressionParameters, Parameters, PretrainingParameters
 from bertglue.report import prediction_speed, training_speed
 from bertglue.report.measured_files import PREDICTION_SPEED, TRAINING_SPEED
-from bertglue.report.pages.common import joined, main_score_rows, number, row_title
+from bertglue.report.pages.common import joined, main_score_rows, number, row_title, seeds_said
 from bertglue.report.pages.results import rows_at_hand
 from bertglue.report.race_results import read_result
 from bertglue.report.reference_runs import runs_by_task
@@ -57,9 +57,7 @@ def scores_table() -> str:
         cells = [title, f"{baseline:.3f}", f"{mean:.3f}", f"{low:.3f}–{high:.3f}"]
         cells += [f"{one.value:.3f}" if one else "" for one in printed]
         rows.append(f"| {' | '.join(cells)} |")
-    seeds = sorted({len(runs) for runs in real.values()})
-    ends = " to ".join(dict.fromkeys(map(str, (seeds[0], seeds[-1])))) if seeds else ""
-    said = f"Seeds a task: {ends}. {rows_at_hand()}" if seeds else "No final run is done yet."
+    said = f"Seeds a task: {seeds_said(real)}. {rows_at_hand()}" if real else "No final run is done yet."
     return "\n".join([*rows, "", f"{said}{after_intermediate()}"])
 
 

@@ -88,16 +88,15 @@ class AdamW(keras.optimizers.AdamW):
         Of several of TensorFlow's devices the norm is that of the sum of their gradients, which Keras adds up only
         afterwards: each gives its share of what is clipped.
         """
-        if not self.global_clipnorm or not (on_one_cpu() or shared_by_tensorflow()):
+        shared = shared_by_tensorflow()
+        if not self.global_clipnorm or not (shared or on_one_cpu()):
             return super()._clip_gradients(grads)
         import tensorflow as tf
 
-        if not shared_by_tensorflow():
-            return tf.clip_by_global_norm(grads, self.global_clipnorm)[0]
         devices = tf.distribute.get_replica_context()
-        summed = devices.all_reduce(tf.distribute.ReduceOp.SUM, grads)
+        summed = devices.all_reduce(tf.distribute.ReduceOp.SUM, grads) if shared else grads
         clipped, _ = tf.clip_by_global_norm(summed, self.global_clipnorm)
-        return [gradient / devices.num_replicas_in_sync for gradient in clipped]
+        return [gradient / devices.num_replicas_in_sync for gradient in clipped] if shared else clipped
 
     def _apply_weight_decay(self, variables):
         """Decay each weight at its own rate: by Keras, which has one for all, those of one factor at a time."""
@@ -219,12 +218,10 @@ class LossScaling(keras.optimizers.LossScaleOptimizer):
 
     def check_finite(self, grads):
         finite = super().check_finite(grads)
-        if keras.backend.backend() != "tensorflow":
+        if not shared_by_tensorflow():
             return finite
         import tensorflow as tf
 
-        if not shared_by_tensorflow():
-            return finite
         context = tf.distribute.get_replica_context()
         return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(~finite, "float32")) == 0
 
@@ -258,7 +255,7 @@ def on_one_cpu() -> bool:
         return False
     import tensorflow as tf
 
-    return not tf.config.list_logical_devices("GPU") and not tf.distribute.has_strategy()
+    return not tf.config.list_logical_devices("GPU") and not shared_by_tensorflow()
 
 
 def shared_by_tensorflow() -> bool:

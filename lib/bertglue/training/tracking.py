@@ -32,10 +32,8 @@ class TensorBoard:
 
         plugin = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
         self.kind = tf.compat.v1.SummaryMetadata(plugin_data=plugin)
-        self.write, self.writer = (
-            tf.summary.write,
-            tf.summary.create_file_writer(str(folder / TENSORBOARD_FOLDER), filename_suffix=EVENTS_SUFFIX),
-        )
+        self.write = tf.summary.write
+        self.writer = tf.summary.create_file_writer(str(folder / TENSORBOARD_FOLDER), filename_suffix=EVENTS_SUFFIX)
 
     def log(self, scalars, epoch):
         with self.writer.as_default(step=epoch):

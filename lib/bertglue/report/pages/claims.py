@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from IPython.display import HTML
 
-from bertglue.evaluation import aggregate
 from bertglue.evaluation.published_scores import REPORT, find_published_score, published_numbers
 from bertglue.report.claims import CONFIRMED, CONTRADICTED, OPEN, Evidence, Verdict, judge, read_claims
 from bertglue.report.escaping import escape_text
-from bertglue.report.pages.common import joined
+from bertglue.report.pages.common import beside_baseline, joined, seeds_said
 from bertglue.report.pages.errata import batchwise_bounds, counts_for, log, whole_batches
 from bertglue.report.tables import NO_MATHEMATICS
-from bertglue.tasks import AX, TASKS
+from bertglue.tasks import AX
 
 VERDICT_MARKS = {CONFIRMED: "✓", CONTRADICTED: "✗", OPEN: "?"}
 
@@ -70,21 +69,14 @@ def about_rows() -> str:
 def about_scores(evidence: Evidence) -> str:
     """Describe on which tasks the reference run is above its baseline; nothing where it has not begun."""
     above, others = [], []
-    for name, task in TASKS.items():
-        if runs := evidence.final.get(name):
-            scored = [(task.validation[0], task.metrics[0])]
-            scored += [(AX.name, AX.metrics[0])] if AX.name in runs[0]["metrics"] else []
-            for split, metric in scored:
-                low, _ = aggregate.mean_interval(runs, split, metric)
-                beyond = low > runs[0]["baseline"][split][metric]
-                (above if beyond else others).append(AX.title if split == AX.name else task.title)
+    for task, split, beyond in beside_baseline(evidence.final):
+        if split in (task.validation[0], AX.name):
+            (above if beyond else others).append(AX.title if split == AX.name else task.title)
     if not above and not others:
         return ""
-    counts = sorted({len(runs) for runs in evidence.final.values()})
-    seeds = " to ".join(dict.fromkeys(map(str, (counts[0], counts[-1]))))
     no = f", and not on {joined(others)}" if others else ""
     return (
         "**A published encoder that fits a laptop, on real GLUE** (development split; seeds a task: "
-        f"{seeds}): above its baseline by more than the 95 % interval on {joined(above) or 'no task'}{no}. The figure "
-        "shows each score."
+        f"{seeds_said(evidence.final)}): above its baseline by more than the 95 % interval on "
+        f"{joined(above) or 'no task'}{no}. The figure shows each score."
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from IPython.display import HTML
 
 from bertglue.environment import commit
+from bertglue.evaluation import aggregate
 from bertglue.report.escaping import escape_line, escape_text
 from bertglue.report.figures import split_title
 from bertglue.report.reference_runs import runs_by_task
@@ -96,6 +97,19 @@ def main_score_rows(runs: Runs):
     for task, split, metric, run in score_rows(runs):
         if run is not None and metric == (AX if split == AX.name else task).metrics[0]:
             yield task, split, metric, run
+
+
+def beside_baseline(real: Mapping[str, list[dict]]):
+    """Yield (task, split, whether its mean's interval lies above the baseline) of the main scores of {task: runs}."""
+    for task, split, metric, run in main_score_rows(Runs(runs[0] for runs in real.values())):
+        low, _ = aggregate.mean_interval(real[task.name], split, metric)
+        yield task, split, low > run["baseline"][split][metric]
+
+
+def seeds_said(real: Mapping[str, list[dict]]) -> str:
+    """Name how many seeds the tasks of {task: runs} have: `1 to 5`."""
+    counts = sorted({len(runs) for runs in real.values()})
+    return " to ".join(dict.fromkeys(map(str, (counts[0], counts[-1])))) if counts else ""
 
 
 def classified(runs: Mapping[str, object]) -> list[tuple[str, str, str]]:

@@ -27,6 +27,7 @@ from bertglue.report import figures
 from bertglue.report.claims import above_baseline, gather_evidence, judge, noticed, read_claims
 from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.pages.common import (
+    beside_baseline,
     classified,
     dashed,
     is_glue,
@@ -148,9 +149,8 @@ def findings() -> str:
     """Describe on which tasks the reference run is above its baseline, by the first metric of each, as Markdown."""
     real = runs_by_task()
     above, others = [], []
-    for task, split, metric, run in main_score_rows(real_runs(Runs())):
-        low, _ = aggregate.mean_interval(real[task.name], split, metric)
-        (above if low > run["baseline"][split][metric] else others).append(row_title(task, split))
+    for task, split, beyond in beside_baseline(real):
+        (above if beyond else others).append(row_title(task, split))
     if not real:
         return "No final run of the reference run is done yet (`make reference GLUE_DIR=...`)."
     said = f"**Not above its baseline** by more than the 95 % interval: {joined(others)}. " if others else ""
