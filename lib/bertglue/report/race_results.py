@@ -36,9 +36,9 @@ def read_result(path: Path) -> dict:
 
 
 def where_measured(result: dict) -> str:
-    """Describe the machine, the packages and the day of a result."""
+    """Describe the machine, the packages and the day of the last turn of a result."""
     packages = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if name in PACKAGES_SHOWN)
-    return f"{result['processor']}; {packages}; {result['date']}"
+    return f"{result['processor']}; {packages}; last turn on {result['date']}"
 
 
 def small_pages(result: dict) -> str:
@@ -69,11 +69,11 @@ def multiple(row: pd.Series) -> str:
     return f"{row['ahead']:.1f} x" + (f", {low} to {high}" if low != high else "")
 
 
-def by_encoder(said: Iterable[tuple[str, str, float]]) -> str:
+def by_encoder(said: Iterable[tuple[str, str, str]]) -> str:
     """Format (encoder, task, how many times as fast we are) as a sentence's part, the tasks of an encoder together."""
     found: dict[str, list[str]] = {}
     for encoder, task, ahead in said:
-        found.setdefault(encoder, []).append(f"{ahead:.1f} on {TASKS[task].title}")
+        found.setdefault(encoder, []).append(f"{ahead} on {TASKS[task].title}")
     return "; ".join(f"{encoder} {', '.join(each)}" for encoder, each in found.items())
 
 

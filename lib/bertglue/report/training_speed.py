@@ -164,10 +164,11 @@ def headline(result: dict) -> str:
         name, (encoder, task) = others["training"].idxmax(), race.split(", ")
         if (rows := settings[race]["train"]) and rows < TRIAL_ROWS:
             encoder += f" ({rows} rows)"
-        said.append((encoder, task, others.loc[name, "ahead"]))
+        said.append((encoder, task, f"{others.loc[name, 'ahead']:.1f}"))
         fastest[name] = None
+    cores = result["processor"].split(",")[0]
     return (
-        f"Training speed on two cores, times the fastest peer's ({' or '.join(fastest)}): {by_encoder(said)} "
+        f"Training speed on {cores}, times the fastest peer's ({' or '.join(fastest)}): {by_encoder(said)} "
         f"(turns: {turns_said(result)})."
     )
 
