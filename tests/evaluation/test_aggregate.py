@@ -1,7 +1,10 @@
 """Several runs of a task: which rate is taken, and the mean with its standard error."""
 
+import math
+
 import pytest
 from made_runs import scored_run as run
+from scipy import stats
 
 from bertglue.evaluation import aggregate
 
@@ -20,19 +23,34 @@ def test_without_held_out_rows_validation_chooses():
 
 def test_the_standard_error_has_the_spread_of_seeds_and_the_sampling_of_examples():
     runs = [run(seed=seed, score=score, width=2 * 1.959964 * 0.03) for seed, score in enumerate((0.7, 0.8, 0.9))]
-    mean, error = aggregate.mean_and_error(runs, "validation", "accuracy")
-    assert mean == pytest.approx(0.8)
-    assert error == pytest.approx((0.1**2 / 3 + 0.03**2) ** 0.5)
-    assert aggregate.mean_and_error(runs[:1], "validation", "accuracy")[1] == pytest.approx(0.03)
+    found = aggregate.seed_mean(runs, "validation", "accuracy")
+    assert found.mean == pytest.approx(0.8)
+    assert found.error == pytest.approx((0.1**2 / 3 + 0.03**2) ** 0.5)
+    assert found.freedom == pytest.approx(2 * found.error**4 / (0.1**2 / 3) ** 2)
+    one = aggregate.seed_mean(runs[:1], "validation", "accuracy")
+    assert one == pytest.approx((0.7, 0.03, math.inf))
+    assert one.margin == pytest.approx(1.959964 * 0.03)
 
 
-def test_the_interval_of_a_mean_is_so_many_standard_errors_wide():
+def test_few_seeds_have_the_interval_of_students_t():
+    runs = [run(seed=seed, score=score, width=0) for seed, score in enumerate((0.7, 0.8, 0.9))]
+    low, high = stats.ttest_1samp([0.7, 0.8, 0.9], 0).confidence_interval()
+    assert high > 1
+    assert aggregate.mean_interval(runs, "validation", "accuracy") == pytest.approx((low, 1))
     runs = [run(seed=seed, score=score, width=0.1) for seed, score in enumerate((0.7, 0.8, 0.9))]
-    mean, error = aggregate.mean_and_error(runs, "validation", "accuracy")
-    assert aggregate.mean_interval(runs, "validation", "accuracy") == pytest.approx(
-        (mean - 1.959964 * error, mean + 1.959964 * error)
-    )
     assert aggregate.mean_interval(runs[:1], "validation", "accuracy") == pytest.approx((0.65, 0.75))
+    alike = [run(seed=seed, score=0.8, width=0.1) for seed in range(3)]
+    assert aggregate.mean_interval(alike, "validation", "accuracy") == pytest.approx((0.75, 0.85))
+
+
+def test_the_difference_of_two_means_is_welchs():
+    sides = (0.7, 0.8, 0.9), (0.5, 0.55, 0.5, 0.45)
+    first, second = (
+        aggregate.seed_mean([run(seed=at, score=one, width=0) for at, one in enumerate(side)], "validation", "accuracy")
+        for side in sides
+    )
+    gain, expected = first.minus(second), stats.ttest_ind(*sides, equal_var=False).confidence_interval()
+    assert (gain.mean - gain.margin, gain.mean + gain.margin) == pytest.approx(tuple(expected))
 
 
 def test_a_learning_rate_is_scored_by_the_mean_over_metrics_and_seeds():

@@ -52,12 +52,16 @@ def test_rates_by_hand():
     found = {(one["by"], one["group"]): one for one in error_rates(TASKS["rte"], pairs(), predictions)}
     assert (found[NEGATION, "with a negation"]["error"], found[NEGATION, "with a negation"]["rows"]) == (0.5, 4)
     assert found[NEGATION, "without"]["error"] == 0.5
-    assert all(one["low"] <= one["error"] <= one["high"] for one in found.values())
+    one = found[NEGATION, "with a negation"]
+    assert (one["low"], one["high"]) == pytest.approx((0.1500, 0.8500), abs=1e-4)  # Wilson's, of 2 in 4
 
 
 def test_scores_have_a_mean_difference():
     split = make_split(TASKS["stsb"], [["a", "b c"], ["a", "d"]], [1.0, 4.0], "here")
-    found = {one["group"]: one["error"] for one in error_rates(TASKS["stsb"], split, np.array([1.5, 3.0]))}
+    rows = error_rates(TASKS["stsb"], split, np.array([1.5, 3.0]))
+    both = next(one for one in rows if one["group"] == "without")
+    assert (both["low"], both["high"]) == pytest.approx((0.26, 1.24), abs=1e-3)  # 1.96 standard errors of 0.5 and 1
+    found = {one["group"]: one["error"] for one in rows}
     assert found == {"2 words": 0.5, "3 words": 1.0, "without": 0.75, "0 %": 1.0, "100 %": 0.5}
 
 

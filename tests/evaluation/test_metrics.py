@@ -66,9 +66,14 @@ def test_metrics_of_counts_are_those_of_rows(outputs, given):
     rng = np.random.default_rng(2)
     rows = [(rng.integers(0, outputs, 50), rng.integers(0, outputs if given == "anything" else 1, 50)) for _ in "abc"]
     matrices = np.array([sk.confusion_matrix(*row, labels=range(outputs)) for row in rows])
-    for name in ("matthews", "accuracy", "f1")[: 3 if outputs == 2 else 2]:
+    for name in ("matthews", "accuracy", "macro_f1", "f1")[: 4 if outputs == 2 else 3]:
         expected = [metrics.METRIC_FUNCTIONS[name](*row) for row in rows]
         np.testing.assert_allclose(metrics.CONFUSION_METRICS[name](matrices), expected, atol=1e-12)
+
+
+def test_macro_f1_of_six_rows_that_a_person_can_count():
+    found = metrics.METRIC_FUNCTIONS["macro_f1"]([0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 1, 0])
+    assert found == pytest.approx((4 / 6 + 4 / 5 + 0) / 3)  # micro 0.667, weighted 0.6
 
 
 @pytest.mark.parametrize("label", [0, 1])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bertglue.evaluation import metrics
-from bertglue.evaluation.significance import bootstrap, mcnemar, paired_bootstrap, weighted
+from bertglue.evaluation.significance import mcnemar, paired_bootstrap, resampled, weighted
 
 LABELS = np.zeros(100, int)
 
@@ -60,8 +60,16 @@ def test_rows_drawn_several_times_count_several_times(metric):
     np.testing.assert_allclose(weighted(metric, labels, predictions, drawn), expected, atol=1e-12)
 
 
-def test_the_interval_of_a_mean_is_over_rows_and_seeds():
-    mean, low, high = bootstrap("accuracy", LABELS, wrong(*range(20)))
-    assert (mean, (high - low) / 2) == (pytest.approx(0.8), pytest.approx(1.96 * np.sqrt(0.8 * 0.2 / 100), rel=0.1))
-    _, low, high = bootstrap("accuracy", LABELS, np.array([wrong(*range(10)), wrong(*range(30))]))
-    assert high - low > 0.2
+def test_the_interval_of_one_run_a_side_is_over_rows():
+    _, low, high = paired_bootstrap("accuracy", LABELS, wrong(*range(20)), LABELS)
+    assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(0.8 * 0.2 / 100), rel=0.1)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_few_seeds_spread_their_mean_as_much_as_the_standard_error_says(count):
+    rng = np.random.default_rng(0)
+    labels = np.zeros(20_000, int)  # so many that the rows add nothing
+    runs = np.stack([rng.random(20_000) < share for share in np.linspace(0.1, 0.3, count)]).astype(int)
+    ((means, _),) = resampled("accuracy", labels, [runs], rng)
+    accuracies = 1 - runs.mean(axis=1)
+    assert means.std() == pytest.approx(accuracies.std(ddof=1) / count**0.5, rel=0.1)

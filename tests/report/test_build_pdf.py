@@ -1,5 +1,7 @@
 """The printed book: what of the single page goes into the paper, and its abstract. The printing itself: `test_site`."""
 
+from paths import ROOT
+
 from bertglue.report import build_pdf
 
 PAGE = """<html><head></head><body><article class="bd-article">
@@ -33,3 +35,12 @@ def test_the_abstract_is_what_was_found_and_the_count_of_verdicts():
     assert "First." in abstract
     assert "Of 21 claims of the report: 5 confirmed." in abstract
     assert build_pdf.abstract_of("<html></html>") == ""
+
+
+def test_the_browser_is_looked_for_before_hours_of_runs(monkeypatch, capsys):
+    monkeypatch.setattr(build_pdf, "BROWSERS", ())
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    assert build_pdf.main(["--check"]) == 1
+    assert capsys.readouterr().err.startswith("no Chromium is here to print with; install one")
+    makefile = (ROOT / "Makefile").read_text()
+    assert makefile.index("build_pdf --check") < makefile.index("$(BUILD) && {")

@@ -20,11 +20,10 @@ def test_the_comparison_takes_the_best_rate_of_each_encoder():
     trained = [run(1e-4, task="mnli", held_out=0.9, score=0.75, width=width * 3 / 4), run(1e-3, task="mnli")]
     frame = pretraining_gain.comparison([*fresh, *trained, run(task="cola")])  # CoLA has no other half
     assert list(frame["split"]) == ["validation_matched", "validation_mismatched"]
-    assert frame["gain"].tolist() == pytest.approx([0.15, 0.15])
-    assert frame["error"].tolist() == pytest.approx([0.05, 0.05])
+    assert [gain[:2] for gain in frame["gain"]] == [pytest.approx((0.15, 0.05))] * 2
     shown = pretraining_gain.scores_frame([*fresh, *trained])
-    assert shown["gain (in standard errors)"].tolist() == ["+0.150 (3.0)", "+0.150 (3.0)"]
-    assert "ahead by more than two standard errors on MNLI, matched; MNLI, mismatched." in pretraining_gain.findings(
+    assert shown["gain (95 % interval)"].tolist() == ["+0.150 (+0.052 to +0.248)"] * 2
+    assert "ahead by more than the 95 % interval on MNLI, matched; MNLI, mismatched." in pretraining_gain.findings(
         [*fresh, *trained]
     )
     tiny = published_numbers()["small_bert_test"]["tiny_2x128"]

@@ -32,6 +32,9 @@ def run(task, losses, accuracies, seed=0, calibration=(0.05, 0.1), train=1000, s
     }  # fmt: skip
 
 
+SURER = {"rte": {"validation": [[[30, 0.9, 0.7], [10, 0.6, 0.6]]]}}  # of two bins: rows, confidence, accuracy
+
+
 def verdict(name, **evidence):
     return judge(Evidence(**evidence))[name]
 
@@ -60,8 +63,13 @@ def test_a_loss_rises_where_it_does_in_every_seed(losses, expected):
 
 def test_a_rise_at_holding_accuracy_is_over_confidence_and_no_fall_of_confidence():
     rising = run("rte", (0.6, 0.9), (0.62, 0.63), calibration=(0.05, 0.2))
-    found = verdict("rte-loss", final={"rte": [rising]})
-    assert (found.verdict, "more certain of what it gets wrong" in found.reason) == (CONTRADICTED, True)
+    found = verdict("rte-loss", final={"rte": [rising]}, reliability=SURER)
+    assert (found.verdict, "confidence is +0.150 above its accuracy" in found.reason) == (CONTRADICTED, True)
+    for bins in ({}, {"rte": {"validation": [[[10, 0.6, 0.9]]]}}):  # not known, and less sure than right
+        found = verdict("rte-loss", final={"rte": [rising]}, reliability=bins)
+        assert (found.verdict, "not over-confident" in found.reason) == (OPEN, True)
+    hardly = run("rte", (0.6, 0.9), (0.62, 0.63), calibration=(0.05, 0.06))
+    assert verdict("rte-loss", final={"rte": [hardly]}, reliability=SURER).verdict == CONFIRMED
     falling = run("rte", (0.6, 0.9), (0.63, 0.55), calibration=(0.05, 0.2))
     assert verdict("rte-loss", final={"rte": [falling]}).verdict == CONFIRMED
 
@@ -151,7 +159,7 @@ def test_confidence_is_not_read_from_a_model_that_is_not_above_its_baseline():
     falling = {"calibration": (0.1, 0.2), "half": 0.02}
     above = run("rte", (0.5, 0.7), (0.6, 0.61), **falling)
     below = run("rte", (0.5, 0.7), (0.5, 0.51), score=0.51, **falling)
-    assert verdict("rte-loss", final={"rte": [above]}).verdict == CONTRADICTED
+    assert verdict("rte-loss", final={"rte": [above]}, reliability=SURER).verdict == CONTRADICTED
     assert verdict("rte-loss", final={"rte": [below]}).verdict == OPEN
 
 

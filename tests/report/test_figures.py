@@ -4,7 +4,10 @@ import io
 
 import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 
+from bertglue.data.dataset import Data, Split
+from bertglue.own_tasks import own_task
 from bertglue.report import figures
 from bertglue.report.clean_notebook import clean_notebook
 from bertglue.tasks import TASKS
@@ -53,3 +56,16 @@ def test_a_hostile_title_is_text_in_the_alternative_text():
     axes.plot([1, 2], label='"><script>alert(1)</script>')
     shown = page_of(figures.finish(figure))
     assert "<script>" not in shown.outputs[0]["data"]["image/svg+xml"]
+
+
+def test_dollar_signs_in_a_label_are_no_formula():
+    task = own_task("places", ("text",), ("$", "$$", "$$$ or more"), ("accuracy",), False)
+    labels = np.array([0, 1, 2, 1])
+    data = Data(task, "own", {name: Split({"text": ["a"] * 4}, labels) for name in ("train", "validation")})
+    logits = np.eye(3)[[1, 1, 0, 2]]
+    drawn = [figures.label_balance(data), figures.confusion(task, labels, logits)]
+    drawn.append(figures.frequent_confusions(task, labels, logits))
+    for figure in drawn:
+        shown = io.StringIO()
+        figure.savefig(shown, format="svg")
+        assert "$$$ or more" in shown.getvalue()

@@ -53,30 +53,11 @@ def test_rates_are_set_side_by_side_and_the_better_one_is_chosen(runs):
 
 
 def test_seeds_have_their_mean_median_best_and_interval(runs):
-    shown = protocol.seeds(runs.records, runs).data
-    labels, predictions = protocol.labels_and_predictions(
-        runs, protocol.chosen(runs.records)[TASKS["rte"]], "validation"
-    )
-    assert predictions.shape == (3, len(labels))
-    mean, low, high = significance.bootstrap("accuracy", labels, predictions)
-    for value in (mean, 0.8, 0.9, 0.1):
+    shown = protocol.seeds(runs.records).data
+    for value in (0.8, 0.9, 0.1):
         assert f"<td>{value:.3f}</td>" in shown
+    low, high = aggregate.mean_interval(protocol.chosen(runs.records)[TASKS["rte"]], "validation", "accuracy")
     assert f"{low:.3f} to {high:.3f}" in shown
-    same = protocol.chosen(runs.records)[TASKS["rte"]]
-    assert protocol.interval(same[:1], "validation", "accuracy", runs) == tuple(
-        same[0]["interval"]["validation"]["accuracy"]
-    )
-    kept = protocol.interval(same, "validation", "accuracy", None)  # from the records alone
-    assert np.mean(kept) == pytest.approx(0.8)
-    assert kept[1] - kept[0] == pytest.approx(high - low, rel=0.35)
-
-
-def test_runs_that_are_all_right_have_an_interval_all_the_same(runs, monkeypatch):
-    same = protocol.chosen(runs.records)[TASKS["rte"]]
-    monkeypatch.setattr(significance, "bootstrap", lambda *arguments: (1.0, 1.0, 1.0))
-    assert protocol.interval(same, "validation", "accuracy", runs) == tuple(
-        same[0]["interval"]["validation"]["accuracy"]
-    )
 
 
 def test_runs_that_learned_nothing_are_counted_and_named(runs):

@@ -14,7 +14,7 @@ from bertglue.models.attention import MultiHeadAttention
 from bertglue.training.optimizer import GATE_WEIGHT
 
 TEMPERATURE, STRETCH_LOW, STRETCH_HIGH = 2 / 3, -0.1, 1.1  # of the hard-concrete distribution, as in the papers
-INITIAL_LOG_ALPHA = 2.0  # log alpha of a gate at the start: open with a probability of 0.98
+INITIAL_LOG_ALPHA = 2.0  # log alpha of a gate at the start: open with a probability of 0.97
 
 
 class HeadGates(layers.Layer):

@@ -104,9 +104,10 @@ class GatedTraining:
         return self.data.task, self.data[HELD_OUT].labels, metrics.predictions_of(self.data.task, logits)
 
     def error(self) -> float:
-        """Return the standard error of the mean metric on the held-out rows, downwards.
+        """Return the mean of the metrics' standard errors on the held-out rows, downwards.
 
-        A resampled metric has none where every row is right; the accuracy beside it has.
+        That of the mean of the metrics is no greater, since they are of the same rows. A resampled metric has none
+        where every row is right; the accuracy beside it has.
         """
         answers = self.labels_and_predictions()
         scores, intervals = metrics.scores(*answers), metrics.intervals(*answers)

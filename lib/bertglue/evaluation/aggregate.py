@@ -6,10 +6,14 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from statistics import fmean, stdev
+from typing import NamedTuple
+
+from scipy import stats
 
 from bertglue.data.dataset import HELD_OUT
 from bertglue.evaluation.metrics import NORMAL_QUANTILE
 
+CORRELATIONS = ("matthews", "pearson", "spearman")  # metrics that may be below zero
 ERRORS_PER_INTERVAL = 2 * NORMAL_QUANTILE  # a 95 % interval is so many standard errors wide
 
 
@@ -40,22 +44,54 @@ def best_learning_rate(runs: list[dict]) -> list[dict]:
     return max(group_runs(runs, "learning_rate").values(), key=lambda same: learning_rate_score(same, split))
 
 
-def mean_and_error(runs: list[dict], split: str, metric: str) -> tuple[float, float]:
-    """Return the mean of a metric over seeds and its standard error.
+class SeedMean(NamedTuple):
+    """A mean over seeds, its standard error, and the degrees of freedom by which that error is known."""
+
+    mean: float
+    error: float
+    freedom: float = math.inf
+
+    @property
+    def margin(self) -> float:
+        """Half of the 95 % interval, by Student's t: few seeds tell little of their spread."""
+        return float(stats.t.ppf(0.975, self.freedom)) * self.error
+
+    def minus(self, other: SeedMean) -> SeedMean:
+        """Return the difference of two independent means (Welch, 1947, doi:10.1093/biomet/34.1-2.28)."""
+        parts = (self.error**2, self.freedom), (other.error**2, other.freedom)
+        return SeedMean(self.mean - other.mean, *combined(*parts))
+
+
+def combined(*parts: tuple[float, float]) -> tuple[float, float]:
+    """Add variances, each with its degrees of freedom; return the standard error and the degrees of freedom of it.
+
+    Source:
+        Satterthwaite, 1946, doi:10.2307/3002019.
+    """
+    variance = sum(part for part, _ in parts)
+    doubt = sum(part**2 / freedom for part, freedom in parts)
+    return math.sqrt(variance), variance**2 / doubt if doubt else math.inf
+
+
+def seed_mean(runs: list[dict], split: str, metric: str) -> SeedMean:
+    """Return the mean of a metric over seeds with its standard error.
 
     Two parts are added: the spread of the seeds over the root of their number, and the sampling of the examples
     (from each run's interval), which more seeds do not make smaller.
     """
     values = [run["metrics"][split][metric] for run in runs]
-    seeds = stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
     low, high = (fmean(run["interval"][split][metric][side] for run in runs) for side in (0, 1))
-    return fmean(values), math.hypot(seeds, (high - low) / ERRORS_PER_INTERVAL)
+    parts = [(((high - low) / ERRORS_PER_INTERVAL) ** 2, math.inf)]
+    if len(values) > 1:
+        parts.append((stdev(values) ** 2 / len(values), len(values) - 1))
+    return SeedMean(fmean(values), *combined(*parts))
 
 
 def mean_interval(runs: list[dict], split: str, metric: str) -> tuple[float, float]:
-    """Return the 95 % interval of such a mean; of a single run it is the one of its record."""
+    """Return the 95 % interval of such a mean, within what the metric can be; of a single run that of its record."""
     if len(runs) == 1:
         low, high = runs[0]["interval"][split][metric]
         return low, high
-    middle, error = mean_and_error(runs, split, metric)
-    return middle - ERRORS_PER_INTERVAL / 2 * error, middle + ERRORS_PER_INTERVAL / 2 * error
+    found = seed_mean(runs, split, metric)
+    least = -1.0 if metric in CORRELATIONS else 0.0
+    return max(found.mean - found.margin, least), min(found.mean + found.margin, 1.0)

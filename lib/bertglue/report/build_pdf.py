@@ -176,9 +176,12 @@ def chapters_of(page: str) -> list[tuple[str, str]]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bertglue.report.build_pdf", description=__doc__)
-    parser.add_argument("source", type=Path, help="the assembled sources of a book, runs/<profile>/book")
-    parser.add_argument("target", type=Path, help="the PDF to write")
+    parser.add_argument("source", type=Path, nargs="?", help="the assembled sources of a book, runs/<profile>/book")
+    parser.add_argument("target", type=Path, nargs="?", help="the PDF to write")
+    parser.add_argument("--check", action="store_true", help="only look for the browser that prints it")
     options = parser.parse_args(arguments)
+    if options.check:
+        return exit_status(find_browser)
     return exit_status(lambda: print(print_book(options.source, options.target)))
 
 

@@ -52,7 +52,7 @@ BERTs that read far more text, and all rows.
 
 ## Limits
 
-It has read a thousandth of what published encoders have, and it is as small as the smallest of them. It serves to
+It has read a small part of what published encoders have, and it is as small as the smallest of them. It serves to
 teach, to test and to compare recipes, not to be deployed. Old books shaped it, with what their authors took for granted
 about people; it must not be used to judge any. English only; no more than {positions} tokens.
 """

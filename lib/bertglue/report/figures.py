@@ -53,7 +53,11 @@ def label_balance(data: Data):
         else:
             shown = most_frequent(data["train"].labels, data.task.outputs)
             frame = pd.DataFrame(
-                {"split": split_title(n), "label": data.task.labels[i], "share": float(np.mean(data[n].labels == i))}
+                {
+                    "split": split_title(n),
+                    "label": plain(data.task.labels[i]),
+                    "share": float(np.mean(data[n].labels == i)),
+                }
                 for n in names
                 for i in shown
             )
@@ -119,6 +123,11 @@ def learning_curves(task: Task, history: list[dict], baseline: dict):
     return finish(figure)
 
 
+def plain(text: str) -> str:
+    """Return a text as matplotlib is to draw it: two dollar signs are no formula."""
+    return text.replace("$", r"\$")
+
+
 def confusion(task: Task, labels: np.ndarray, logits: np.ndarray, axes=None):
     """Draw a confusion matrix: rows are labels, columns predictions, as shares of the label."""
     counts = sk.confusion_matrix(labels, metrics.predictions_of(task, logits), labels=range(task.outputs))
@@ -131,7 +140,7 @@ def confusion_counts(task: Task, counts: np.ndarray, axes=None):
     with plt.style.context([FIGURE_STYLE, {"axes.grid": False}]):
         size = (max(4.2, 0.62 * task.outputs + 1), max(2.8, 0.4 * task.outputs + 0.8))
         figure, axes = plt.subplots(figsize=size) if axes is None else (axes.figure, axes)
-        names = [label.replace("_", " ") for label in task.labels]
+        names = [plain(label.replace("_", " ")) for label in task.labels]
         sns.heatmap(
             shares, annot=counts, fmt=",d", vmin=0, vmax=1, cmap="Blues", cbar=False, ax=axes,
             xticklabels=names, yticklabels=names, linewidths=1,
@@ -166,7 +175,7 @@ def frequent_confusions(task: Task, labels: np.ndarray, logits: np.ndarray):
     most = np.argsort(-counts, kind="stable")[:PAIRS_SHOWN]
     with plt.style.context(FIGURE_STYLE):
         figure, axes = plt.subplots(figsize=(7, 0.3 * max(1, len(most)) + 0.9))
-        names = [f"{task.labels[label]} taken for {task.labels[other]}" for label, other in pairs[most]]
+        names = [plain(f"{task.labels[label]} taken for {task.labels[other]}") for label, other in pairs[most]]
         axes.barh(names, counts[most])
         axes.invert_yaxis()
         axes.set(xlabel=f"rows, of {int(wrong.sum()):,} that are wrong")

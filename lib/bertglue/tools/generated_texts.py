@@ -48,7 +48,7 @@ def scores_table() -> str:
         "|" + "---|" * 6,
     ]
     for task, split, metric, run in main_score_rows(Runs(runs[0] for runs in real.values())):
-        mean, _ = aggregate.mean_and_error(real[task.name], split, metric)
+        mean = aggregate.seed_mean(real[task.name], split, metric).mean
         printed = [
             find_published_score(who, PUBLISHED_NAMES[task.name, split], metric) for who in (REPORT, HUGGING_FACE)
         ]
@@ -65,7 +65,7 @@ def after_intermediate() -> str:
     """Name the scores of the tasks that were trained from the encoder of MNLI."""
     scores = []
     for name, runs in runs_by_task("after-mnli").items():
-        mean, _ = aggregate.mean_and_error(runs, TASKS[name].validation[0], TASKS[name].metrics[0])
+        mean = aggregate.seed_mean(runs, TASKS[name].validation[0], TASKS[name].metrics[0]).mean
         scores.append(f"{TASKS[name].title} {mean:.3f} ({number(len(runs), 'seed')})")
     return f" After MNLI (`INTERMEDIATE=mnli`): {joined(scores)}." if scores else ""
 

@@ -149,7 +149,7 @@ def label_balance(runs: Runs):
 
 
 def length_distributions(runs: Runs):
-    """Draw how many tokens the rows of each train split have, with the length that rows are trimmed to."""
+    """Draw how many tokens the rows of each train split have, with the length that rows are truncated to."""
 
     def draw(axis, run):
         lengths = run["lengths"]["train"]

@@ -11,6 +11,7 @@ from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.pages.common import joined, real_runs, who_ran
 from bertglue.report.tables import table
 from bertglue.runs.collection import Runs
+from bertglue.training.schedule import warmup_linear_decay
 
 
 def recipes(runs: Runs):
@@ -66,8 +67,6 @@ def given(runs: Runs, key: str, form: str) -> str:
 
 def schedule(runs: Runs):
     """Draw the learning rate over the steps of a run, as its optimizer has it, and the report's beside it."""
-    from bertglue.training.optimizer import WarmupLinearDecay
-
     report = published_numbers()["report"]["recipe"]
     lines = [(f"report, {report['epochs']} epochs", report["learning_rate"], 1000, report["warmup_fraction"])]
     for run in list(real_runs(runs).values())[:1]:
@@ -76,7 +75,7 @@ def schedule(runs: Runs):
     with plt.style.context(FIGURE_STYLE):
         figure, axes = plt.subplots(figsize=(7, 2.6))
         for at, (title, peak, steps, warmup) in enumerate(lines):
-            rate = np.array(WarmupLinearDecay(peak, steps, round(warmup * steps))(np.arange(steps)))
+            rate = warmup_linear_decay(np.arange(steps), peak, steps, round(warmup * steps))
             label = f"{title}: peak {peak:g}"
             axes.plot(np.arange(steps) / steps, rate / peak, "-:"[at], color=color(at), label=label)
         axes.set(xlabel="share of the training steps", ylabel="learning rate / peak", ylim=(0, 1.05))

@@ -505,8 +505,8 @@ def say_flat(runs: Runs) -> Defect:
 
 def say_confidence(runs: Runs) -> Defect:
     return Defect(
-        "a high loss at high accuracy is read as low confidence; a loss that rises while accuracy holds is "
-        "over-confidence in what is wrong, as calibration shows",
+        "a high loss at high accuracy is read as low confidence; a loss that rises while accuracy holds may be "
+        "over-confidence in what is wrong, which calibration tells",
         f"{MATTER_OF_TEXT}; the chapter on results draws the calibration of each task",
     )
 

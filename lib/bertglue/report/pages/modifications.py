@@ -148,6 +148,7 @@ def selections(found: dict[str, dict]):
     for title, record in found.items():
         selection = record["selection"]
         kept = [trial for trial in selection["trials"] if trial["kept"] == selection["kept"]]
+        best = max(kept, key=lambda trial: trial["score"], default=None)
         whole = f"{selection['reference']:.3f} ± {selection['error']:.3f}"
         rows.append(
             {
@@ -156,8 +157,8 @@ def selections(found: dict[str, dict]):
                 "selected": sum(map(len, selection["kept"])),
                 "optimum of the curve": optimum(record),
                 "held-out mean of the metrics, all heads (± standard error)": whole,
-                "the same, selected heads": f"{max(trial['score'] for trial in kept):.3f}" if kept else "",
-                "L0 penalty λ": f"{kept[-1]['strength']:.3g}" if kept else "none was enough",
+                "the same, selected heads": f"{best['score']:.3f}" if best else "",
+                "L0 penalty λ": f"{best['strength']:.3g}" if best else "none was enough",
             }
         )
     return table(pd.DataFrame(rows))

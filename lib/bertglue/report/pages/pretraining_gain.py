@@ -8,7 +8,7 @@ import pandas as pd
 from bertglue.encoder_names import BUNDLED, BUNDLED_RANDOM
 from bertglue.evaluation import aggregate
 from bertglue.evaluation.metrics import METRIC_TITLES
-from bertglue.evaluation.published_scores import PUBLISHED_NAMES, published_numbers
+from bertglue.evaluation.published_scores import PUBLISHED_NAMES, TEST_METRICS, published_numbers
 from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.pages.common import count_rows, row_title
 from bertglue.tasks import TASKS
@@ -20,7 +20,7 @@ SMALL_BERTS = {"BERT-Tiny, test": "tiny_2x128", "BERT-Mini, test": "mini_4x256"}
 def comparison(runs: list[dict]) -> pd.DataFrame:
     """Compare both encoders, each with its best learning rate, on every validation metric; one row a metric.
 
-    Columns: task, split, metric, baseline, for each encoder (mean, standard error), gain and its standard error.
+    Columns: task, split, metric, baseline, for each encoder its `SeedMean`, and that of the gain.
     """
     rows = []
     best = {
@@ -31,12 +31,10 @@ def comparison(runs: list[dict]) -> pd.DataFrame:
             continue
         for split in task.validation:
             for metric in task.metrics:
-                means = [aggregate.mean_and_error(best[name, encoder], split, metric) for encoder in ENCODER_TITLES]
-                (random, random_error), (trained, trained_error) = means
+                random, trained = (aggregate.seed_mean(best[name, one], split, metric) for one in ENCODER_TITLES)
                 baseline = best[name, BUNDLED_RANDOM][0]["baseline"][split][metric]
-                error = (random_error**2 + trained_error**2) ** 0.5
-                rows.append((name, split, metric, baseline, *means, trained - random, error))
-    columns = ["task", "split", "metric", "baseline", *ENCODER_TITLES, "gain", "error"]
+                rows.append((name, split, metric, baseline, random, trained, trained.minus(random)))
+    columns = ["task", "split", "metric", "baseline", *ENCODER_TITLES, "gain"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -44,20 +42,21 @@ def scores_frame(runs: list[dict]) -> pd.DataFrame:
     """Format the comparison, with the published test scores of the smallest BERTs beside GLUE's metric."""
     rows = []
     for row in comparison(runs).itertuples(index=False, name=None):
-        name, split, metric, baseline, random, trained, gain, error = row
-        main = metric == TASKS[name].metrics[0]
-        peers = published_numbers()["small_bert_test"]
+        name, split, metric, baseline, random, trained, gain = row
+        low, high = gain.mean - gain.margin, gain.mean + gain.margin
+        published, peers = PUBLISHED_NAMES[name, split], published_numbers()["small_bert_test"]
+        main = metric == TEST_METRICS.get(published, "accuracy")
         rows.append(
             {
                 "task": row_title(TASKS[name], split),
                 "metric": METRIC_TITLES[metric],
                 "baseline": f"{baseline:.3f}",
-                f"{ENCODER_TITLES[BUNDLED_RANDOM]} (± standard error)": "{:.3f} ± {:.3f}".format(*random),
-                f"{ENCODER_TITLES[BUNDLED]} (± standard error)": "{:.3f} ± {:.3f}".format(*trained),
-                "gain (in standard errors)": f"{gain:+.3f} ({gain / error:.1f})",
+                f"{ENCODER_TITLES[BUNDLED_RANDOM]} (± standard error)": f"{random.mean:.3f} ± {random.error:.3f}",
+                f"{ENCODER_TITLES[BUNDLED]} (± standard error)": f"{trained.mean:.3f} ± {trained.error:.3f}",
+                "gain (95 % interval)": f"{gain.mean:+.3f} ({low:+.3f} to {high:+.3f})",
                 **{
-                    t: f"{peers[peer][PUBLISHED_NAMES[name, split]] / 100:.3f}" if main else ""
-                    for t, peer in SMALL_BERTS.items()
+                    title: f"{peers[peer][published] / 100:.3f}" if main and published in peers[peer] else ""
+                    for title, peer in SMALL_BERTS.items()
                 },
             }
         )
@@ -65,16 +64,16 @@ def scores_frame(runs: list[dict]) -> pd.DataFrame:
 
 
 def findings(runs: list[dict]) -> str:
-    """Describe where pre-training is ahead by more than two standard errors, and where it is not."""
+    """Describe where pre-training is ahead by more than the 95 % interval, and where it is not."""
     frame = comparison(runs)
     frame = frame[[row.metric == TASKS[row.task].metrics[0] for row in frame.itertuples()]]
     titles = [row_title(TASKS[row.task], row.split) for row in frame.itertuples()]
-    clear = [gain > 2 * error for gain, error in zip(frame["gain"], frame["error"], strict=True)]
+    clear = [gain.mean > gain.margin for gain in frame["gain"]]
     ahead, others = (
         [title for title, is_clear in zip(titles, clear, strict=True) if is_clear == kind] for kind in (True, False)
     )
     return (
-        f"By the metric that GLUE reports, the pre-trained weights are ahead by more than two standard errors on "
+        f"By the metric that GLUE reports, the pre-trained weights are ahead by more than the 95 % interval on "
         f"{'; '.join(ahead) or 'no task'}. They are not on {'; '.join(others) or 'no task'}."
     )
 
@@ -126,10 +125,14 @@ def gains_figure(runs: list[dict]):
     with plt.style.context(FIGURE_STYLE):
         figure, axes = plt.subplots(figsize=(7, 0.42 * len(frame) + 1.1))
         axes.barh(
-            frame.index, frame["gain"], left=[mean for mean, _ in frame[BUNDLED_RANDOM]], height=0.08, color="0.8"
+            frame.index,
+            [gain.mean for gain in frame["gain"]],
+            left=[random.mean for random in frame[BUNDLED_RANDOM]],
+            height=0.08,
+            color="0.8",
         )
         for at, (encoder, title) in enumerate(ENCODER_TITLES.items()):
-            means, errors = zip(*frame[encoder], strict=True)
+            means, errors, _ = zip(*frame[encoder], strict=True)
             axes.errorbar(means, frame.index, xerr=errors, fmt="so"[at], color=color(at), label=title)
         axes.plot(frame["baseline"], frame.index, "|", color="0.2", markersize=14, mew=2, label="baseline")
         axes.set_yticks(frame.index, [row_title(TASKS[row.task], row.split) for row in frame.itertuples()])

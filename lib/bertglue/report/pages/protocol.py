@@ -140,12 +140,8 @@ def chosen(records: list[dict]) -> dict[Task, list[dict]]:
     return {task: aggregate.best_learning_rate(found[task.name,]) for task in TASKS.values() if (task.name,) in found}
 
 
-def seeds(records: list[dict], runs: Runs | None = None):
-    """List for the selected learning rate the mean, spread, median and best over seeds, with the interval of the mean.
-
-    The interval resamples examples and seeds, from the predictions in the folders of `runs`; without them it is 1.96
-    standard errors, of the examples and of the seeds.
-    """
+def seeds(records: list[dict]):
+    """List for the selected learning rate the mean, its interval, spread, median and best over seeds."""
     rows = []
     for task, same in chosen(records).items():
         for split in task.validation:
@@ -168,23 +164,12 @@ def seeds(records: list[dict], runs: Runs | None = None):
                         "metric": METRIC_TITLES[name],
                         "seeds": len(same),
                         "mean": f"{fmean(values):.3f}",
-                        "95 % interval": between(*interval(same, split, name, runs)),
+                        "95 % interval": between(*aggregate.mean_interval(same, split, name)),
                         "baseline": f"{same[0]['baseline'][split][name]:.3f}",
                         **several,
                     }
                 )
     return table(pd.DataFrame(rows).fillna(""))
-
-
-def interval(same: list[dict], split: str, metric: str, runs: Runs | None) -> tuple[float, float]:
-    """Return the 95 % interval of a mean over seeds; of a single run it is the one of its record."""
-    if len(same) == 1:
-        return tuple(same[0]["interval"][split][metric])
-    if runs is None:
-        return aggregate.mean_interval(same, split, metric)
-    labels, predictions = labels_and_predictions(runs, same, split)
-    _, low, high = significance.bootstrap(metric, labels, predictions)
-    return (low, high) if low < high else tuple(same[0]["interval"][split][metric])  # all right in every run
 
 
 def labels_and_predictions(runs: Runs, same: list[dict], split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -233,7 +218,7 @@ def differences(runs: Runs):
                     "metric": METRIC_TITLES[name],
                     "gain": f"{gain:+.3f}",
                     "95 % interval": f"{low:+.3f} to {high:+.3f}",
-                    "significant": "yes" if low > 0 or high < 0 else "no",
+                    "interval excludes 0": "yes" if low > 0 or high < 0 else "no",
                     "McNemar, first seed": "" if task.regression
                     else f"p = {significance.mcnemar(labels, theirs[0], ours[0]):.2g}",
                 }

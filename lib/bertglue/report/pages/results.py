@@ -108,7 +108,7 @@ def published_encoders():
         task, split = TABLE_1_COLUMNS[name]
         row = {"task": name} | {title: f"{card[key][name]:.1f}" for key, title in CARD_COLUMNS.items()}
         ours = [
-            f"{METRIC_TITLES[metric]} {100 * aggregate.mean_and_error(real[task], split, metric)[0]:.1f}"
+            f"{METRIC_TITLES[metric]} {100 * aggregate.seed_mean(real[task], split, metric).mean:.1f}"
             for metric in (TASKS[task].metrics if task in real else ())
             if not (name == "CoLA" and metric == "accuracy")  # the majority class has 69 %, more than they have
         ]
@@ -137,7 +137,7 @@ def reference_cell(same: list[dict] | None, split: str, metric: str) -> str:
     """Format the mean of the reference runs of a task, its interval over seeds and examples, and the baseline."""
     if not same or split not in same[0]["metrics"]:
         return ""
-    mean, _ = aggregate.mean_and_error(same, split, metric)
+    mean = aggregate.seed_mean(same, split, metric).mean
     return cell(mean, aggregate.mean_interval(same, split, metric), same[0]["baseline"][split][metric])
 
 
@@ -161,7 +161,7 @@ def scores_figure():
     """Draw the main metric of each task of the reference run with its interval, and the baseline as a tick."""
     real, points = runs_by_task(), []
     for task, split, metric, run in main_score_rows(real_runs(Runs())):
-        mean, _ = aggregate.mean_and_error(real[task.name], split, metric)
+        mean = aggregate.seed_mean(real[task.name], split, metric).mean
         bounds = aggregate.mean_interval(real[task.name], split, metric)
         title = f"{row_title(task, split)}, {METRIC_TITLES[metric]}"
         points.append((title, mean, bounds, run["baseline"][split][metric]))

@@ -46,17 +46,21 @@ def heading(key: str) -> str:
 
 
 def times(runs: Runs):
-    """List the times of every task: tokenization, first and steady epoch, validation, test, and examples a second."""
+    """List the times of every task: tokenization, first and steady epoch, validation, test, and examples a second.
+
+    Beside them stand the rows of an epoch, of which some runs had a part alone.
+    """
     rows, runs = [], real_runs(runs)
     for task in TASKS.values():
         run = runs.get(task.name)
         if run is None:
-            rows.append({"task": task.title, "tokenize, s": runs.missing(task.name)})
+            rows.append({"task": task.title, "train rows": runs.missing(task.name)})
             continue
         time = run["timing"]
         rows.append(
             {
                 "task": task.title,
+                "train rows": count_rows(run),
                 "tokenize, s": f"{time['tokenize']:.2f}",
                 "first epoch, s": f"{time['first_epoch']:.1f}",
                 "steady epoch, s": f"{time['steady_epoch']:.1f}",
