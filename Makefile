@@ -21,8 +21,13 @@ GPUS ?= 1
 ifeq ($(filter cuda none,$(GPU)),)
 $(error GPU is $(GPU); give cuda, for the packages of an NVIDIA GPU, or none)
 endif
+ifneq ($(shell echo '$(JOBS)' | grep -cE '^[1-9][0-9]*$$'),1)
+$(error JOBS is $(JOBS); give one number, 1 or more)
+endif
 # the folder of the environment: another for another Python (make book PYTHON=python3.13 ENV=.venv-3.13)
-ENV ?= .venv
+ifneq ($(origin ENV),command line) # a server often has such a variable of its own
+ENV := .venv
+endif
 BIN := $(ENV)/bin
 # the same from the root; a folder may have a space in its name, which make's own functions split at
 HERE = $(if $(filter /%,$(BIN)),$(BIN),$(CURDIR)/$(BIN))
@@ -76,7 +81,7 @@ CACHE := $(shell [ -w "$${HOME:-/nowhere}" ] || echo "XDG_CACHE_HOME='$(CURDIR)/
 SNAKEMAKE = $(CACHE) PATH="$(HERE):$$PATH" "$(HERE)"/python -m bertglue.tools.lock .snakemake \
   "$(HERE)"/python -m snakemake $(WHERE) --nolock --quiet host progress reason --ignore-incomplete --rerun-triggers mtime params --keep-going
 # a GLUE_DIR of the environment is for the profiles that read files; one that was typed for another is refused
-FILES_OF = $(if $(filter environment,$(firstword $(origin GLUE_DIR))),$(if $(filter toy full,$(PROFILE)),,$(GLUE_DIR)),$(GLUE_DIR))
+FILES_OF = $(if $(filter environment,$(firstword $(origin GLUE_DIR))),$(if $(filter toy full tuned,$(PROFILE)),,$(GLUE_DIR)),$(GLUE_DIR))
 CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEARNING_RATES)" glue_dir="$(FILES_OF)" \
   encoder="$(ENCODER)" intermediate="$(INTERMEDIATE)" compress="$(COMPRESS)" device="$(DEVICE)" gpus="$(GPUS)" cluster="$(CLUSTER)" gres="$(GRES)"
 
@@ -84,6 +89,8 @@ CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEAR
 # `ancient`: that parameters changed there too, such as those of a run after a download or after the intermediate task,
 # it sees when it looks again.
 NOTHING_LEFT = grep -q "Nothing to be done" "$$(ls -t .snakemake/log/*.log | head -n 1)"
+# Where no run was finished before, there was nothing to pass over.
+RECORDS = $$(find runs/$(PROFILE) \( -name record.json -o -name compression.json \) 2> /dev/null | head -n 1)
 
 # Where runs fail, the book is built from the others, says so, and make ends with an error that names them. Where none
 # finished, a book that is there stays. Their states are gathered anew: what they follow from are logs, no inputs of a rule.
@@ -94,7 +101,8 @@ BUILD_REST = $(GATHER) && $(STATUS) --before $(BOOK) && echo "some of it failed;
 book pdf: $(READY)
 	@if [ -n "$(CLUSTER)" ] && echo "$(HERE)" | grep -q ' '; then echo "error: $(HERE) has a space, which jobs on a cluster cannot start from; clone into a folder without" >&2; exit 1; fi
 	@[ -z "$(CLUSTER)" ] || "$(HERE)"/python -m bertglue.tools.slurm "$(CURDIR)"
-	@$(BUILD) && { $(NOTHING_LEFT) || $(BUILD); } || { [ $$? -ne 2 ] && $(BUILD_REST); }
+	@[ $@ = book ] || "$(BIN)"/python -m bertglue.report.build_pdf --check
+	@before="$(RECORDS)"; $(BUILD) && { [ -z "$$before" ] || $(NOTHING_LEFT) || $(BUILD); } || { [ $$? -ne 2 ] && $(BUILD_REST); }
 	@echo "$(MADE_$@)"
 	@echo "its scores: $(BIN)/bertglue results runs/$(PROFILE)"
 	@$(STATUS)
@@ -116,6 +124,7 @@ AGAIN ?=
 reference: $(READY)
 	@if [ -n "$(LIST)" ]; then exec "$(BIN)"/python -m bertglue.tools.reference_plan list; fi; \
 	test -n "$(GLUE_DIR)" || { echo "give the folder of the GLUE files: make reference GLUE_DIR=..." >&2; exit 1; }; \
+	test -d "$(GLUE_DIR)" || { echo "GLUE_DIR is $(GLUE_DIR), and there is no such folder; name the one that holds CoLA/, MRPC/, ..." >&2; exit 1; }; \
 	if [ -n "$(AGAIN)" ]; then exec env PATH="$(HERE):$$PATH" "$(BIN)"/python -m bertglue.tools.reference_plan again "$(AGAIN)" "$(GLUE_DIR)"; fi; \
 	$(SNAKEMAKE) --snakefile benchmarks/reference.smk --config glue_dir="$(GLUE_DIR)" units="$(UNITS)" jobs="$(JOBS)" && \
 	"$(BIN)"/python -m bertglue.tools.reference_statistics "$(GLUE_DIR)" && \
@@ -175,7 +184,7 @@ bench-prediction:
 # It sees the packages of the project's own environment too.
 .peers/ready: $(READY) pyproject.toml
 	rm -rf .peers
-	$(PYTHON) -m venv .peers
+	"$(BIN)"/python -m venv .peers
 	echo "import site; site.addsitedir('$$(echo "$(HERE)"/../lib/python3*/site-packages)')" \
 	  > "$$(echo .peers/lib/python3*/site-packages)/venv.pth"
 	"$(BIN)"/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["peers"], sep="\n")' \

@@ -3,6 +3,8 @@
 # tested, in lib/bertglue/tools/book_plan.py: here stand the rules alone.
 import json
 
+from snakemake.logging import logger
+
 from bertglue.environment import ask_for_huge_pages
 from bertglue.runs.execute import START_TIMEOUT
 from bertglue.runs.status import is_compression_of
@@ -10,9 +12,10 @@ from bertglue.tools.lock import HOLD
 from bertglue.tools.book_plan import PAGES, RECORDED_PAGES, book_sources, page_sources, parameter_files, plan_or_exit
 
 ask_for_huge_pages()
+logger.addFilter(lambda record: "no backup found" not in record.getMessage())  # of a run that fails the first time
 PLAN = plan_or_exit(config, workflow.resource_settings.cores)  # none on a cluster, where `workflow.cores` is an error
 WHOLE = PLAN.book_records
-PAPERMILL = f"papermill --no-progress-bar --start-timeout {START_TIMEOUT}"
+PAPERMILL = f"python -m bertglue.tools.notebook --no-progress-bar --start-timeout {START_TIMEOUT}"
 BOOK, PDF = "book/_build/html/index.html", "book/_build/pdf/bertglue.pdf"
 
 
@@ -71,7 +74,8 @@ rule fetch:
 
 
 # Everything is written beside the run's folder first, which gets its name when all of it is there; a killed run leaves
-# the checkpoint to resume from in the partial folder.
+# the checkpoint to resume from in the partial folder. `update`: what was there before stays until then, and where the
+# new run fails or is stopped.
 rule finetune:
     # ancient: a finished run is not made again because a file is newer, but where its identity changed (below)
     input:
@@ -79,14 +83,15 @@ rule finetune:
         notebook=ancient("notebooks/finetune.ipynb"),
         files=lambda wildcards: [ancient(path) for path in parameter_files(PLAN.profile, wildcards.task)],
     output:
-        notebook=f"{PLAN.run_pattern}/finetune.ipynb",
-        html=f"{PLAN.run_pattern}/finetune.html",
-        record=f"{PLAN.run_pattern}/record.json",
+        notebook=update(f"{PLAN.run_pattern}/finetune.ipynb"),
+        html=update(f"{PLAN.run_pattern}/finetune.html"),
+        record=update(f"{PLAN.run_pattern}/record.json"),
     log:
         f"{PLAN.folder}/logs/{{task}}-lr{{learning_rate}}-seed{{seed}}.log",
     params:
         identity=lambda wildcards: PLAN.identity(wildcards.task),
         encoder=lambda wildcards: PLAN.encoder_option(wildcards.task),
+    priority: lambda wildcards: PLAN.priority(wildcards.task)
     threads: PLAN.threads
     resources:
         run=1,  # JOBS bounds them
@@ -105,7 +110,7 @@ rule finetune:
         {{ {PLAN.on_its_gpu} {PAPERMILL} {input.notebook} $folder.partial/finetune.ipynb --log-output \
             $(printf -- "-f %s " {input.files}) {PLAN.finetune_options} {params.encoder} \
             -p learning_rate {wildcards.learning_rate} -p seed {wildcards.seed} -r run_dir $folder.partial \
-          && jupyter nbconvert --to html --embed-images --log-level ERROR $folder.partial/finetune.ipynb
+          && jupyter-nbconvert --to html --embed-images --log-level ERROR $folder.partial/finetune.ipynb
         }} > {log} 2>&1 || {{ echo "{wildcards.task}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
         rm -rf $folder && mv $folder.partial $folder
         """
@@ -124,13 +129,13 @@ rule compress:
         record=compressed_record,
         parameters=[ancient(path) for path in PLAN.compression_files()],
     output:
-        notebook=f"{PLAN.compression_pattern}/compress.ipynb",
-        record=f"{PLAN.compression_pattern}/compression.json",
+        notebook=update(f"{PLAN.compression_pattern}/compress.ipynb"),
+        record=update(f"{PLAN.compression_pattern}/compression.json"),
     log:
         f"{PLAN.folder}/logs/compress-{{task}}-lr{{learning_rate}}-seed{{seed}}.log",
     params:
         identity=lambda wildcards: PLAN.compression_identity(wildcards.task),
-    priority: 1  # the longest of all: as soon as its run is there
+    priority: 4  # the longest of all: as soon as its run is there
     threads: PLAN.threads
     resources:
         run=1,
@@ -222,7 +227,7 @@ rule build_book:
         compressions=expand("{folder}/compress.ipynb", folder=PLAN.book_compressions),
         pages=expand(f"{PLAN.folder}/pages/{{page}}.ipynb", page=[*PAGES, *RECORDED_PAGES]),
     output:
-        BOOK,
+        update(BOOK),
     log:
         f"{PLAN.folder}/logs/book.log",
     params:
@@ -249,7 +254,7 @@ rule print_book:
         "lib/bertglue/report/build_pdf.py",
         "lib/bertglue/report/build_pdf.css",
     output:
-        PDF,
+        update(PDF),
     log:
         f"{PLAN.folder}/logs/pdf.log",
     params:

@@ -15,10 +15,14 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def home_expanded(text: str) -> Path:
+    return Path(text).expanduser()
+
+
 def race_parser(title: str, folders: str, turns: str, rows: str) -> argparse.ArgumentParser:
     """Return a parser with the options of every race: `turns` and `rows` complete the help of theirs."""
     parser = argparse.ArgumentParser(description=title)
-    parser.add_argument("--glue-dir", type=Path, required=True, help=f"folder of GLUE files: {folders}")
+    parser.add_argument("--glue-dir", type=home_expanded, required=True, help=f"folder of GLUE files: {folders}")
     parser.add_argument("--only", help="run the races whose name contains this", default="")
     parser.add_argument("--turns", type=positive, help=f"how often each contestant runs (default: {turns})")
     parser.add_argument("--rows", type=positive, help=f"{rows}: to try the command")

@@ -41,7 +41,8 @@ RUN_UNIT = """
         folder=$(dirname {output})
         mkdir -p $folder.partial
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=3
-        {{ eval "$(python -m bertglue.tools.reference_plan command {wildcards.unit} $folder.partial {GLUE_DIR:q})"; }} \
+        {{ command=$(python -m bertglue.tools.reference_plan command {wildcards.unit} $folder.partial {GLUE_DIR:q}) \
+          && eval "$command"; }} \
           > {log} 2>&1 || {{ echo "{wildcards.unit}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
         rm -rf $folder && mv $folder.partial $folder
         """

@@ -120,6 +120,18 @@ def write_encoder(setting: Setting, vocabulary: Path | None, positions: int, fol
     export_variables(folder / "encoder", named.items(), layers=setting.layers, vocabulary=pieces, weights=weights)
 
 
+def check_files(setting: Setting, glue_dir: Path) -> None:
+    """End in one line where a race lacks a file, before any begins."""
+    from bertglue.data.glue_files import LAYOUTS
+
+    for file in ("train", "dev"):
+        path = glue_dir / LAYOUTS[setting.task].folder / f"{file}.tsv"
+        if not path.is_file():
+            sys.exit(
+                f"{path} is not there; races read GLUE's tab-separated files: write it, or leave the race out (--only)"
+            )
+
+
 def take_rows(layout, file: str, chosen: list[int], rows: int, source: Path, target: Path) -> None:
     """Write a GLUE file with the chosen ones of its rows: all of it as it is, or header and lines."""
     content = (source / layout.folder / f"{file}.tsv").read_bytes()
@@ -213,7 +225,10 @@ def main() -> None:
 
     ask_for_huge_pages()
     keeper = Keeper(TRAINING_SPEED if options.keep else None)
-    for setting in choose(parser, options, SETTINGS):
+    chosen = list(choose(parser, options, SETTINGS))
+    for setting in chosen:
+        check_files(setting, options.glue_dir)
+    for setting in chosen:
         race(first_rows(setting, options.rows), options, keeper)
     show(keeper.result)
 

@@ -73,7 +73,7 @@ def test_the_doctor_counts_both(machine):
 
 def test_profiles_of_bert_base_ask_for_the_gpu_and_no_other_does():
     for path in (ROOT / "params/profiles").glob("*.yaml"):
-        asked = Parameters.from_files(path, glue_dir="/data").device
+        asked = Parameters.from_files(path).device
         assert asked == ("gpu" if path.stem in ("full", "tuned") else "auto")
 
 
@@ -133,6 +133,8 @@ def test_make_takes_the_cuda_packages_where_there_is_a_gpu_or_they_are_asked_for
     assert re.search(cuda, make("GPU=cuda", *fresh))
     assert not re.search(cuda, make("book", "GPU=none", *fresh, path=with_gpu))
     assert "GPU is rocm; give cuda" in make("book", "GPU=rocm")
+    for jobs in ("abc", "-1", "2 3", "0"):
+        assert f"JOBS is {jobs}; give one number, 1 or more" in make("book", f"JOBS={jobs}")
 
 
 def test_the_cuda_lock_adds_to_the_other_and_names_no_address():

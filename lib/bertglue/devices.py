@@ -198,6 +198,15 @@ def select_tensorflow() -> Strategy:
     return Strategy("tensorflow", tensorflow_name(kind), len(devices), distribute)
 
 
+def current_device() -> str:
+    """Name the device that the backend computes on, the first of several."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return device_name(jax.devices()[0])
+    return tensorflow_name("GPU" if visible_gpus() else "CPU")
+
+
 def tensorflow_name(kind: str) -> str:
     import tensorflow as tf
 
@@ -270,3 +279,21 @@ def gathering_step(model: keras.Model, everywhere):
         return model.stateless_call(trainable, non_trainable, inputs, training=False)[0]
 
     return jax.jit(step, out_shardings=everywhere)
+
+
+def on_one_cpu() -> bool:
+    """Return whether TensorFlow computes on one CPU, not on GPUs or with several devices."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return not tf.config.list_logical_devices("GPU") and not shared_by_tensorflow()
+
+
+def shared_by_tensorflow() -> bool:
+    """Return whether TensorFlow trains on several devices, which Keras synchronizes in no branch of a graph."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return tf.distribute.has_strategy()

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import replace
 
 import pytest
+from made_runs import RECIPE, write_compression, write_run
 from paths import ROOT
 
 from bertglue import InputError, Parameters
@@ -56,14 +57,24 @@ def test_seed_1_is_not_taken_for_seed_11():
 
 
 def test_a_partial_book_has_what_is_finished(tmp_path, monkeypatch):
-    monkeypatch.setattr(book_plan, "read_parameters", lambda profile, task, given: book_plan.Parameters(task=task))
+    asked = {"epochs": 3}
+
+    def parameters(profile, task, given):
+        return Parameters(task=task, **RECIPE | asked | {"hold_out": 0.1})
+
+    monkeypatch.setattr(book_plan, "read_parameters", parameters)
     monkeypatch.chdir(tmp_path)
-    made = tmp_path / "runs/toy/rte/lr0.0003-seed0"
-    made.mkdir(parents=True)
-    assert read_plan({"tasks": "cola rte", "partial": 1}, 2).book_runs == []
-    (made / "record.json").write_text("{}")
-    assert read_plan({"tasks": "cola rte", "partial": 1}, 2).book_runs == ["runs/toy/rte/lr0.0003-seed0"]
-    assert len(read_plan({"tasks": "cola rte"}, 2).book_runs) == 2
+    run, config = "runs/toy/rte/lr2e-05-seed0", {"tasks": "cola rte", "compress": "rte"}
+    assert read_plan(config | {"partial": 1}, 2).book_runs == []
+    write_run(tmp_path / run, parameters("toy", "rte", {}))
+    write_compression(tmp_path / "runs/toy/compressed/rte/lr2e-05-seed0", "rte")
+    found = read_plan(config | {"partial": 1}, 2)
+    assert (found.book_runs, found.book_compressions) == ([run], ["runs/toy/compressed/rte/lr2e-05-seed0"])
+    found = read_plan(config, 2)
+    assert (len(found.book_runs), len(found.book_compressions)) == (2, 1)
+    asked["epochs"] = 4  # what is there is of other parameters: the run that failed was to take its place
+    found = read_plan(config | {"partial": 1}, 2)
+    assert (found.book_runs, found.book_compressions) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -110,6 +121,10 @@ def test_downloads_come_first_where_something_is_elsewhere(tmp_path):
         ({"seeds": "0.5"}, "SEEDS is '0.5'; list numbers"),
         ({"jobs": "-1"}, "JOBS is -1; give one number, 1 or more"),
         ({"jobs": "2 3"}, "JOBS is 2 3; give one number, 1 or more"),
+        ({"seeds": "0 -1"}, "SEEDS: parameter seed is -1"),
+        ({"learning_rates": "1e-4 nan"}, "LEARNING_RATES: parameter learning_rate is nan"),
+        ({"learning_rates": "0"}, "LEARNING_RATES: parameter learning_rate is 0"),
+        ({"learning_rates": "20"}, "LEARNING_RATES: parameter learning_rate is 20"),
         ({"profile": "a/b"}, "PROFILE is 'a/b'; give the name of a file"),
         ({"encoder": "/models/my-bert"}, "'/models/my-bert' is no encoder that is known: no folder or file is called"),
         ({"encoder": "./my-bert"}, "'./my-bert' is no encoder"),
@@ -176,6 +191,21 @@ def test_a_run_is_another_one_where_the_run_that_it_begins_with_is():
     after = plan(tasks="rte cola", intermediate="mnli", encoder="bert-mini")
     assert before.identity("rte") != after.identity("rte")
     assert plan(tasks="rte").identity("rte") == plan(tasks="rte", intermediate="").identity("rte")
+
+
+@pytest.mark.parametrize("line", ["task: other\n", ""])
+def test_a_task_is_called_as_its_file_is(tmp_path, monkeypatch, line):
+    """The notebook reads its name from the file, and would file the run under another."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params/tasks").mkdir(parents=True)
+    (tmp_path / "params/tasks/mine.yaml").write_text(f"{line}files: {{train: a.csv}}\n")
+    with pytest.raises(InputError, match=r"params/tasks/mine.yaml has task: (other|None); write task: mine there"):
+        book_plan.read_parameters("toy", "mine", {})
+
+
+def test_runs_that_others_wait_for_go_first_and_a_short_one_last():
+    asked = plan(tasks="wnli rte sst2 mnli", compress="sst2", intermediate="mnli")
+    assert sorted(asked.parameters, key=asked.priority) == ["wnli", "rte", "sst2", "mnli"]
 
 
 def test_an_intermediate_task_has_to_be_one():

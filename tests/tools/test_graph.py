@@ -12,6 +12,8 @@ import yaml
 from checkout import copy_checkout
 from paths import ROOT
 
+from bertglue.tools.book_plan import plan_or_exit
+
 
 def snakemake(*config, options=("--cores", "2"), folder=ROOT):
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
@@ -36,11 +38,21 @@ def snakemake(*config, options=("--cores", "2"), folder=ROOT):
         ),
     ],
 )
-def test_bad_input_is_one_line(config, message):
-    result = snakemake(*config)
+def test_bad_input_is_one_line(config, message, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    given = {name: yaml.safe_load(value) for name, value in (pair.split("=", 1) for pair in config)}
+    with pytest.raises(SystemExit) as ended:
+        plan_or_exit(given, 2)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2
+    assert line.startswith(message)
+
+
+def test_snakemake_adds_nothing_to_that_line():
+    result = snakemake("tasks=cola nonsense")
     assert result.returncode != 0
-    assert result.stderr.strip().startswith(message)
-    assert len(result.stderr.strip().splitlines()) == 1
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("error: TASKS or INTERMEDIATE names 'nonsense'")
 
 
 def test_a_defect_in_a_file_is_one_line_too(tmp_path):

@@ -133,6 +133,24 @@ def test_a_finished_run_is_not_made_again_for_its_times_place_or_notebook(killed
     assert "wnli" in text(folder / "book/_build/html/pages/results.html").lower()
 
 
+def test_a_run_that_is_stopped_leaves_the_one_that_it_was_to_replace(killed, tmp_path):
+    folder = shutil.copytree(killed[0], tmp_path / "my clone", symlinks=True)
+    shutil.rmtree(folder / RUN)
+    make(folder)  # one that Snakemake knows
+    before = {path.name: path.read_bytes() for path in (folder / RUN).glob("*.*")}
+    page = (folder / "book/_build/html/index.html").read_bytes()
+    path = folder / "params/tasks/wnli.yaml"
+    path.write_text(f"{path.read_text()}\nepochs: 2\n")
+    process = start(folder)
+    wait_for(lambda: "epoch 1/2" in text(folder / LOGS / "wnli-lr0.0003-seed0.log"), process)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=100)
+    assert {path.name: path.read_bytes() for path in (folder / RUN).glob("*.*")} == before
+    assert (folder / "book/_build/html/index.html").read_bytes() == page
+    assert "wnli: fine-tuning" in make(folder)
+    assert json.loads((folder / RUN / "record.json").read_text())["epochs"] == 2
+
+
 def test_another_parameter_keeps_the_run_until_its_user_says_so(killed):
     """Of a run that ended after its make was killed Snakemake knows nothing; it is set aside, and never deleted."""
     folder, _, _ = killed

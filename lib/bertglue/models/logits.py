@@ -12,7 +12,7 @@ from keras import ops
 
 from bertglue.data.batches import COMPILED_LENGTHS, Batches, batch_lengths, stream
 from bertglue.data.token_ids import ENCODER_INPUTS, Tokens
-from bertglue.devices import jit_compile, predict_together, process
+from bertglue.devices import jit_compile, on_one_cpu, predict_together, process
 from bertglue.parameters import Parameters
 
 TEXT_BATCH_ROWS = 32  # of texts, predicted together
@@ -23,8 +23,13 @@ def predict(classifier: keras.Model, tokens: Tokens, batch_size: int, lengths: S
     """Return the logits [rows, outputs] of every row of a split, in order; `lengths` are those of `Batches`."""
     part = process()
     batches = Batches(tokens, batch_size=batch_size, part=part, lengths=lengths)
-    together = part[1] > 1
-    found = predict_together(classifier, batches) if together else classifier.predict(stream(batches), verbose=0)
+    if part[1] > 1:
+        found = predict_together(classifier, batches)
+    elif on_one_cpu():  # where Keras's own loop traces twice, and has much to do beside a small encoder
+        answer = graph_of(classifier)
+        found = np.concatenate([answer(batches[at][0]).numpy() for at in range(len(batches))])
+    else:
+        found = classifier.predict(stream(batches), verbose=0)
     logits = np.empty((len(tokens), *found.shape[1:]), found.dtype)
     logits[batches.order] = found[: len(tokens)]
     return logits

@@ -22,12 +22,12 @@ from bertglue.encoder_names import check_encoder
 from bertglue.environment import has_accelerator, nvidia_gpus
 from bertglue.errors import InputError, exit_status
 from bertglue.models.bundled import BUNDLED_FOLDER, PRETRAINING_RECORD
-from bertglue.parameters import Parameters
+from bertglue.parameters import Parameters, read_yaml
 from bertglue.places import check_profile, parameter_files
 from bertglue.report.measured_files import MEASURED
 from bertglue.runs.collection import collect_runs
 from bertglue.runs.record import COMPRESSION_FILE, RECORD_FILE
-from bertglue.runs.status import FREE_WITHIN_BOOK
+from bertglue.runs.status import FINISHED, FREE_WITHIN_BOOK, inspect_run, is_compression_of
 from bertglue.tasks import TASKS
 from bertglue.tools import slurm
 from bertglue.tools.fetch import is_local
@@ -39,6 +39,7 @@ PAGES = (  # each shows the runs of the book
 RECORDED_PAGES = ("error_analysis", "pretraining_gain")  # show records that are part of the repository, and no run
 COMPRESSED_BY_DEFAULT = ("sst2", "mrpc")
 AFTER_INTERMEDIATE = ("rte", "mrpc", "stsb")  # the tasks that gain by intermediate training (arXiv:1811.01088)
+SHORTEST = "wnli"  # of GLUE's tasks
 GIVEN = ("glue_dir", "encoder", "device")  # parameters that a variable of `make book` sets over the profile's
 ACCELERATOR = 840  # `--resources accelerator=840` is all of a machine's accelerators; it divides well
 GPUS_OF_A_RUN = ("1", "all")
@@ -175,6 +176,12 @@ class Plan:
         """Return the GPU that a run asks a cluster for, if any."""
         return slurm.gres(self.parameters[wildcards.task], self.config.get("gres", "gpu:1"))
 
+    def priority(self, task: str) -> int:
+        """Return which runs go first: those that others wait for, and last a short one, which fills the end."""
+        if task in self.compress or task == self.intermediate:
+            return 3
+        return 1 if task == SHORTEST else 2
+
     def rates(self, task: str) -> list[float]:
         """Return the learning rates of a task: those that are asked for, or the one of its parameters."""
         return self.learning_rates or [self.parameters[task].learning_rate]
@@ -199,15 +206,29 @@ class Plan:
             for task in self.compress
         }
 
-    @property
+    @functools.cached_property
     def book_runs(self) -> list[str]:
         """The folders of the runs that the book is made from: all, or after a failure those that are finished."""
-        return [folder for folder in self.runs if self.is_wanted(folder, RECORD_FILE)]
+        if not self.partial:
+            return list(self.runs)
+        logs = Path(self.folder, "logs")
+        return [run for run, asked in self.runs.items() if inspect_run(Path(run), asked, logs)[0] == FINISHED]
 
     @property
     def book_compressions(self) -> list[str]:
-        """The same of the compressions."""
-        return [folder for folder in self.compressions if self.is_wanted(folder, COMPRESSION_FILE)]
+        """The same of the compressions; one that is of another run than there is now is none of them."""
+        if not self.partial:
+            return list(self.compressions)
+        pairs = {f"{run}/{RECORD_FILE}": self.compression_of(run) for run in self.book_runs}
+        return [
+            folder
+            for record, folder in pairs.items()
+            if folder in self.compressions and is_compression_of(f"{folder}/{COMPRESSION_FILE}", record)
+        ]
+
+    def compression_of(self, run: str) -> str:
+        """Return the folder of a run's compression."""
+        return f"{self.folder}/compressed/{Path(run).relative_to(self.folder)}"
 
     @property
     def book_records(self) -> list[str]:
@@ -223,9 +244,6 @@ class Plan:
             for task in self.parameters
         }
         return [folder for folder in self.book_runs if folder in first]
-
-    def is_wanted(self, folder: str, name: str) -> bool:
-        return not self.partial or Path(folder, name).exists()
 
     def downloads(self, task: str) -> list[str]:
         """Return the file that records a task's downloads, if it needs any before it starts."""
@@ -286,10 +304,9 @@ def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True)
     if (intermediate := given.get("intermediate")) and intermediate not in tasks:
         tasks = [*tasks, intermediate]  # what is run is in the book
     parameters = {task: read_parameters(profile, task, over) for task in tasks}
-    if "glue_dir" in given and all(
-        checked.source not in ("folder", "huggingface", "own") for checked in parameters.values()
-    ):
-        raise InputError(f"GLUE_DIR is given, and PROFILE={profile} reads no files of yours; give PROFILE=glue with it")
+    rates, seeds = read_numbers(given, "learning_rates", float), read_numbers(given, "seeds", int) or [0]
+    check_each("LEARNING_RATES", "learning_rate", rates)
+    check_each("SEEDS", "seed", seeds)
     if check_sources:
         for checked in parameters.values():
             check_source(checked)
@@ -297,8 +314,8 @@ def read_plan(config: Mapping, cores: int | None, *, check_sources: bool = True)
     plan = Plan(
         profile=profile,
         parameters=parameters,
-        learning_rates=read_numbers(given, "learning_rates", float),
-        seeds=read_numbers(given, "seeds", int) or [0],
+        learning_rates=rates,
+        seeds=seeds,
         compress=select_compressed(given.get("compress", ""), profile, parameters),
         jobs=jobs,
         cores=cores,
@@ -335,13 +352,25 @@ def read_numbers(given: Mapping[str, str], name: str, convert: Callable[[str], f
         raise InputError(f"{name.upper()} is {text!r}; list numbers, with spaces between them") from None
 
 
+def check_each(variable: str, name: str, values: list) -> None:
+    """Check each value of a variable as the parameter that it sets."""
+    for value in values:
+        try:
+            Parameters.check({name: value})
+        except InputError as error:
+            raise InputError(f"{variable}: {error}") from None
+
+
 def read_parameters(profile: str, task: str, given: Mapping[str, str]) -> Parameters:
-    """Check the parameters of a task."""
-    if task not in TASKS and not Path(f"params/tasks/{task}.yaml").is_file():
+    """Check the parameters of a task; the notebook reads them from the same files, the task's name too."""
+    path = Path(f"params/tasks/{task}.yaml")
+    if task not in TASKS and not path.is_file():
         raise InputError(
-            f"TASKS or INTERMEDIATE names {task!r}; choose from {', '.join(TASKS)}, or write params/tasks/{task}.yaml "
+            f"TASKS or INTERMEDIATE names {task!r}; choose from {', '.join(TASKS)}, or write {path} "
             f"for a task of your own (bertglue init {task} --from train.csv)"
         )
+    if path.is_file() and (named := read_yaml(path).get("task")) != task:
+        raise InputError(f"{path} has task: {named}; write task: {task} there, which is the name of the file")
     return Parameters.from_files(*parameter_files(profile, task), **given)
 
 

@@ -62,6 +62,12 @@ def main(arguments: list[str]) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2  # as for other input: nothing was begun
+    except OSError as error:
+        print(
+            f"error: {error.filename} cannot be written ({error.strerror}); clone into a folder of yours",
+            file=sys.stderr,
+        )
+        return 2
     os.execvp(command[0], command)
 
 

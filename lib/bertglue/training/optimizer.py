@@ -9,9 +9,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from bertglue.devices import on_one_cpu, shared_by_tensorflow
 from bertglue.models.bert import compute_dtype
+from bertglue.training.schedule import warmup_linear_decay
 
 GATE_WEIGHT = "log_alpha"  # gates on heads, which start far from where they end
+MIN_LOSS_SCALE = 2.0**-8  # from 2^15; only gradients that are no numbers bring it lower
 NO_DECAY = ("bias", "layer_norm", GATE_WEIGHT)
 
 
@@ -23,11 +26,7 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.peak, self.steps, self.warmup = peak, steps, warmup
 
     def __call__(self, step):
-        step = ops.cast(step, "float32") + 1.0  # the first step already learns
-        warmup = max(self.warmup, 1)
-        rise = step / warmup
-        fall = (self.steps + 1 - step) / max(self.steps + 1 - warmup, 1)
-        return self.peak * ops.clip(ops.minimum(rise, fall), 0.0, 1.0)
+        return warmup_linear_decay(ops.cast(step, "float32"), self.peak, self.steps, self.warmup, ops)
 
     def get_config(self):
         return {"peak": self.peak, "steps": self.steps, "warmup": self.warmup}
@@ -247,24 +246,6 @@ def loss_scale(optimizer: keras.optimizers.Optimizer) -> float | None:
     """Return the scale of the loss; None without loss scaling."""
     scale = getattr(optimizer, "dynamic_scale", None)
     return None if scale is None else float(ops.convert_to_numpy(scale))
-
-
-def on_one_cpu() -> bool:
-    """Return whether TensorFlow computes on one CPU, not on GPUs or with several devices."""
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return not tf.config.list_logical_devices("GPU") and not shared_by_tensorflow()
-
-
-def shared_by_tensorflow() -> bool:
-    """Return whether TensorFlow trains on several devices, which Keras synchronizes in no branch of a graph."""
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return tf.distribute.has_strategy()
 
 
 def build_optimizer(
