@@ -28,6 +28,7 @@ PACKAGES = {
     "data": ("data", ["tests/data", "tests/test_properties.py"]),
     "runs": ("runs", ["tests/runs", "tests/test_cli.py", "tests/test_properties.py"]),
     "training": ("training", ["tests/training"]),
+    "compression": ("compression", ["tests/compression"]),
     "plan": ("tools/book_plan.py", ["tests/tools/test_book_plan.py", "tests/tools/test_graph.py"]),
     "report": ("report", ["tests/report", "--ignore=tests/report/test_site.py"]),
 }

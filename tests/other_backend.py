@@ -20,10 +20,11 @@ def quick_jax(cache: Path | None = None) -> dict[str, str]:
     return quick
 
 
-def passes_on_the_other_backend(file: str, chosen: str, cache: Path) -> None:
-    """Run the tests of a file that `chosen` selects (pytest's -k) on the backend that this process is not on."""
+def passes_on_the_other_backend(file: str, chosen: str, cache: Path, count: int) -> None:
+    """Run the `count` tests of a file that `chosen` selects (pytest's -k) on the other backend than this process's."""
     other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, file]
     environment = {**os.environ, "KERAS_BACKEND": other, **quick_jax(cache)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout
+    assert f"{count} passed" in done.stdout, done.stdout

@@ -267,6 +267,21 @@ def test_run_checks_its_parameters_first(arguments, message, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("kind", ["int8", "SavedModel", "keras-16", "int8 static"])
+def test_a_kind_that_export_does_not_write_is_refused_with_those_that_it_does(tmp_path, kind):
+    shown = invoke("export", tmp_path / "nowhere", tmp_path / "out", "--kind", kind)
+    assert str(shown.exception).startswith(f"kind is {kind!r}; choose from 'savedmodel', 'huggingface', 'onnx', ")
+
+
+def test_a_package_that_is_not_installed_is_one_line(monkeypatch):
+    def fail(**options):
+        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(InputError, match=r"tensorflow is not installed; pip install 'bertglue\[tensorflow,book\]'"):
+        cli.run_command()
+
+
 def test_run_does_not_write_into_an_exported_model(tmp_path):
     (tmp_path / "saved_model.pb").write_text("a model")
     with pytest.raises(InputError, match=f"{tmp_path} holds saved_model.pb and no run; name a new folder"):

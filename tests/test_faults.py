@@ -34,6 +34,7 @@ from bertglue.models.saved_classifier import load_classifier, save_classifier
 from bertglue.runs import execute, leaderboard
 from bertglue.runs import record as run_record
 from bertglue.tasks import TASKS
+from bertglue.tools import lock
 from bertglue.training import checkpoint
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]
@@ -122,7 +123,7 @@ def test_damaged_tokens_are_made_anew(tmp_path, capsys, file, damage):
 # ---------------------------------------------------------------- killed
 
 KILLED = """
-import os, signal, sys
+import json, os, sys, traceback
 import numpy as np
 from bertglue.models.classifier import build_classifier
 from bertglue.models.bert import EncoderConfig, build_encoder
@@ -136,46 +137,55 @@ from bertglue.data.dataset import Data, Split
 from bertglue.tasks import TASKS
 from bertglue.training.finetune import train
 
-folder, kind, at = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-replace, done = os.replace, []
+
+def run(folder, kind, at):
+    replace, done = os.replace, []
+
+    def replace_or_die(*names):
+        done.append(names)
+        if len(done) == at:
+            os.kill(os.getpid(), kind)
+        replace(*names)
+
+    os.replace = replace_or_die  # every file of a run gets its name by it
+    words, rng = [f"w{i}" for i in range(45)], np.random.default_rng(0)
+    texts = {s: [" ".join(rng.choice(words, 4)) for _ in range(24)] for s in ("train", "validation")}
+    made = {s: Split({"sentence": rows}, rng.integers(0, 2, 24).astype("int32")) for s, rows in texts.items()}
+    data = Data(TASKS["sst2"], "toy", made)
+    parameters = Parameters(task="sst2", epochs=2, batch_size=8, max_length=16, learning_rate=0.01, run_dir=folder)
+    preprocessor = Preprocessor(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words], 16)
+    tokens = {s: tokenize(split, preprocessor, folder + "/cache") for s, split in made.items()}
+    classifier = build_classifier(build_encoder(EncoderConfig(50, 8, 16, (2,), 4, 16), seed=1), 2)
+    training = train(classifier, data, tokens, parameters)
+    save_classifier(classifier, preprocessor, folder)
+    write_record(folder, {"metrics": training.history[-1]["validation"]}, data, training.logits)
 
 
-def replace_or_die(*names):
-    done.append(names)
-    if len(done) == at:
-        os.kill(os.getpid(), kind)
-    replace(*names)
-
-
-os.replace = replace_or_die  # every file of a run gets its name by it
-words, rng = [f"w{i}" for i in range(45)], np.random.default_rng(0)
-texts = {s: [" ".join(rng.choice(words, 4)) for _ in range(24)] for s in ("train", "validation")}
-made = {s: Split({"sentence": rows}, rng.integers(0, 2, 24).astype("int32")) for s, rows in texts.items()}
-data = Data(TASKS["sst2"], "toy", made)
-parameters = Parameters(task="sst2", epochs=2, batch_size=8, max_length=16, learning_rate=0.01, run_dir=folder)
-preprocessor = Preprocessor(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words], 16)
-tokens = {s: tokenize(split, preprocessor, folder + "/cache") for s, split in made.items()}
-classifier = build_classifier(build_encoder(EncoderConfig(50, 8, 16, (2,), 4, 16), seed=1), 2)
-training = train(classifier, data, tokens, parameters)
-save_classifier(classifier, preprocessor, folder)
-write_record(folder, {"metrics": training.history[-1]["validation"]}, data, training.logits)
+for folder, kind, at in json.loads(sys.argv[1]):
+    child = os.fork()  # TensorFlow is imported and has computed nothing: as a new process after its imports
+    if not child:
+        code = 1
+        try:
+            run(folder, kind, at)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush(), sys.stderr.flush()
+            os._exit(code)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print("ended", status, os.path.exists(folder + "/record.json"), flush=True)
 """
 
 
 def test_a_run_that_is_killed_at_every_stage_ends_like_one_that_is_not(tmp_path):
     """Killed again and again, by turns as hard and as softly as a system does it: each time a stage further."""
-    (tmp_path / "killed.py").write_text(KILLED)
-
-    def run(folder, kind=0, at=0):
-        command = [sys.executable, str(tmp_path / "killed.py"), str(tmp_path / folder), str(int(kind)), str(at)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
     stages = [(signal.SIGKILL, 1), (signal.SIGTERM, 2), (signal.SIGKILL, 2), (signal.SIGKILL, 4), (signal.SIGTERM, 6)]
-    for kind, at in stages:
-        died = run("broken", kind, at)
-        assert died.returncode == -kind, died.stderr
-        assert not (tmp_path / "broken" / "record.json").exists()
-    assert run("broken").returncode == run("whole").returncode == 0
+    broken, whole = str(tmp_path / "broken"), str(tmp_path / "whole")
+    plan = [*((broken, int(kind), at) for kind, at in stages), (broken, 0, 0), (whole, 0, 0)]
+    done = subprocess.run([sys.executable, "-c", KILLED, json.dumps(plan)], capture_output=True, text=True, check=False)
+    ended = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("ended ")]
+    assert ended == [*([str(-int(kind)), "False"] for kind, _ in stages), ["0", "True"], ["0", "True"]], done.stderr
     ends = [(tmp_path / name / "record.json", tmp_path / name / "logits.npz") for name in ("broken", "whole")]
     assert ends[0][0].read_text() == ends[1][0].read_text()
     broken, whole = (run_record.read_arrays(logits)["validation"] for _, logits in ends)
@@ -224,6 +234,14 @@ def test_nothing_needs_a_home(command):
         [sys.executable, *command], capture_output=True, text=True, cwd=ROOT, env={**os.environ, "HOME": "/proc/none"}
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_checkout_that_cannot_be_written_is_one_line(tmp_path, capsys):
+    (tmp_path / "snakemake").write_text("no folder")
+    assert lock.main([str(tmp_path / "snakemake/deeper"), "true"]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path / 'snakemake/deeper'} cannot be written (Not a directory); clone into a folder of yours\n"
+    )
 
 
 def test_nothing_is_timed_by_a_clock_that_may_go_backwards():

@@ -42,6 +42,34 @@ def test_samples_that_do_not_fit_the_task_are_refused_before_anything_is_loaded(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"glue_dir": "/data/glue"}, "glue_dir is /data/glue, and source is toy, which reads no files of yours; set"),
+        ({"glue_dir": "/data/glue", "source": "tfds"}, "glue_dir is /data/glue, and source is tfds, which reads no"),
+        ({"metrics": "matthews"}, "metrics is given, and RTE is GLUE's, which has its own; give files too"),
+        ({"label": "class"}, "label is given, and RTE is GLUE's"),
+        ({"validation_share": 0.2}, "validation_share is given, and RTE is GLUE's"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        Parameters.check({"task": "rte", **given})
+
+
+def test_a_column_that_is_named_twice_is_refused():
+    own = {"task": "mine", "files": {"train": "a.csv"}, "columns": ["text", "text"]}
+    with pytest.raises(InputError, match="columns has 'text' twice; name two columns for a pair, or one"):
+        Parameters.check(own)
+
+
+@pytest.mark.parametrize("text", ["labels:\n0: neg\n1: pos\n", "on: 3\n"])
+def test_a_name_that_yaml_takes_for_something_else_is_named_with_its_file(tmp_path, text):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"mine.yaml: (0|True) is no parameter's name; indent what belongs to"):
+        Parameters.from_files(tmp_path / "mine.yaml")
+
+
 # ---------------------------------------------------------------- as people write it
 
 
@@ -63,7 +91,7 @@ def test_none_is_read_in_each_of_its_spellings(written):
 
 def test_a_name_of_digits_is_a_name(tmp_path):
     path = tmp_path / "names.yaml"
-    path.write_text("glue_dir: 2024\nrun_dir: 7\nprofile: 12\n")
+    path.write_text("source: folder\nglue_dir: 2024\nrun_dir: 7\nprofile: 12\n")
     found = Parameters.from_files(path)
     assert (found.glue_dir, found.run_dir, found.profile) == ("2024", "7", "12")
 

@@ -74,13 +74,16 @@ def init(
     ] = None,
     label: Annotated[str | None, typer.Option(help="the column of labels (default: guessed)")] = None,
     dialect: Annotated[str | None, typer.Option(help="csv, semicolon, tab or excel-tab (default: by name)")] = None,
+    number: Annotated[
+        bool, typer.Option("--number", help="labels are scores to regress on (default: guessed)")
+    ] = False,
 ) -> None:
     """Describe a task of your own: write params/tasks/NAME.yaml from what a file holds."""
     from bertglue.runs.describe_task import describe_task, write_task
 
     files = {"train": train, "validation": validation, "test": test}
     given = {split: str(path) for split, path in files.items() if path}
-    found, remarks = describe_task(name, given, columns=column, label=label, dialect=dialect)
+    found, remarks = describe_task(name, given, columns=column, label=label, dialect=dialect, number=number)
     path = write_task(name, found)
     print(path.read_text(encoding="utf-8"), end="")
     print(*remarks, sep="\n", file=sys.stderr)
@@ -189,9 +192,17 @@ def export(
     ] = "savedmodel",
 ) -> None:
     """Write a classifier for use elsewhere, with a model card: for TensorFlow, transformers, ONNX Runtime, LiteRT."""
-    from bertglue.export.export import export_huggingface, export_keras, export_litert, export_onnx, export_savedmodel
+    from bertglue.export.export import (
+        check_kind,
+        export_huggingface,
+        export_keras,
+        export_litert,
+        export_onnx,
+        export_savedmodel,
+    )
     from bertglue.runs.predict import Predictor
 
+    check_kind(kind)
     card = model_card(run, kind)
 
     if kind.startswith("keras-"):
@@ -327,8 +338,15 @@ def doctor() -> None:
 
 
 def main() -> None:
-    """Run the command; wrong input is one line and status 1."""
-    sys.exit(exit_status(lambda: app(standalone_mode=True)))
+    """Run the command; wrong input is one line and status 1, and so is a package that is not installed."""
+    sys.exit(exit_status(run_command))
+
+
+def run_command() -> None:
+    try:
+        app(standalone_mode=True)
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name} is not installed; pip install 'bertglue[tensorflow,book]'") from None
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
@@ -29,6 +29,15 @@ Positive = Annotated[int, Field(gt=0, le=2**20)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy takes
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 PLACES = ("run_dir", "output_dir", "cache_dir", "folder")  # parameters that name a folder to write
+READ_FROM_GLUE_DIR = ("folder", "huggingface")  # sources
+OF_OWN_FILES = (
+    "columns",
+    "label",
+    "labels",
+    "metrics",
+    "dialect",
+    "validation_share",
+)  # parameters that say what they are
 READ_FROM = ("glue_dir", "encoder")  # those that may name one to read
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]  # auto: what the device is fastest in
 
@@ -139,7 +148,8 @@ class Parameters(Checked):
         hold_out: the share of train kept aside to select hyperparameters on.
         train_rows: rows of train to train on, drawn at random by `seed` from those that `hold_out` leaves; None: all.
         keep: the weights of the `last` epoch, or of the `best` one on the held-out split (else on validation).
-        patience: epochs without improvement before early stopping; None trains all epochs.
+        patience: epochs without improvement before early stopping, with the weights that `keep` says; None trains all
+            epochs.
         pooling: what the classifier's head reads: `cls`, the pooled output of [CLS], or the `mean` of the last layer
             over the tokens.
         dropout: the rate before the classifier's head.
@@ -269,10 +279,20 @@ class Parameters(Checked):
         if self.source == "own" and not self.files:
             raise ValueError("source is own, and files is not given; name the files of your task, or another source")
         task = self.definition
+        if self.glue_dir and self.source not in READ_FROM_GLUE_DIR:
+            raise ValueError(
+                f"glue_dir is {self.glue_dir}, and source is {self.source}, which reads no files of yours; set source "
+                "to folder (make book: PROFILE=glue or laptop)"
+            )
+        given = (name for name in OF_OWN_FILES if getattr(self, name) != type(self).model_fields[name].default)
+        if not self.files and (name := next(given, None)):
+            raise ValueError(f"{name} is given, and {task.title} is GLUE's, which has its own; give files too")
         if self.files and self.labels is not None:
             check_metrics(task.name, task.metrics, task.labels)
         if wrong := [name for name in self.metrics or () if name not in (*CLASS_METRICS, *SCORE_METRICS)]:
             raise ValueError(f"metrics has {wrong[0]!r}; choose from {', '.join((*CLASS_METRICS, *SCORE_METRICS))}")
+        if twice := {name for name in self.columns or () if self.columns.count(name) > 1}:
+            raise ValueError(f"columns has {min(twice)!r} twice; name two columns for a pair, or one")
         if self.label in (self.columns or ()):
             raise ValueError(f"label is {self.label!r}, which is among columns too; a text is no label")
         shortest = 1 + 2 * len(task.columns)  # [CLS], and of each segment a token and [SEP]
@@ -291,17 +311,23 @@ class Parameters(Checked):
     @classmethod
     def of_the_task(cls, samples: list | None, info: ValidationInfo) -> list | None:
         name = info.data.get("task")
-        columns = TASKS[name].columns if name in TASKS else info.data.get("columns")
-        for sample in (samples or []) if columns else []:
-            texts = 1 if isinstance(sample, str) else len(sample)
-            if texts != len(columns):
-                raise ValueError(
-                    f"samples has {sample!r}, and {title_of(name)} takes {len(columns)} ({' and '.join(columns)}); "
-                    "give as many texts, or None for some of the task's own"
-                )
+        if columns := TASKS[name].columns if name in TASKS else info.data.get("columns"):
+            check_samples(samples, name, columns)
         return SAMPLES.get(name) if samples is None else samples
 
 
+def check_samples(samples: list | None, task: str, columns: Sequence[str]) -> None:
+    """Check that samples have as many texts as a task has columns."""
+    for sample in samples or []:
+        texts = 1 if isinstance(sample, str) else len(sample)
+        if texts != len(columns):
+            raise InputError(
+                f"samples has {sample!r}, and {title_of(task)} takes {len(columns)} ({' and '.join(columns)}); "
+                "give as many texts, or None for some of the task's own"
+            )
+
+
+SHORTEST_STAGE = 11  # tokens of a sequence: three special ones, and eight of a short pair
 Lengths = Annotated[list[Annotated[list[Positive], Field(min_length=2, max_length=2)]], Field(min_length=1)]
 
 
@@ -355,6 +381,8 @@ class PretrainingParameters(Checked):
         longest = max(length for length, _ in self.stages)
         if longest > self.max_positions:
             raise ValueError(f"stages reach {longest} tokens, and max_positions is {self.max_positions}; raise it")
+        if (shortest := min(length for length, _ in self.stages)) < SHORTEST_STAGE:
+            raise ValueError(f"stages has a length of {shortest}; give {SHORTEST_STAGE} or more, room for a pair")
         if self.hidden_size % self.heads[0]:
             raise ValueError(f"hidden_size is {self.hidden_size}; give a multiple of the {self.heads[0]} heads")
         return self
@@ -462,6 +490,8 @@ def read_yaml(path: Path) -> dict:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path} holds no `name: value` lines")
+    if odd := [name for name in values if not isinstance(name, str)]:  # YAML makes numbers and truth values of some
+        raise InputError(f"{path}: {odd[0]!r} is no parameter's name; indent what belongs to the line above it")
     return values
 
 

@@ -13,15 +13,13 @@ from bertglue.data.dataset import HELD_OUT, Data, Split
 from bertglue.models.bert import EncoderConfig, build_encoder
 from bertglue.models.classifier import build_classifier
 from bertglue.models.heads import count_heads
-from bertglue.models.preprocessor import Preprocessor
+from bertglue.models.preprocessor import Preprocessor, tokenize
 from bertglue.models.saved_classifier import save_classifier
 from bertglue.parameters import CompressionParameters, Parameters
 from bertglue.report.pages import modifications
 from bertglue.runs.collection import Runs
 from bertglue.runs.schemas import ALL_HEADS, SELECTED_HEADS
 from bertglue.tasks import TASKS
-
-pytest.importorskip("ai_edge_litert", reason="it runs the files; Colab's images have none")
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]
 TASK = TASKS["mrpc"]
@@ -63,9 +61,18 @@ def finished(tmp_path, monkeypatch):
     return parameters, write
 
 
+def test_some_rows_of_train_keep_their_tokens(finished, tmp_path):
+    run = pipeline.open_finished_run(finished[0])
+    data, tokens = run.few(16)
+    again = tokenize(data["train"], run.preprocessor, tmp_path / "again")
+    np.testing.assert_array_equal(tokens["train"].ids, again.ids)
+
+
 def test_a_run_is_made_smaller_and_every_step_is_recorded(finished, monkeypatch):
+    pytest.importorskip("ai_edge_litert", reason="it runs the files; Colab's images have none")
     parameters, _ = finished
     monkeypatch.setattr(pipeline, "LITERT_KINDS", ("float32", "int8 static"))  # test_litert writes every kind
+    monkeypatch.setattr(pipeline, "current_device", lambda: "GPU (Tesla T4)")
     run = pipeline.open_finished_run(parameters)
     points, choice = pipeline.measure_pruning(run, parameters), pipeline.select(run, parameters)
     kept = [[1], []]  # whatever was chosen, these are shown
@@ -80,6 +87,7 @@ def test_a_run_is_made_smaller_and_every_step_is_recorded(finished, monkeypatch)
 
     record = json.loads(path.read_text())
     assert record["heads"] == [2, 2]
+    assert record["environment"]["device"] == "GPU (Tesla T4)"
     assert {point["heads"] for point in record["pruning_curve"]} == set(range(5))
     assert len(record["selection"]["trials"]) == 2
     whole = again[ALL_HEADS].before.metrics["validation"]

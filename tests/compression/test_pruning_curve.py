@@ -97,7 +97,29 @@ def test_a_pruning_curve_without_steps_is_refused(classifier, data, tokens):
         pruning_curve.compute_pruning_curve(classifier, data, tokens, PARAMETERS, step=0)
 
 
+def test_gradients_are_measured_anew_after_each_removal(classifier, monkeypatch):
+    masked = head_importance.MaskedHeads(classifier, TASK)
+    found = iter(
+        [[[0.1, 0.9], [0.5, 0.6]], [[0.0, 0.3], [0.8, 0.2]], [[0.0, 0.1], [0.9, 0.0]], [[0.0, 0.0], [0.9, 0.0]]]
+    )
+    monkeypatch.setattr(masked, "importance", lambda sample: [np.array(row) for row in next(found)])
+    steps = list(pruning_curve.pruning_steps(masked, "gradient", None, step=1, seed=0))
+    assert steps == [[[0, 1], [0, 1]], [[1], [0, 1]], [[1], [0]], [[], [0]], [[], []]]
+    _, first, *_ = pruning_curve.pruning_steps(masked, "magnitude", None, step=1, seed=0)
+    assert first == head_importance.drop_lowest(head_importance.head_magnitude(classifier), 1)
+
+
+def test_a_sample_has_the_labels_of_its_rows(data, tokens, packed):
+    def rows(of):
+        return [tuple(of.ids[start:end].tolist()) for start, end in pairwise(of.offsets)]
+
+    for seed in range(4):
+        drawn = pruning_curve.sample_batches(data, tokens["train"], PARAMETERS, 8, seed)
+        assert drawn.labels.tolist() == [LABELS[rows(packed).index(row)] for row in rows(drawn.tokens)]
+
+
 def test_a_trial_does_not_depend_on_the_ones_before(classifier, data, tokens):
+    del data.splits["validation"], tokens["validation"]  # which selects nothing
     gated = head_selection.GatedTraining(classifier, data, tokens, PARAMETERS)
     first, weights = gated.train(0.01), [w.copy() for w in gated.model.get_weights()]
     gated.train(10.0)
@@ -125,6 +147,7 @@ def test_a_perfect_score_has_a_standard_error(classifier, data, tokens, monkeypa
 
 
 def test_the_strength_is_raised_while_it_costs_nothing(classifier, data, tokens):
+    del data.splits["validation"], tokens["validation"]  # which selects nothing
     choice = head_selection.select_heads(classifier, data, tokens, PARAMETERS, trials=4)
     strengths = [trial.strength for trial in choice.trials]
     assert strengths[0] == pytest.approx(math.sqrt(head_selection.MIN_STRENGTH * head_selection.MAX_STRENGTH))

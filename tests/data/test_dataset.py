@@ -47,6 +47,12 @@ def test_the_fingerprint_is_of_the_texts_and_where_one_ends():
     assert split(labels=[1] * 6).fingerprint() == split().fingerprint()  # token ids do not depend on labels
 
 
+def test_a_column_that_ends_sooner_has_another_fingerprint():
+    labels = np.zeros(6, "int32")
+    pair = Split({"a": WORDS[:3], "b": WORDS[3:]}, labels[:3])
+    assert pair.fingerprint() != Split({"a": WORDS}, labels).fingerprint()  # of which the tokens are others
+
+
 def test_a_split_is_labelled_if_every_row_is():
     assert split().labelled
     assert not split(labels=[0, 1, UNLABELLED, 0, 0, 0]).labelled

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import tempfile
 from collections import Counter
 
 import numpy as np
@@ -15,8 +16,10 @@ from paths import ROOT
 
 from bertglue import InputError, Parameters, get_task, load_data, load_data_for
 from bertglue.data.own_files import OwnFiles, load, read_rows
+from bertglue.data.text_columns import TextColumn
 from bertglue.runs.describe_task import describe_task
 from bertglue.runs.record import read_labels, write_arrays
+from bertglue.runs.statistics import label_counts
 from bertglue.runs.text_samples import label_text
 from bertglue.tools.book_plan import read_plan
 
@@ -389,3 +392,39 @@ def test_rows_do_not_fill_the_memory(tmp_path):
     column = splits["train"].segments[0]
     assert not isinstance(column.buffer, bytes)
     assert np.ndim(column.starts) == 1
+
+
+def test_samples_have_as_many_texts_as_the_columns_that_are_found(tmp_path):
+    pairs = [("a b", "c d", "yes"), ("e f", "g h", "no")] * 20
+    path = write_csv(tmp_path / "pairs.csv", pairs, ("first", "second", "label"))
+    asked = Parameters(task="mine", files={"train": path}, samples=["one text"])
+    with pytest.raises(
+        InputError, match=r"samples has 'one text', and mine takes 2 \(first and second\); give as many"
+    ):
+        load_data_for(asked)
+
+
+def test_scores_that_are_close_together_are_counted_in_bins_of_their_own(tmp_path):
+    rows = [(f"text {number}", 1_000_000 + number) for number in range(100)]
+    path = write_csv(tmp_path / "scores.csv", rows)
+    data = load_data_for(Parameters(task="mine", files={"train": path}, labels="number"))
+    found = label_counts(data)
+    assert len(found["train"]) == 5
+    assert {name: sum(counts.values()) for name, counts in found.items()} == {
+        name: len(split) for name, split in data.splits.items()
+    }
+
+
+def test_init_takes_whole_numbers_for_scores_where_it_is_told_to(tmp_path):
+    path = write_csv(tmp_path / "stars.csv", [(f"text {number}", number % 5) for number in range(100)])
+    assert describe_task("mine", {"train": path})[0]["labels"] == ["0", "1", "2", "3", "4"]
+    found, _ = describe_task("mine", {"train": path}, number=True)
+    assert (found["labels"], found["metrics"]) == ("number", ["pearson", "spearman"])
+
+
+def test_texts_that_have_no_room_name_the_folder_and_what_moves_it(tmp_path, full_disk, monkeypatch):
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    with pytest.raises(
+        InputError, match="cannot be written .File too large.; free space there, or set TMPDIR to a folder"
+    ):
+        TextColumn.keep(1, [(b"x" * 100_000,)])

@@ -22,8 +22,6 @@ from bertglue.models.logits import pack_texts, predict_texts
 from bertglue.models.preprocessor import Preprocessor
 from bertglue.tasks import TASKS
 
-pytest.importorskip("ai_edge_litert", reason="it runs the files; Colab's images have none")
-
 WORDS = ["anna", "sold", "the", "violin", "to", "peter", "on", "monday", "##s", "don", "'", "t", ".", ","]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
 TEXTS = [("Anna sold the violin .", "peter sold the violins"), ("", "don't"), ("ÂNNA, to Peter", "x" * 300)]
@@ -75,6 +73,7 @@ def test_a_savedmodel_answers_texts_as_the_classifier_does(preprocessor, tmp_pat
 
 
 def test_a_litert_file_brings_all_that_its_example_needs(preprocessor, tmp_path):
+    pytest.importorskip("ai_edge_litert", reason="it runs the files; Colab's images have none")
     task = TASKS["mrpc"]
     classifier = made_classifier(2)
     folder = export.export_litert(classifier, preprocessor, task, tmp_path / "phone", "float32")

@@ -1,6 +1,7 @@
 """A Hugging Face folder of a classifier: read back, it is the same encoder; what is pruned computes the same."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from safetensors.numpy import load_file
 
 from bertglue import InputError, load_encoder, load_preprocessor
 from bertglue.export.export import export_huggingface
+from bertglue.export.keras_quantization import store_in_type
 from bertglue.models.bert import EncoderConfig, build_encoder, encoder_config
 from bertglue.models.classifier import build_classifier
 from bertglue.models.heads import keep_heads
@@ -62,4 +64,18 @@ def test_a_score_is_a_regression(preprocessor, tmp_path):
 def test_a_mean_over_the_tokens_is_refused_in_one_line_and_leaves_nothing(preprocessor, tmp_path):
     with pytest.raises(InputError, match="reads the mean over the tokens.*train with pooling: cls"):
         export_huggingface(made_classifier(pooling="mean"), preprocessor, TASKS["rte"], tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_layer_of_more_heads_than_the_width_has_is_refused(preprocessor, tmp_path):
+    classifier = build_classifier(build_encoder(replace(CONFIG, heads=(3, 4))), 2)
+    with pytest.raises(
+        InputError, match="a layer has 4 heads of 8, more than 24 holds, which transformers' BERT cannot"
+    ):
+        export_huggingface(classifier, preprocessor, TASKS["rte"], tmp_path / "out")
+
+
+def test_weights_of_8_bits_are_refused(preprocessor, tmp_path):
+    with pytest.raises(InputError, match="the classifier is stored in 8 bits; export the run that it was made from"):
+        export_huggingface(store_in_type(made_classifier(), "int8"), preprocessor, TASKS["rte"], tmp_path / "out")
     assert not list(tmp_path.iterdir())

@@ -219,6 +219,22 @@ BROKEN = {
         lambda f: (without(f, "vocab.txt"), write_json(f / "tokenizer.json", {"model": {"type": "BPE", "vocab": {}}})),
         "tokenizer.json is a tokenizer of type BPE; BERT's is WordPiece",
     ),
+    "japanese": (
+        lambda f: edit(f, "tokenizer_config.json", word_tokenizer_type="mecab"),
+        "tokenizer_config.json has word_tokenizer_type 'mecab', which is no tokenizer of BERT; take another encoder",
+    ),
+    "characters": (
+        lambda f: edit(f, "tokenizer_config.json", subword_tokenizer_type="character"),
+        "has subword_tokenizer_type 'character'",
+    ),
+    "another class": (
+        lambda f: edit(f, "tokenizer_config.json", tokenizer_class="BertJapaneseTokenizer"),
+        "has tokenizer_class 'BertJapaneseTokenizer'",
+    ),
+    "sentencepiece": (
+        lambda f: (f / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "▁a", "b"])),
+        "has a vocabulary of SentencePiece; BERT's is WordPiece; take another encoder",
+    ),
     "ids with a gap": (
         lambda f: (without(f, "vocab.txt"), write_json(f / "tokenizer.json", {"model": {"vocab": {"a": 0, "b": 2}}})),
         "the ids of its vocabulary are not 0, 1, 2",
@@ -238,6 +254,23 @@ def spoil(folder):
     weights = random_weights()
     weights["encoder.layer.1.output.dense.bias"][3] = np.nan
     save_file(weights, folder / "model.safetensors")
+
+
+def test_a_pair_needs_two_token_types(tmp_path):
+    folder = write_huggingface(tmp_path / "bert", random_weights(type_vocab_size=1), type_vocab_size=1)
+    encoder, preprocess = load_encoder(str(folder)), load_preprocessor(str(folder), 16)
+    check_fit(encoder, preprocess, segments=1)
+    with pytest.raises(
+        InputError, match="the task has 2 texts a row, and the encoder knows 1 token type; take another"
+    ):
+        check_fit(encoder, preprocess, segments=2)
+
+
+@pytest.mark.parametrize("kind", ["BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", None])
+def test_the_tokenizers_of_bert_are_taken(tmp_path, kind):
+    told = {"do_lower_case": True, "tokenizer_class": kind, "word_tokenizer_type": "basic"}
+    folder = write_huggingface(tmp_path / "bert", random_weights(), tokenizer=told)
+    assert load_preprocessor(str(folder), 16).tokens("a")
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -18,6 +18,7 @@ from bertglue.errors import InputError
 from bertglue.models.bert import check_fit
 from bertglue.models.bundled import read_pretraining_record
 from bertglue.parameters import PretrainingParameters
+from bertglue.pretraining import pretrain
 from bertglue.pretraining.corpus import Cleaner, Corpus, load_corpus, pack, read_documents, split_sentences, tidy
 from bertglue.pretraining.examples import Examples, Vocabulary, draw_pairs, mask_words, pack_pairs
 from bertglue.pretraining.pretrain import Pretraining, build_pretrainer
@@ -182,7 +183,7 @@ def test_masking_hides_fifteen_in_a_hundred(whole_words):
 RECIPE = {
     "hidden_size": 8,
     "intermediate_size": 16,
-    "heads": [2, 2],
+    "heads": [2],
     "max_positions": 16,
     "stages": [[12, 4], [16, 4]],
     "batch_size": 4,
@@ -251,6 +252,41 @@ def test_a_killed_run_goes_on_as_an_unbroken_one(tmp_path, policy, precision, st
         np.testing.assert_allclose(np.asarray(left), np.asarray(right), atol=1e-9)
 
 
+@pytest.mark.parametrize("what", ["loss", "scale"])
+def test_a_run_that_diverges_ends_and_keeps_the_checkpoint_before(tmp_path, monkeypatch, what):
+    pretraining = run(tmp_path)
+    pretraining.run(3)
+    before = pretraining.checkpoint.read_bytes()
+    if what == "loss":
+        pretraining.trainer.trainable_variables[0].assign(
+            np.full(pretraining.trainer.trainable_variables[0].shape, np.nan)
+        )
+    else:
+        monkeypatch.setattr(pretrain, "loss_scale", lambda optimizer: 2.0**-9)
+    with pytest.raises(
+        InputError, match=r"the loss at step 4 is no number, or gradients overflow .*; lower learning_rate"
+    ):
+        pretraining.run()
+    assert pretraining.checkpoint.read_bytes() == before
+
+
+def test_another_text_in_the_folder_of_one_is_refused(tmp_path):
+    from bertglue.pretraining.wordpiece import prepare_corpus  # by TensorFlow
+
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text("\n\n".join(f"{name} {PROSE} {number}" for number in range(300)))
+    prepare_corpus([str(tmp_path / "a.txt")], tmp_path / "run", size=120)
+    prepare_corpus([str(tmp_path / "a.txt")], tmp_path / "run", size=120)
+    prepare_corpus([], tmp_path / "run")  # goes on with what is packed
+    for texts, size in ((["b"], 120), (["a"], 130), (["a", "b"], 120)):
+        with pytest.raises(
+            InputError, match="run was made of other texts, or with another vocabulary_size; give another"
+        ):
+            prepare_corpus([str(tmp_path / f"{name}.txt") for name in texts], tmp_path / "run", size=size)
+    with pytest.raises(InputError, match=r"none.txt cannot be read \(No such file or directory\); name a file of text"):
+        prepare_corpus([str(tmp_path / "none.txt")], tmp_path / "other")
+
+
 def test_the_example_shows_what_is_hidden_and_what_is_to_be_found(tmp_path):
     pretraining = run(tmp_path)
     first, second = pretraining.example()
@@ -269,7 +305,7 @@ def test_it_learns(tmp_path):
         "uint16"
     )  # a sentence repeats its own
     text = Corpus(one_word, text.sentences, text.documents)
-    size = {"hidden_size": 32, "intermediate_size": 64, "batch_size": 32}
+    size = {"hidden_size": 32, "intermediate_size": 64, "batch_size": 32, "heads": [2, 2]}
     history = run(tmp_path, text, stages=[[12, 300]], learning_rate=0.005, save_every=300, **size).run()
     assert history[-1]["held_out"]["words_accuracy"] > 0.3  # of eighteen words
 
@@ -278,6 +314,7 @@ def test_it_learns(tmp_path):
     ("values", "message"),
     [
         ({"stages": [[256, 10]]}, "stages reach 256 tokens, and max_positions is 128; raise it"),
+        ({"stages": [[10, 5], [64, 5]]}, "stages has a length of 10; give 11 or more, room for a pair"),
         ({"hidden_size": 130}, "hidden_size is 130; give a multiple of the 4 heads"),
         ({"step": 3}, "unknown parameter 'step'; the known ones are texts, folder"),
     ],

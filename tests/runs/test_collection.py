@@ -18,7 +18,7 @@ from bertglue.runs.schemas import RunRecord
 
 def expected(place, *tasks, **changes):
     return {
-        str(place / task / "lr2e-05-seed0"): Parameters(**{"task": task, **RECIPE, **changes}).model_dump()
+        str(place / task / "lr2e-05-seed0"): Parameters(task=task, **RECIPE).model_dump() | changes
         for task in tasks
     }
 

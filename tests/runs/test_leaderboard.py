@@ -36,6 +36,12 @@ def runs(tmp_path):
     return {task: write_run(tmp_path / "runs", task) for task in TASKS}
 
 
+def test_a_folder_without_runs_is_not_filled(tmp_path):
+    with pytest.raises(InputError, match="nowhere: no finished run is there; name the folder of runs on GLUE"):
+        leaderboard.write_submission(tmp_path / "nowhere", tmp_path / "submission.zip", fill=True)
+    assert not (tmp_path / "submission.zip").exists()
+
+
 def lines(path, name):
     with zipfile.ZipFile(path) as archive:
         return archive.read(f"{name}.tsv").decode().split("\n")

@@ -16,7 +16,7 @@ from bertglue.parameters import Parameters
 from bertglue.runs import reproduction
 from bertglue.runs.record import RECORD_FILE, read_arrays
 
-PARAMETERS = Parameters(task="rte", epochs=2, learning_rate=1e-3, seed=3, glue_dir="/data/glue")
+PARAMETERS = Parameters(task="rte", epochs=2, learning_rate=1e-3, seed=3, source="folder", glue_dir="/data/glue")
 
 
 @pytest.fixture

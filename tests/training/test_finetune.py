@@ -13,6 +13,7 @@ from small_run import Run
 
 from bertglue.data.dataset import Data, Split
 from bertglue.data.token_ids import Tokens
+from bertglue.errors import InputError
 from bertglue.evaluation import metrics
 from bertglue.models.bert import build_encoder
 from bertglue.models.classifier import build_classifier
@@ -199,6 +200,16 @@ def test_a_confusion_matrix_has_labels_in_rows():
     matrix.update_state(np.array([[0], [2], [2]]), np.eye(3)[[0, 1, 1]])
     assert keras.ops.convert_to_numpy(matrix.counts).tolist() == [[1, 0, 0], [0, 0, 0], [0, 2, 0]]
     assert float(matrix.result()) == pytest.approx(1 / 3)
+
+
+def test_a_classifier_is_trained_once(tiny_config, tmp_path):
+    """Else a second run, of other parameters, would begin with the weights of the first."""
+    run = Run(tmp_path / "one", tiny_config, epochs=1)
+    run.train()
+    run.parameters = run.parameters.model_copy(update={"run_dir": str(tmp_path / "two"), "learning_rate": 0.01})
+    with pytest.raises(InputError, match="this classifier was trained before, .*; run the cell of the model again"):
+        run.train()
+    assert not (tmp_path / "two").exists()
 
 
 def test_a_class_that_no_row_has_is_not_averaged():

@@ -148,14 +148,28 @@ def test_gradients_are_clipped_after_they_are_unscaled(tiny_config, float16, cor
         np.testing.assert_allclose(left, right, rtol=1e-6, atol=1e-7)
 
 
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """Train whole, once for each `keep`: how often a run is saved changes nothing in it."""
+    found = {}
+
+    def train(config, keep):
+        if keep not in found:
+            folder = tmp_path_factory.mktemp("unbroken")
+            found[keep] = folder, one_length(folder, config, epochs=2, keep=keep).train()
+        return found[keep]
+
+    return train
+
+
 @pytest.mark.parametrize(("keep", "save_every"), [("last", None), ("best", None), ("last", 3)])
 def test_a_killed_run_resumes_to_the_bit_with_the_scale_of_its_loss(
-    tiny_config, tmp_path, monkeypatch, float16, keep, save_every
+    tiny_config, tmp_path, monkeypatch, float16, unbroken, keep, save_every
 ):
     recipe = {"epochs": 2, "keep": keep, "save_every": save_every}
     moving = functools.partial(LossScaling, initial_scale=2.0**24, dynamic_growth_steps=4)
     monkeypatch.setattr(optimizer, "LossScaling", moving)  # it overflows, and grows again
-    expected = one_length(tmp_path / "unbroken", tiny_config, **recipe).train()
+    whole, expected = unbroken(tiny_config, keep)
     save = callbacks.EpochRecorder.save
 
     def save_and_die(self, *place):
@@ -175,7 +189,7 @@ def test_a_killed_run_resumes_to_the_bit_with_the_scale_of_its_loss(
     assert one_length(tmp_path / "broken", tiny_config, **recipe).train().history == expected.history
     assert len(scales) == (3 if save_every else 1)  # after the one that it died with
     assert 2.0**24 not in scales
-    left, right = (np.load(tmp_path / name / RESUME_FILE) for name in ("unbroken", "broken"))
+    left, right = (np.load(folder / RESUME_FILE) for folder in (whole, tmp_path / "broken"))
     assert left.files == right.files
     for name in set(left.files) - {"about"}:  # which has the seconds
         np.testing.assert_array_equal(left[name], right[name], err_msg=name)
@@ -257,4 +271,4 @@ def test_gates_are_trained_and_closed(tiny_config, tmp_path, float16):
 
 
 def test_the_other_backend_does_the_same(tmp_path):
-    passes_on_the_other_backend(__file__, "auto or overflows or clipped or gelu or last", tmp_path)
+    passes_on_the_other_backend(__file__, "auto or overflows or clipped or gelu or last", tmp_path, count=12)

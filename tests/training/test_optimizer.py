@@ -138,7 +138,7 @@ def test_factors_by_depth_and_by_name():
 
 
 def test_the_other_backend_does_the_same(tmp_path):
-    passes_on_the_other_backend(__file__, "not backend", tmp_path)
+    passes_on_the_other_backend(__file__, "not backend", tmp_path, count=13)
 
 
 def test_the_first_update_is_that_of_the_guide():

@@ -170,4 +170,4 @@ def test_a_damaged_place_is_not_gone_on_from(tiny_config, tmp_path, kill, monkey
 
 
 def test_the_other_backend_does_the_same(tmp_path):
-    passes_on_the_other_backend(__file__, "unbroken and best", tmp_path)
+    passes_on_the_other_backend(__file__, "unbroken and best", tmp_path, count=1)

@@ -9,7 +9,7 @@ from small_run import Run
 
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
-from bertglue.training import tracking
+from bertglue.training import callbacks, tracking
 
 
 def read_events(folder):
@@ -70,6 +70,15 @@ def test_a_run_is_followed_elsewhere_if_asked(tiny_config, tmp_path, monkeypatch
     logged = [call for call in stand_in.asked if call[0] in ("log", "log_metrics")]
     assert [(call[1], call[2]["step"]) for call in logged] == [(tracking.scalars(row), row["epoch"]) for row in history]
     assert str(tmp_path) not in str(stand_in.asked)  # where things lie here is nobody's business
+
+
+def test_a_run_that_fails_is_closed_there(tiny_config, tmp_path, monkeypatch):
+    stand_in = Recorder("mlflow")
+    monkeypatch.setitem(sys.modules, "mlflow", stand_in)
+    monkeypatch.setattr(callbacks.math, "isfinite", lambda loss: False)
+    with pytest.raises(InputError, match="the loss is"):
+        Run(tmp_path, tiny_config, epochs=1, tracking="mlflow").train()
+    assert stand_in.asked[-1][0] == "end_run"
 
 
 def test_what_is_not_installed_is_named(monkeypatch, tmp_path):

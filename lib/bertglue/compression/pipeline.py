@@ -16,12 +16,12 @@ from bertglue.compression.pruning_curve import CurvePoint, compute_pruning_curve
 from bertglue.data.dataset import HELD_OUT, Data
 from bertglue.data.load_data import load_data_for
 from bertglue.data.token_ids import Tokens
-from bertglue.devices import auto_precision, leave_accelerators_alone
+from bertglue.devices import auto_precision, current_device, leave_accelerators_alone
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
 from bertglue.evaluation.evaluate import Scores, evaluate
 from bertglue.export import keras_quantization, litert_runtime
-from bertglue.export.litert import LITERT_KINDS, convert_to_litert
+from bertglue.export.litert import LITERT_KINDS, MIN_CALIBRATION_ROWS, STATIC, convert_to_litert
 from bertglue.models.heads import count_heads, keep_heads
 from bertglue.models.logits import predict_splits
 from bertglue.models.preprocessor import Preprocessor, tokenize_data
@@ -168,8 +168,11 @@ def write_files(run: FinishedRun, retrained: dict[str, Retrained], parameters: C
     folder, rows = Path(parameters.output_dir), []
     folder.mkdir(parents=True, exist_ok=True)
     sample = run.tokens["train"].take(np.arange(min(CALIBRATION_ROWS, len(run.tokens["train"]))))
+    kinds = [kind for kind in LITERT_KINDS if kind != STATIC or len(sample) >= MIN_CALIBRATION_ROWS]
+    if STATIC not in kinds:
+        print(f"no {STATIC} file: train has {len(sample)} rows, and its ranges take {MIN_CALIBRATION_ROWS}", flush=True)
     for name, model in models.items():
-        for kind in LITERT_KINDS:
+        for kind in kinds:
             path = folder / f"{name}-{kind}.tflite".replace(" ", "-")
             convert_to_litert(model, path, kind, run.recipe.max_length, sample)
             rows.append({"model": name, "kind": kind, **measured(run, path, litert_runtime.measure)})
@@ -224,7 +227,7 @@ def write_compression(
         },
         "pruning_gain": [asdict(one) for one in compare_retrained(run, retrained)],
         "files": files,
-        "environment": environment.describe_environment("CPU"),
+        "environment": environment.describe_environment(current_device()),
         "parameters": parameters.model_dump(exclude={"run_dir", "output_dir", "glue_dir", "cache_dir"}),
     }  # fmt: skip
     return write_json(Path(parameters.output_dir) / COMPRESSION_FILE, found)

@@ -13,7 +13,7 @@ from bertglue.tasks import TASKS, Task
 def find_files(task: Task, task_folder: str, glue_dir: str | None) -> dict[str, Path]:
     """Find the file of each split; a missing train or validation file is an InputError that names it."""
     if not glue_dir:
-        raise InputError("glue_dir is not given; name the folder that holds CoLA/, MRPC/, ... (GLUE_DIR=...)")
+        raise InputError("glue_dir is not given; name the folder that holds CoLA/, MRPC/, ... (make: GLUE_DIR=...)")
     root = Path(glue_dir).expanduser()
     if not root.is_dir():
         found = "that is a file" if root.exists() else "there is no such folder"

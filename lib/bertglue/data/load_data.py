@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bertglue.data.dataset import Data, Split, check_labels, draw_train_rows, hold_out_rows
-from bertglue.parameters import Parameters
+from bertglue.parameters import Parameters, check_samples
 from bertglue.tasks import Task
 
 __all__ = ["Data", "Split", "check_source", "load_data", "load_data_for"]
@@ -43,6 +43,7 @@ def load_data_for(parameters: Parameters) -> Data:
 
     asked = {name: getattr(parameters, name) for name in OwnFiles.__dataclass_fields__ if name != "name"}
     task, splits = load(OwnFiles(parameters.task, **asked))
+    check_samples(parameters.samples, task.name, task.columns)  # which are known only now, where none were given
     return set_apart(Data(task, parameters.source, splits), **rest)
 
 

@@ -30,6 +30,7 @@ NO_TEXTS = ("id", "idx", "index", "guid", "unnamed: 0", "")  # columns that numb
 DIALECT_OF = {".csv": "csv", ".tsv": "tab", ".txt": "tab"}
 JSON_LINES, PARQUET = (".jsonl", ".ndjson"), (".parquet",)
 LONGEST_FIELD = 2**24  # characters; a quote that is never closed ends there, not with the file
+AS_SCORES = "for a score to regress on set labels: number (bertglue init: --number)"
 MESSAGE_LENGTH = 60  # of a value that an error shows
 
 
@@ -141,7 +142,7 @@ class Reader:
             if len(self.seen) == MOST_LABELS:
                 raise ValueError(
                     f"{shown(name)} is the {MOST_LABELS + 1:,}th class of {self.own.label}, and there may be "
-                    f"{MOST_LABELS:,}; for a score to regress on set labels: number"
+                    f"{MOST_LABELS:,}; {AS_SCORES}"
                 )
             return self.seen.setdefault(name, len(self.seen))
         has = "labels has" if self.own.labels else "train has"
@@ -178,7 +179,7 @@ def read_text(name: str, text) -> bytes:
 def check_class(label: str, value, name: str) -> None:
     """Check that a value can name a class: a word or a whole number, which a line of a table can show."""
     if isinstance(value, bool) or not isinstance(value, str | int) or not name:
-        remedy = "for a score to regress on set labels: number" if isinstance(value, float) else "give it a class"
+        remedy = AS_SCORES if isinstance(value, float) else "give it a class"
         raise ValueError(f"{label} is {shown(value)}, no class; {remedy}")
     if not is_utf8(name):
         raise ValueError(f"{label} is not UTF-8; save the file as UTF-8")
@@ -205,9 +206,7 @@ def infer_labels(own: OwnFiles, path: Path, reader: Reader, places: np.ndarray) 
         raise InputError(f"{path}: every row has the label {shown(names[0])}; a task needs two classes or more")
     if any(is_fraction(name) for name in names):
         example = next(name for name in names if is_fraction(name))
-        raise InputError(
-            f"{path}: {own.label} has numbers such as {example}; for a score to regress on set labels: number"
-        )
+        raise InputError(f"{path}: {own.label} has numbers such as {example}; {AS_SCORES}")
     numbers = all(name[1:].isdecimal() if name[0] in "+-" else name.isdecimal() for name in names)
     ordered = sorted(names, key=int if numbers else None)
     known = {name: place for place, name in enumerate(ordered)}

@@ -5,8 +5,11 @@ from __future__ import annotations
 import mmap
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
+
+from bertglue.atomic_files import write_error
 
 
 class TextColumn(Sequence):
@@ -18,14 +21,21 @@ class TextColumn(Sequence):
 
     @classmethod
     def keep(cls, columns: int, rows: Iterable[tuple[bytes, ...]]) -> list[TextColumn]:
-        """Write rows of UTF-8 cells to a file that vanishes with the process; one sequence for each column."""
-        file = tempfile.TemporaryFile()  # noqa: SIM115  (the mapping outlives this function)
+        """Write rows of UTF-8 cells to a file that vanishes with the process; one sequence for each column.
+
+        Raises:
+            InputError: there is no room for it.
+        """
         ends = [0]
-        for cells in rows:
-            for cell in cells:
-                file.write(cell)
-                ends.append(ends[-1] + len(cell))
-        file.flush()
+        try:
+            file = tempfile.TemporaryFile()  # noqa: SIM115  (the mapping outlives this function)
+            for cells in rows:
+                for cell in cells:
+                    file.write(cell)
+                    ends.append(ends[-1] + len(cell))
+            file.flush()
+        except OSError as error:  # those of reading have become InputErrors
+            raise write_error(Path(tempfile.gettempdir()), error, "set TMPDIR to a folder with room") from None
         buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if ends[-1] else b""
         ends = np.array(ends, "int64")
         return [cls(buffer, ends[:-1][i::columns], ends[1:][i::columns]) for i in range(columns)]

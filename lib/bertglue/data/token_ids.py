@@ -26,7 +26,7 @@ class Tokens:
     """Rows of `[CLS] a [SEP] b [SEP]` ids, end to end, without padding.
 
     `ids` int32 [total]; row i is `ids[offsets[i]:offsets[i + 1]]`; `second[i]` counts the tokens before its
-    second segment. `seq_length` is the length that rows were trimmed to.
+    second segment. `seq_length` is the length that rows were truncated to.
     """
 
     ids: np.ndarray

@@ -16,8 +16,8 @@ from bertglue.atomic_files import write_folder
 from bertglue.data.token_ids import Tokens
 from bertglue.errors import InputError, one_line
 from bertglue.export.huggingface import write_huggingface
-from bertglue.export.keras_quantization import store_in_type
-from bertglue.export.litert import convert_to_litert
+from bertglue.export.keras_quantization import STORED_TYPES, store_in_type
+from bertglue.export.litert import LITERT_KINDS, STATIC, convert_to_litert
 from bertglue.export.model_card import MODEL_CARD_FILE
 from bertglue.export.onnx import ONNX_FILE, convert_to_onnx
 from bertglue.models.preprocessor import Preprocessor
@@ -25,6 +25,11 @@ from bertglue.models.saved_classifier import VOCABULARY_FILE, load_classifier, s
 from bertglue.runs.record import RECORD_FILE
 from bertglue.tasks import Task
 
+EXPORT_KINDS = (  # that `bertglue export` writes
+    *("savedmodel", "huggingface", "onnx", "onnx-int8"),
+    *(kind for kind in LITERT_KINDS if kind != STATIC),  # which takes rows to calibrate on
+    *(f"keras-{kind}" for kind in STORED_TYPES),
+)
 LITERT_FILE, METADATA_FILE, EXAMPLE_FILE = "model.tflite", "model.json", "example.py"
 # what travels with a file; ten lines that need neither TensorFlow nor this project
 LITERT_EXAMPLE = '''\
@@ -59,6 +64,12 @@ rows = {"input_ids": row.ids, "attention_mask": row.attention_mask, "token_type_
 logits = model.run(None, {name: np.array([values], "int64") for name, values in rows.items()})[0][0]
 print(about["labels"][logits.argmax()] if about["labels"] else logits[0])
 '''
+
+
+def check_kind(kind: str) -> None:
+    """Check what a classifier is to be written as, before it is loaded."""
+    if kind not in EXPORT_KINDS:
+        raise InputError(f"kind is {kind!r}; choose from {', '.join(map(repr, EXPORT_KINDS))}")
 
 
 def export_savedmodel(

@@ -36,6 +36,13 @@ def write_huggingface(classifier: keras.Model, preprocessor: Preprocessor, task:
         )
     encoder = classifier.get_layer("encoder")
     sizes = encoder_config(encoder)
+    if any(variable.dtype == "int8" for variable in classifier.variables):
+        raise InputError("the classifier is stored in 8 bits; export the run that it was made from")
+    if max(sizes.heads) > sizes.hidden_size // sizes.head_size:
+        raise InputError(
+            f"a layer has {max(sizes.heads)} heads of {sizes.head_size}, more than {sizes.hidden_size} holds, which "
+            "transformers' BERT cannot; export it as savedmodel"
+        )
     tensors = encoder_tensors(encoder, sizes)
     kernel, bias = classifier.get_layer("head").get_weights()
     tensors |= {"classifier.weight": kernel.T, "classifier.bias": bias}

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 from bertglue.data.token_ids import Tokens
 from bertglue.errors import InputError
 from bertglue.export.litert_runtime import LATENCY_BATCH_SIZES, median_seconds
 from bertglue.models.heads import in_type, widen
-from bertglue.models.logits import predict
+from bertglue.models.logits import graph_of, predict
 
 STORED_TYPES = ("float16", "bfloat16", "int8")
 QUANTIZED_LAYERS = (layers.Dense, layers.Embedding)
@@ -48,11 +48,8 @@ def measure(path: Path, tokens: Tokens) -> tuple[dict, np.ndarray]:
 
 def latencies(classifier: keras.Model, tokens: Tokens) -> dict[str, float]:
     """Measure the seconds of a batch of full length, for each size."""
-    import tensorflow as tf
-
-    serve, found = tf.function(lambda rows: classifier(rows, training=False)), {}
+    serve, found = graph_of(classifier), {}
     for size in LATENCY_BATCH_SIZES:
-        inputs = {name: tf.constant(rows) for name, rows in
-                  tokens.batch(np.arange(size) % len(tokens), tokens.seq_length).items()}  # fmt: skip
-        found[str(size)] = median_seconds(lambda inputs=inputs: serve(inputs).numpy())
+        inputs = tokens.batch(np.arange(size) % len(tokens), tokens.seq_length)
+        found[str(size)] = median_seconds(lambda inputs=inputs: ops.convert_to_numpy(serve(inputs)))
     return found

@@ -24,7 +24,8 @@ from bertglue.models.fast_layers import plain_gelu
 from bertglue.models.heads import in_float32
 from bertglue.quiet_tensorflow import silence_stderr
 
-LITERT_KINDS = ("float32", "float16", "int8 dynamic", "int8 static")
+STATIC = "int8 static"
+LITERT_KINDS = ("float32", "float16", "int8 dynamic", STATIC)
 MIN_CALIBRATION_ROWS = 32  # rows that the ranges of static activations are at least taken from
 
 
@@ -38,20 +39,20 @@ def convert_to_litert(
     """
     if kind not in LITERT_KINDS:
         raise InputError(f"kind is {kind!r}; choose from {', '.join(LITERT_KINDS)}")
-    if kind == "int8 static" and len(calibration or ()) < MIN_CALIBRATION_ROWS:
+    if kind == STATIC and len(calibration or ()) < MIN_CALIBRATION_ROWS:
         raise InputError(f"calibration has {len(calibration or ())} rows; give {MIN_CALIBRATION_ROWS} or more")
     if keras.backend.backend() != "tensorflow":
         return convert_in_process(classifier, path, kind, length, calibration)
     import tensorflow as tf
 
-    with padding_score(PADDING_SCORE_8_BIT if kind == "int8 static" else PADDING_SCORE), plain_gelu():
+    with padding_score(PADDING_SCORE_8_BIT if kind == STATIC else PADDING_SCORE), plain_gelu():
         traced = freeze(in_float32(classifier), length)  # LiteRT has no operations in 16 bits
     converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], tf.Module())
     if kind != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if kind == "int8 static":
+    if kind == STATIC:
         converter.representative_dataset = lambda: calibration_rows(calibration, length)
     with silence_stderr(), warnings.catch_warnings(action="ignore"):  # of C++ and Python, on what is as it should be
         content = converter.convert()

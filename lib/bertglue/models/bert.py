@@ -119,8 +119,8 @@ def compute_dtype(model: keras.Model) -> str:
     return model.get_layer("encoder").get_layer("word_embeddings").compute_dtype
 
 
-def check_fit(encoder: keras.Model, preprocessor) -> None:
-    """Check that a preprocessor fits an encoder: the same vocabulary, and no more tokens than positions."""
+def check_fit(encoder: keras.Model, preprocessor, segments: int = 1) -> None:
+    """Check that a preprocessor and rows of so many segments fit an encoder: vocabulary, positions and token types."""
     rows = encoder.get_layer("word_embeddings").input_dim
     entries = len(preprocessor.vocabulary)
     if entries != rows:
@@ -131,6 +131,9 @@ def check_fit(encoder: keras.Model, preprocessor) -> None:
     positions = encoder.get_layer("position_embedding").max_positions
     if preprocessor.seq_length > positions:
         raise too_long(preprocessor.seq_length, positions)
+    types = encoder.get_layer("type_embeddings").input_dim
+    if segments > types:
+        raise InputError(f"the task has {segments} texts a row, and the encoder knows {types} token type; take another")
 
 
 def too_long(length: int, positions: int) -> InputError:

@@ -38,6 +38,14 @@ HIDDEN_ACTS = {"gelu": GELU, "gelu_new": GELU_TANH, "gelu_pytorch_tanh": GELU_TA
 WITHOUT_WEIGHT = ("position_ids",)  # buffers
 
 
+SAME_TOKENIZERS = [f"{name}Tokenizer{fast}" for name in ("Bert", "DistilBert", "Electra") for fast in ("", "Fast")]
+BERT_TOKENIZERS = {  # what a `tokenizer_config.json` of BERT's says, if it says it
+    "tokenizer_class": (None, "PreTrainedTokenizerFast", "TokenizersBackend", *SAME_TOKENIZERS),
+    "word_tokenizer_type": (None, "basic"),
+    "subword_tokenizer_type": (None, "wordpiece"),
+}
+
+
 class BertConfigFile(FileSchema):
     """`config.json`."""
 
@@ -60,6 +68,9 @@ class TokenizerConfigFile(FileSchema):
     do_lower_case: bool = None
     strip_accents: bool | None = None
     tokenize_chinese_chars: bool = None
+    tokenizer_class: str | None = None
+    word_tokenizer_type: str | None = None  # of Japanese encoders
+    subword_tokenizer_type: str | None = None
 
 
 class HuggingFaceEncoder(PublishedEncoder):
@@ -209,6 +220,7 @@ def read_tokenization(folder: Path) -> Tokenization:
     if (folder / TOKENIZER_CONFIG_FILE).is_file():
         path = folder / TOKENIZER_CONFIG_FILE
         said = read_object(path, TokenizerConfigFile, "configuration of a tokenizer", FETCH_AGAIN)
+        check_tokenizer(said, path)
         names = {"do_lower_case": "lower_case", "tokenize_chinese_chars": "split_chinese"}
         found |= {ours: said[theirs] for theirs, ours in names.items() if theirs in said}
         found |= {"strip_accents": said["strip_accents"]} if said.get("strip_accents") is not None else {}
@@ -218,7 +230,16 @@ def read_tokenization(folder: Path) -> Tokenization:
         raise InputError(
             f"{folder} holds no {VOCABULARY_FILE} and no {TOKENIZER_FILE}; {FETCH_AGAIN}, with its tokenizer"
         )
+    if any(entry.startswith("▁") for entry in vocabulary) and not any(entry.startswith("##") for entry in vocabulary):
+        raise InputError(f"{folder} has a vocabulary of SentencePiece; BERT's is WordPiece; take another encoder")
     return Tokenization(vocabulary, **{"lower_case": not is_cased(vocabulary)} | found)
+
+
+def check_tokenizer(said: dict, path: Path) -> None:
+    """Refuse a tokenizer that is not BERT's: its ids would be others, without a word."""
+    for key, known in BERT_TOKENIZERS.items():
+        if (value := said.get(key)) not in known:
+            raise InputError(f"{path} has {key} {value!r}, which is no tokenizer of BERT; take another encoder")
 
 
 def read_fast_tokenizer(path: Path) -> tuple[list[str], dict]:

@@ -104,7 +104,7 @@ def load_preprocessor(
     Args:
         source: as for `load_encoder`, whose encoders bring their vocabulary along; or a `vocab.txt`. How text is
             normalized is read from the files as data; where they do not say, a vocabulary with capitals is cased.
-        seq_length: tokens of a row, `[CLS]` and `[SEP]` included; longer rows are trimmed, shorter ones padded.
+        seq_length: tokens of a row, `[CLS]` and `[SEP]` included; longer rows are truncated, shorter ones padded.
         preprocessor: a preprocessing SavedModel of TF Hub (folder, `.tar.gz` or address) to use instead, whose own
             `tokenize` and `bert_pack_inputs` are run. Its graph can read and write files: give one that you trust.
 
@@ -139,7 +139,7 @@ def tokenize(split: Split, preprocessor: Preprocessor, cache_dir: str | Path) ->
 
     What was cut short or changed there is made anew.
     """
-    key = hashlib.sha256(f"4 {split.fingerprint()} {preprocessor.fingerprint}".encode()).hexdigest()
+    key = hashlib.sha256(f"5 {split.fingerprint()} {preprocessor.fingerprint}".encode()).hexdigest()
     folder = Path(cache_dir).expanduser() / "tokens" / key[:32]
     return keep_tokens(folder, packed(split, preprocessor), preprocessor.seq_length)
 

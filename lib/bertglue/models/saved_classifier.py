@@ -131,7 +131,7 @@ def read_preprocessor(folder: Path) -> Preprocessor:
 
 
 def read_preprocessing(folder: Path) -> tuple[Tokenization, int]:
-    """Read the tokenization of a saved classifier, and the length that rows were trimmed to."""
+    """Read the tokenization of a saved classifier, and the length that rows were truncated to."""
     config = read_object(folder / PREPROCESSING_FILE, Preprocessing, "preprocessing of a classifier", SAVE_AGAIN)
     found = Preprocessing.model_validate(config).model_dump()
     length = found.pop("seq_length")

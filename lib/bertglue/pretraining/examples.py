@@ -92,7 +92,7 @@ def draw_random_segment(corpus: Corpus, rng: np.random.Generator, count: int) ->
 
 
 def pack_pairs(corpus: Corpus, pairs: Pairs, rows: np.ndarray, vocabulary: Vocabulary, length: int) -> dict:
-    """Pack pairs as `[CLS] a [SEP] b [SEP]`, the longer segment trimmed first, padded: int32 [rows, length]."""
+    """Pack pairs as `[CLS] a [SEP] b [SEP]`, the longer segment truncated first, padded: int32 [rows, length]."""
     a, b = pairs.first[rows], pairs.second[rows]
     room = length - 3
     long_a, long_b = a[:, 1] - a[:, 0], b[:, 1] - b[:, 0]

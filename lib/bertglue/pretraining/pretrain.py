@@ -6,6 +6,7 @@ checkpoint, with the examples and weights that an unbroken one would have had.
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +28,7 @@ from bertglue.pretraining.corpus import Corpus, count, load_corpus
 from bertglue.pretraining.examples import Examples, Vocabulary
 from bertglue.training.checkpoint import assign, fits, load_checkpoint, save_checkpoint
 from bertglue.training.finetune import check_accumulation
-from bertglue.training.optimizer import build_optimizer, with_loss_scaling
+from bertglue.training.optimizer import MIN_LOSS_SCALE, build_optimizer, loss_scale, with_loss_scaling
 from bertglue.training.running_metrics import RunningLoss
 
 FREE_ON_RESUME = {"texts", "folder", "backend"}  # may differ when a run goes on
@@ -110,10 +111,23 @@ class Pretraining:
             row = {"step": step, "length": length, "sequences_per_second": round(rate, 1)}
             row["train"] = {name: values[0] for name, values in logs.history.items()}
             row["held_out"] = self.evaluate(length)
+            self.check_losses(row)
             self.history.append(row)
             self.save()
             print(line(row, self.parameters.steps), flush=True)
         return self.history
+
+    def check_losses(self, row: dict) -> None:
+        """End in one line where nothing is learned any more; the checkpoint before stays."""
+        losses = {split: row[split]["loss"] for split in ("train", "held_out")}
+        scale = loss_scale(self.trainer.optimizer)
+        if all(map(math.isfinite, losses.values())) and (scale is None or scale >= MIN_LOSS_SCALE):
+            return
+        said = ", ".join(f"{split.replace('_', ' ')} {loss:.4g}" for split, loss in losses.items())
+        raise InputError(
+            f"the loss at step {row['step']} is no number, or gradients overflow ({said}); lower learning_rate, or set "
+            f"precision to float32; {self.checkpoint} is of the steps before"
+        )
 
     def examples(self, corpus: Corpus, start: int, stop: int, length: int) -> Examples:
         s = self.parameters

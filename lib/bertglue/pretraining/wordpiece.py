@@ -10,30 +10,49 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_text.tools.wordpiece_vocab import bert_vocab_from_dataset
 
-from bertglue.atomic_files import write_text
+from bertglue.atomic_files import write_json, write_text
+from bertglue.checked_files import file_digest, parse_json
 from bertglue.data.token_ids import read_vocabulary
 from bertglue.errors import InputError
 from bertglue.models.preprocessor import Preprocessor
 from bertglue.pretraining.corpus import Cleaner, pack, read_documents
 
+MADE_OF = "texts.json"  # digests of the texts, and the size that was asked for
 RESERVED_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 PARAGRAPHS_PER_SAMPLE = 6  # the vocabulary is learned from one paragraph in so many
 
 
 def prepare_corpus(texts: list[str], folder: str | Path, size: int = 8192, characters: int = 120) -> None:
-    """Learn `vocab.txt` and pack the text beside it, each once."""
+    """Learn `vocab.txt` and pack the text beside it, each once.
+
+    Raises:
+        InputError: no texts are given and none are packed, or others than those that are given.
+    """
     folder = Path(folder)
-    path = folder / "vocab.txt"
+    path, kept = folder / "vocab.txt", folder / MADE_OF
+    made_of = {"size": size, "characters": characters, "texts": [digest_of(text) for text in texts]}
+    if texts and kept.exists() and parse_json(kept, "description of a corpus", "give another folder") != made_of:
+        raise InputError(f"{folder} was made of other texts, or with another vocabulary_size; give another folder")
     done = path.exists() and (folder / "corpus").exists()
     if not texts and not done:
         raise InputError("texts is empty; name files with one paragraph a line and a blank line between documents")
     folder.mkdir(parents=True, exist_ok=True)
+    if not done:
+        write_json(kept, made_of)
     if not path.exists():
         print(f"learning a vocabulary of about {size:,} pieces; this takes minutes", flush=True)
         write_text(path, "\n".join(learn(sample(texts), size, characters)) + "\n")
     if not (folder / "corpus").exists():
         print("cleaning and packing the text", flush=True)
         pack(read_documents(texts), sentence_tokenizer(read_vocabulary(path)), folder / "corpus")
+
+
+def digest_of(text: str) -> dict:
+    """Compute the digest of a text."""
+    try:
+        return file_digest(Path(text).expanduser())
+    except OSError as error:
+        raise InputError(f"{text} cannot be read ({error.strerror}); name a file of text") from None
 
 
 def read_corpus_counts(folder: str | Path) -> dict[str, int]:

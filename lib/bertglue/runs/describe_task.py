@@ -34,7 +34,7 @@ FEW_ROWS = 5  # of a class; perhaps a slip of the pen
 
 def describe_task(
     name: str, files: dict[str, str], *, columns: list[str] | None = None, label: str | None = None,
-    dialect: str | None = None,
+    dialect: str | None = None, number: bool = False,
 ) -> tuple[dict, list[str]]:  # fmt: skip
     """Describe what the files of a task seem to hold, and check that they can be read.
 
@@ -44,6 +44,7 @@ def describe_task(
         columns: of text; None: the longest one, or two that are named like a pair.
         label: None: the column that is named like one, or the only one with few different values.
         dialect: of CSV; None goes by the name of the file.
+        number: whether labels are scores to regress on, also where they look like classes.
 
     Returns:
         The parameters of the task, as its file says them, and remarks on the rows.
@@ -65,7 +66,7 @@ def describe_task(
     label = label or guess_label(train, rows)
     columns = columns or guess_columns(train, rows, label)
     found = {"task": name, "files": files, "columns": columns, "label": label, **given}
-    if is_score([row.get(label) for row in rows]):
+    if number or is_score([row.get(label) for row in rows]):
         found["labels"] = NUMBER
     if "validation" not in files and len(rows) < FEWEST_ROWS:
         raise InputError(f"{train} has {len(rows)} rows, too few to take validation from; give --validation FILE")

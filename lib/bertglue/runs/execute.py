@@ -7,13 +7,16 @@ import sys
 from pathlib import Path
 
 from bertglue.atomic_files import write_error
+from bertglue.data.load_data import check_source
+from bertglue.encoder_names import check_encoder
 from bertglue.environment import ask_for_huge_pages
-from bertglue.errors import InputError
+from bertglue.errors import InputError, one_line
 from bertglue.parameters import Parameters
 from bertglue.places import NOTEBOOK, check_profile, check_task, find_notebook, parameter_files
 from bertglue.runs.record import RECORD_FILE, check_run_folder, read_record
 
 START_TIMEOUT = 600  # seconds that a kernel has to start: a busy machine is slow
+SHUTDOWN = {"shutdown_kernel": "immediate"}  # of the kernel: what a notebook writes is written when its cells end
 QUIET_KERNEL = ["--IPKernelApp.log_level=50"]  # it warns of every start, and calls its end an error
 UNNAMED_RUNS = Path("runs/notebook")  # the folder of runs that are given no other
 
@@ -64,22 +67,27 @@ def execute(parameters: Parameters) -> None:
 
     folder = Path(parameters.run_dir)
     check_run_folder(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise write_error(folder, error) from None
+    check_encoder(parameters.encoder)
+    check_source(parameters)  # before the notebook of a run that is there is written anew
     ask_for_huge_pages()
-    with failed_cells():
+    ends = SHUTDOWN if parameters.machines == 1 else {}  # of several machines the first serves the others
+    with failed_cells(folder):
+        folder.mkdir(parents=True, exist_ok=True)
         papermill.execute_notebook(
-            str(find_notebook()), str(folder / NOTEBOOK.name), parameters.model_dump(),
+            no_pattern(find_notebook()), no_pattern(folder / NOTEBOOK.name), parameters.model_dump(),
             progress_bar=sys.stderr.isatty(), log_output=True, stdout_file=sys.stdout, start_timeout=START_TIMEOUT,
-            extra_arguments=QUIET_KERNEL,
+            extra_arguments=QUIET_KERNEL, **ends,
         )  # fmt: skip
 
 
+def no_pattern(path: Path) -> str:
+    """Return a path as papermill is to be given it, which puts parameters between braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
 @contextlib.contextmanager
-def failed_cells():
-    """Raise what went wrong in the notebook as an InputError of one line."""
+def failed_cells(folder: Path):
+    """Raise what went wrong in the notebook, or in writing it to its folder, as an InputError of one line."""
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
@@ -92,3 +100,7 @@ def failed_cells():
         ) from None
     except PapermillExecutionError as error:
         raise InputError(f"{error.ename}: {error.evalue}") from None
+    except OSError as error:
+        raise write_error(folder, error) from None
+    except RuntimeError as error:  # nbclient's, of a kernel that does not answer
+        raise InputError(f"the notebook's process did not start ({one_line(error)}); run it again") from None

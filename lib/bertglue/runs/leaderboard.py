@@ -32,12 +32,15 @@ TASKS_LABELLED_BY_NAME = ("mnli", "qnli", "rte")  # whose labels are written as 
 
 
 def write_submission(folder: Path, target: Path, *, fill: bool = False) -> dict[str, str]:
-    """Write the zip from the runs under a folder; of several runs of a task, the one that validates best.
+    """Write the zip from the runs under a folder; of several runs of a task, the one that scores best on
+    the held-out rows, or else on validation.
 
     Returns for each file where its predictions come from. With `fill`, a file that no run predicts gets the first label
     everywhere, which scores nothing, because the leaderboard takes whole submissions only.
     """
     runs = best_runs(folder)
+    if not runs:
+        raise InputError(f"{folder}: no finished run is there; name the folder of runs on GLUE")
     texts, sources = {}, {}
     for name, (task, split) in SUBMISSION_FILES.items():
         rows = published_numbers()["glue_examples"][name][2]

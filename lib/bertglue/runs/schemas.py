@@ -19,11 +19,12 @@ from bertglue.errors import InputError
 from bertglue.own_tasks import CLASS_METRICS, MOST_LABELS, OWN_NAME, SCORE_METRICS, check_own_name, task_of_record
 from bertglue.tasks import AX, TASKS, Task
 
+MOST_LOSS = 1e30  # a squared error, of scores that may be large
 ROUNDING = 1e-6  # by which a score may leave its range
 METRIC_RANGES = {
     **dict.fromkeys(("accuracy", "f1", "macro_f1", "calibration_error"), (0.0, 1.0)),
     **dict.fromkeys(("matthews", "pearson", "spearman"), (-1.0, 1.0)),
-    "loss": (0.0, 1e12),
+    "loss": (0.0, MOST_LOSS),
 }
 FILE_NAME_LENGTH = 255
 ALL_HEADS, SELECTED_HEADS = "all heads", "selected heads"  # the models of a compression
@@ -176,7 +177,7 @@ class CurvePoint(FileSchema):
     """A point of the curve within the epochs; a mean over few rows is off by rounding."""
 
     step: Steps
-    loss: Annotated[float, Field(ge=-1, le=1e12)]
+    loss: Annotated[float, Field(ge=-1, le=MOST_LOSS)]
     accuracy: Annotated[float, Field(ge=-ROUNDING, le=1 + ROUNDING)] = None
 
 
@@ -225,7 +226,7 @@ class ResumedProgress(FileSchema):
 
     steps: Count
     rows: Count
-    loss: Annotated[float, Field(ge=-1, le=1e12)]
+    loss: Annotated[float, Field(ge=-1, le=MOST_LOSS)]
     accuracy: Annotated[float, Field(ge=0, le=1 + ROUNDING)]
 
 

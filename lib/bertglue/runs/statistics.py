@@ -29,18 +29,27 @@ def score_edges(data: Data) -> np.ndarray:
 
 def counts(task: Task, split: Split, edges: np.ndarray | None) -> dict[str, int]:
     if edges is not None:
-        names = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
+        names = [f"{low} to {high}" for low, high in pairwise(told_apart(edges))]
         found = np.histogram(np.clip(split.labels, edges[0], edges[-1]), bins=edges)[0]
     else:
         names, found = task.labels, np.bincount(split.labels, minlength=len(task.labels))
     return dict(zip(names, found.tolist(), strict=True))
 
 
+def told_apart(edges: np.ndarray) -> list[str]:
+    """Format the edges of bins with four digits, or as many more as it takes to tell them apart."""
+    for digits in range(4, 18):
+        names = [f"{edge:.{digits}g}" for edge in edges]
+        if len(set(names)) == len(set(edges)):
+            break
+    return names
+
+
 def length_counts(tokens: dict[str, Tokens]) -> dict[str, dict]:
     """Summarize how many tokens the rows of each split have, `[CLS]` and `[SEP]` included.
 
     `histogram[i]` counts the rows of `i * width` tokens or more, and less than `(i + 1) * width`; `at_limit` those as
-    long as a row may be, which may have been trimmed.
+    long as a row may be, which may have been truncated.
     """
     return {name: lengths(split) for name, split in tokens.items()}
 

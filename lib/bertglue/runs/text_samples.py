@@ -71,8 +71,8 @@ def sample_rows(task: Task, samples: list, logits: np.ndarray) -> list[dict]:
 
 
 def choose_samples(data: Data, samples: list | None) -> list:
-    """Return the sentences, or pairs, to predict: those given, or the first rows of validation."""
-    if samples is not None:
+    """Return the sentences, or pairs, to predict: those given, if any, or the first rows of validation."""
+    if samples:
         return samples
     columns = data[data.task.validation[0]].columns
     texts = [list(row) for row in zip(*(columns[name][:ROWS_PER_KIND] for name in data.task.columns), strict=True)]

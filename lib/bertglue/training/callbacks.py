@@ -28,12 +28,11 @@ from bertglue.parameters import Parameters
 from bertglue.runs.record import RESUME_FILE
 from bertglue.runs.schemas import ResumedPlace, ResumedTraining
 from bertglue.training.checkpoint import assign, fits, load_checkpoint, save_checkpoint
-from bertglue.training.optimizer import loss_scale, unwrapped
+from bertglue.training.optimizer import MIN_LOSS_SCALE, loss_scale, unwrapped
 from bertglue.training.running_metrics import ConfusionMatrix
 from bertglue.training.tracking import Tracker, scalars, trackers
 
 CURVE_POINTS_PER_EPOCH = 10  # of the curve within an epoch
-MIN_LOSS_SCALE = 2.0**-8  # from 2^15; only gradients that are no numbers bring it lower
 # may differ when a run goes on
 FREE_ON_RESUME = {"run_dir", "cache_dir", "glue_dir", "samples", "profile", "tracking", "device", "save_every"}
 
@@ -188,12 +187,15 @@ class EpochRecorder(keras.callbacks.Callback):
 
     def finish(self) -> TrainingResult:
         """Restore the kept weights, and return the result of the training."""
-        for tracker in self.trackers:
-            tracker.close()
         assign(self.kept_variables(), self.best)
         self.publish()
         self.training.logits = self.training.logits or self.predict()
         return self.training
+
+    def close_trackers(self) -> None:
+        """Close what follows the run, also one that failed: the next training of this process opens its own."""
+        for tracker in self.trackers:
+            tracker.close()
 
     def kept_variables(self) -> list:
         # the counter itself: `iterations` is computed from it where gradients are accumulated

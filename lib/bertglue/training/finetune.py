@@ -7,16 +7,18 @@ import keras
 from bertglue.data.batches import Batches, batch_lengths, stream
 from bertglue.data.dataset import Data
 from bertglue.data.token_ids import Tokens
-from bertglue.devices import jit_compile, process
+from bertglue.devices import jit_compile, process, shared_by_tensorflow
 from bertglue.errors import InputError
 from bertglue.parameters import Parameters
 from bertglue.runs.record import begin_run
 from bertglue.tasks import Task
 from bertglue.training.callbacks import EpochRecorder, TrainingResult
-from bertglue.training.optimizer import build_optimizer, shared_by_tensorflow, with_loss_scaling
+from bertglue.training.optimizer import build_optimizer, with_loss_scaling
 from bertglue.training.progress import Progress
 from bertglue.training.running_metrics import ConfusionMatrix, RunningLoss
 from bertglue.training.used_embeddings import UsedEmbeddingsModel
+
+TRAINED = "was_trained"  # the attribute of a classifier that says so
 
 
 def compile_classifier(classifier: keras.Model, task: Task, optimizer, steps_per_execution: int = 1):
@@ -103,7 +105,8 @@ def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parame
         logits of the evaluated splits.
 
     Raises:
-        InputError: the checkpoint cannot be written, or a tracker that was asked for is not installed.
+        InputError: the classifier was trained before, the checkpoint cannot be written, or a tracker that was asked for
+            is not installed.
 
     Source:
         Devlin et al., 2019, arXiv:1810.04805, appendix A.3: AdamW, linear warm-up and decay.
@@ -124,7 +127,12 @@ def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parame
         >>> sorted(training.history[0])
         ['epoch', 'held_out', 'train', 'validation']
     """
+    if vars(classifier).setdefault(TRAINED, False):
+        raise InputError(
+            "this classifier was trained before, and would go on from there; run the cell of the model again"
+        )
     begin_run(parameters.run_dir)
+    vars(classifier)[TRAINED] = True
     batches = Batches(
         tokens["train"], data["train"].labels, batch_size=parameters.batch_size, accumulate=parameters.accumulate,
         seed=parameters.seed, part=process(), lengths=batch_lengths(parameters),
@@ -137,5 +145,8 @@ def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parame
     if not recorder.finished:
         first = recorder.resumed.step
         callbacks = [recorder, Progress(len(batches), parameters.epochs, done=done * len(batches) + first)]
-        fit(reduced.model, batches, initial_epoch=done, epochs=parameters.epochs, first=first, callbacks=callbacks)
+        try:
+            fit(reduced.model, batches, initial_epoch=done, epochs=parameters.epochs, first=first, callbacks=callbacks)
+        finally:
+            recorder.close_trackers()
     return recorder.finish()
