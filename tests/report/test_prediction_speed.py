@@ -41,13 +41,11 @@ def test_the_sentences_name_rows_turns_and_machine(result):
         "Rows: 100 (MiniLM, mrpc). Turns, over which a median is taken: 3 (MiniLM, mrpc). Large arrays lay on huge "
         f"pages in all turns. {result['processor']}; "
     )
-    assert (
-        prediction_speed.headline(result)
-        == "Prediction speed, times transformers' pipeline (times the fastest peer's): MiniLM 5.0 (5.0) on MRPC (turns: 3)."
-    )
+    start = "Prediction speed, times transformers' pipeline (times the fastest peer's): MiniLM"
+    assert prediction_speed.headline(result) == f"{start} 5.0 (5.0) on MRPC (turns: 3)."
     faster = [measured("onnxruntime", turn, seconds) for turn, seconds in enumerate((0.5, 1.0, 2.0), 1)]
     both = result | {"runs": [*result["runs"], *faster]}
-    assert "(times the fastest peer's): MiniLM 5.0 (0.5) on MRPC" in prediction_speed.headline(both)
+    assert prediction_speed.headline(both).startswith(f"{start} 5.0 (0.5) on MRPC")
 
 
 def test_turns_are_kept_as_they_come(result, tmp_path):
