@@ -74,12 +74,13 @@ rule fetch:
 
 
 # Everything is written beside the run's folder first, which gets its name when all of it is there; a killed run leaves
-# the checkpoint to resume from in the partial folder. `update`: what was there before stays until then, and where the
-# new run fails or is stopped.
+# the checkpoint to resume from in the partial folder. `update`: a run that was there before stays until then, and where
+# the new one fails or is stopped; `again` is newer than it, since Snakemake takes what it left for what it asked for.
 rule finetune:
     # ancient: a finished run is not made again because a file is newer, but where its identity changed (below)
     input:
         lambda wildcards: [ancient(path) for path in PLAN.needs(wildcards.task)],
+        again=lambda wildcards: PLAN.again(wildcards),
         notebook=ancient("notebooks/finetune.ipynb"),
         files=lambda wildcards: [ancient(path) for path in parameter_files(PLAN.profile, wildcards.task)],
     output:
@@ -87,7 +88,7 @@ rule finetune:
         html=update(f"{PLAN.run_pattern}/finetune.html"),
         record=update(f"{PLAN.run_pattern}/record.json"),
     log:
-        f"{PLAN.folder}/logs/{{task}}-lr{{learning_rate}}-seed{{seed}}.log",
+        PLAN.log_pattern,
     params:
         identity=lambda wildcards: PLAN.identity(wildcards.task),
         encoder=lambda wildcards: PLAN.encoder_option(wildcards.task),
@@ -112,7 +113,7 @@ rule finetune:
             -p learning_rate {wildcards.learning_rate} -p seed {wildcards.seed} -r run_dir $folder.partial \
           && jupyter-nbconvert --to html --embed-images --log-level ERROR $folder.partial/finetune.ipynb
         }} > {log} 2>&1 || {{ echo "{wildcards.task}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
-        rm -rf $folder && mv $folder.partial $folder
+        rm -rf $folder && mv $folder.partial $folder && rm -f {log}.again
         """
 
 
@@ -129,8 +130,8 @@ rule compress:
         record=compressed_record,
         parameters=[ancient(path) for path in PLAN.compression_files()],
     output:
-        notebook=update(f"{PLAN.compression_pattern}/compress.ipynb"),
-        record=update(f"{PLAN.compression_pattern}/compression.json"),
+        notebook=f"{PLAN.compression_pattern}/compress.ipynb",
+        record=f"{PLAN.compression_pattern}/compression.json",
     log:
         f"{PLAN.folder}/logs/compress-{{task}}-lr{{learning_rate}}-seed{{seed}}.log",
     params:
@@ -227,7 +228,7 @@ rule build_book:
         compressions=expand("{folder}/compress.ipynb", folder=PLAN.book_compressions),
         pages=expand(f"{PLAN.folder}/pages/{{page}}.ipynb", page=[*PAGES, *RECORDED_PAGES]),
     output:
-        update(BOOK),
+        BOOK,
     log:
         f"{PLAN.folder}/logs/book.log",
     params:
@@ -254,7 +255,7 @@ rule print_book:
         "lib/bertglue/report/build_pdf.py",
         "lib/bertglue/report/build_pdf.css",
     output:
-        update(PDF),
+        PDF,
     log:
         f"{PLAN.folder}/logs/pdf.log",
     params:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -18,8 +19,7 @@ from bertglue.runs.schemas import RunRecord
 
 def expected(place, *tasks, **changes):
     return {
-        str(place / task / "lr2e-05-seed0"): Parameters(task=task, **RECIPE).model_dump() | changes
-        for task in tasks
+        str(place / task / "lr2e-05-seed0"): Parameters(task=task, **RECIPE).model_dump() | changes for task in tasks
     }
 
 
@@ -94,6 +94,16 @@ def test_a_run_of_other_parameters_is_mismatched(tmp_path):
     assert states_of(path) == {"cola": "mismatched"}
     assert "task is 'rte' there" in collection.load_runs(path).states[0]["reason"]
     assert collection.load_runs(path) == {}
+
+
+def test_where_the_run_after_one_failed_it_is_that_which_is_told(tmp_path):
+    path = make_runs(tmp_path, ["cola"])
+    (tmp_path / "cola-lr2e-05-seed0.log").write_text("InputError: too long\n")
+    (tmp_path / "cola/lr2e-05-seed0.partial").mkdir()
+    collection.collect_runs(expected(tmp_path, "cola", epochs=9), path, tmp_path)
+    assert states_of(path) == {"cola": "failed"}
+    said = "InputError: too long .*; the run that was there before stays, with epochs 3, and is not in this book"
+    assert re.match(said, collection.load_runs(path).states[0]["reason"])
 
 
 def test_a_run_of_an_older_version_is_mismatched(tmp_path):

@@ -40,14 +40,17 @@ def read_status(path: Path, what: str = RUNS_KEY) -> list[dict]:
 
 def inspect_run(folder: Path, parameters: dict, logs: Path) -> tuple[str, str, dict | None]:
     """Return the state of a run's folder, the reason where it is not finished, and its record where it is."""
+    log = logs / f"{folder.parent.name}-{folder.name}.log"
     if not (folder / RECORD_FILE).exists():
-        log = logs / f"{folder.parent.name}-{folder.name}.log"
         return *(failed_download(folder.parent.name, logs, log) or unfinished(log)), None
     try:
         record = read_record(folder / RECORD_FILE)
         found = record.get("parameters", {}) | {"task": record["task"]}
         for name, value in parameters.items():
             if name not in FREE_WITHIN_BOOK and found.get(name, value) != value:
+                if log.exists() and folder.with_name(f"{folder.name}.partial").exists():  # which a run that ends moves
+                    stays = f"the run that was there before stays, with {name} {found[name]!r}, and is not in this book"
+                    return FAILED, f"{last_line(log)} (log: {log}); {stays}", None
                 return MISMATCHED, f"{name} is {found[name]!r} there, and {value!r} in this book; remove {folder}", None
         if lacking := [key for key in required_keys(RunRecord) if key not in record]:
             return MISMATCHED, f"an older version made it, without {lacking[0]}; remove {folder}", None

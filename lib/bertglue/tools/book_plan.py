@@ -79,6 +79,23 @@ class Plan:
         return f"{self.folder}/{{task}}/{RUN_NAME}"
 
     @property
+    def log_pattern(self) -> str:
+        """The log of a run, with the same wildcards."""
+        return f"{self.folder}/logs/{{task}}-{RUN_NAME}.log"
+
+    def again(self, wildcards: Mapping) -> list[str]:
+        """Return a file that is newer than a run that stayed because the one after it failed; none for other runs.
+
+        The job removes it when its run is there.
+        """
+        keys = {name: wildcards[name] for name in ("task", "learning_rate", "seed")}
+        run, marker = Path(self.run_pattern.format(**keys)), Path(f"{self.log_pattern.format(**keys)}.again")
+        tried = run.with_name(f"{run.name}.partial").exists() and (run / RECORD_FILE).exists()
+        if tried and inspect_run(run, self.runs[str(run)], marker.parent)[0] != FINISHED:
+            marker.touch()
+        return [str(marker)] if marker.exists() else []
+
+    @property
     def compression_pattern(self) -> str:
         """The same of a compression."""
         return f"{self.folder}/compressed/{{task}}/{RUN_NAME}"
