@@ -14,6 +14,7 @@ from bertglue.data.token_ids import Tokens, keep_tokens, read_vocabulary
 from bertglue.errors import InputError
 from bertglue.runs import leaderboard
 from bertglue.runs import record as run_record
+from bertglue.runs.schemas import RunRecord
 from bertglue.tasks import TASKS
 from bertglue.training import checkpoint
 
@@ -63,7 +64,7 @@ def test_a_vocabulary_comes_back(entries):
 
 
 @SETTINGS
-@given(st.dictionaries(st.text(max_size=5), VALUES))
+@given(st.dictionaries(st.text(max_size=5).filter(lambda name: name not in RunRecord.model_fields), VALUES))
 def test_a_record_comes_back(record):
     with tempfile.TemporaryDirectory() as folder:
         path = write_json(Path(folder) / "record.json", {**record, "task": "rte"})
