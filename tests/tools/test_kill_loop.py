@@ -154,7 +154,7 @@ def test_a_run_that_is_stopped_leaves_the_one_that_it_was_to_replace(killed, tmp
         said, _ = process.communicate(timeout=500)
         assert process.returncode != 0
         assert "wnli: InputError: max_length is 129, and the encoder has 128 positions" in said
-        assert "the run that was there before stays, with max_length 48, and is not in this book" in said
+        assert "the run that was there before stays, with epochs 4, and is not in this book" in said
         assert (folder / RUN / "record.json").read_bytes() == before["record.json"]
     path.write_text(whole)
     assert "wnli: fine-tuning" in make(folder)
