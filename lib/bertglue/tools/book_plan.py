@@ -11,6 +11,7 @@ import json
 import re
 import shlex
 import sys
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,7 +93,9 @@ class Plan:
         run, marker = Path(self.run_pattern.format(**keys)), Path(f"{self.log_pattern.format(**keys)}.again")
         tried = run.with_name(f"{run.name}.partial").exists() and (run / RECORD_FILE).exists()
         if tried and inspect_run(run, self.runs[str(run)], marker.parent)[0] != FINISHED:
-            marker.touch()
+            marker.write_text(
+                uuid.uuid4().hex
+            )  # another each time: Snakemake looks at small files, not at their times alone
         return [str(marker)] if marker.exists() else []
 
     @property
