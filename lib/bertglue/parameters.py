@@ -30,14 +30,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy takes
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 PLACES = ("run_dir", "output_dir", "cache_dir", "folder")  # parameters that name a folder to write
 READ_FROM_GLUE_DIR = ("folder", "huggingface")  # sources
-OF_OWN_FILES = (
-    "columns",
-    "label",
-    "labels",
-    "metrics",
-    "dialect",
-    "validation_share",
-)  # parameters that say what they are
+# parameters that say how one's own files are read
+OF_OWN_FILES = ("columns", "label", "labels", "metrics", "dialect", "validation_share")
 READ_FROM = ("glue_dir", "encoder")  # those that may name one to read
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]  # auto: what the device is fastest in
 

@@ -8,6 +8,7 @@ from bertglue.errors import InputError
 
 PACKAGED = Path(__file__).with_name("packaged")  # links into the checkout; in an installed package copies
 NOTEBOOK = Path("notebooks/finetune.ipynb")  # the master
+ENDS_AT_ONCE = {"shutdown_kernel": "immediate"}  # of its kernel: what a notebook writes is written when its cells end
 
 
 def find_notebook() -> Path:

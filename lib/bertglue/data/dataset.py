@@ -47,9 +47,8 @@ class Split:
 
     def fingerprint(self) -> str:
         """Hash the texts (not the labels): what the token cache depends on."""
-        digest = hashlib.sha256(
-            f"{len(self.columns)} {len(self)}".encode()
-        )  # where one column ends, and the next begins
+        shape = f"{len(self.columns)} {len(self)}"  # where one column ends, and the next begins
+        digest = hashlib.sha256(shape.encode())
         for column in self.segments:
             for texts in encode_rows(column, CHUNK_ROWS):
                 digest.update(b"".join(len(text).to_bytes(4, "little") + text for text in texts))

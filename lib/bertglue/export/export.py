@@ -19,14 +19,14 @@ from bertglue.export.huggingface import write_huggingface
 from bertglue.export.keras_quantization import STORED_TYPES, store_in_type
 from bertglue.export.litert import LITERT_KINDS, STATIC, convert_to_litert
 from bertglue.export.model_card import MODEL_CARD_FILE
-from bertglue.export.onnx import ONNX_FILE, convert_to_onnx
+from bertglue.export.onnx import ONNX_FILE, ONNX_KINDS, convert_to_onnx
 from bertglue.models.preprocessor import Preprocessor
 from bertglue.models.saved_classifier import VOCABULARY_FILE, load_classifier, save_classifier
 from bertglue.runs.record import RECORD_FILE
 from bertglue.tasks import Task
 
 EXPORT_KINDS = (  # that `bertglue export` writes
-    *("savedmodel", "huggingface", "onnx", "onnx-int8"),
+    *("savedmodel", "huggingface", *ONNX_KINDS),
     *(kind for kind in LITERT_KINDS if kind != STATIC),  # which takes rows to calibrate on
     *(f"keras-{kind}" for kind in STORED_TYPES),
 )

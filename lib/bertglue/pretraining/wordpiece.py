@@ -30,16 +30,18 @@ def prepare_corpus(texts: list[str], folder: str | Path, size: int = 8192, chara
     """
     folder = Path(folder)
     path, kept = folder / "vocab.txt", folder / MADE_OF
-    made_of = {"size": size, "characters": characters, "texts": [digest_of(text) for text in texts]}
-    if texts and kept.exists() and parse_json(kept, "description of a corpus", "give another folder") != made_of:
-        raise InputError(f"{folder} was made of other texts, or with another vocabulary_size; give another folder")
     done = path.exists() and (folder / "corpus").exists()
+    if done and not all(Path(text).expanduser().is_file() for text in texts):
+        return  # once they are packed they may be gone
+    made_of = {"size": size, "characters": characters, "texts": [digest_of(text) for text in texts]}
+    begun = texts and path.exists() and kept.exists()
+    if begun and parse_json(kept, "description of a corpus", "give another folder") != made_of:
+        raise InputError(f"{folder} was made of other texts, or with another vocabulary_size; give another folder")
     if not texts and not done:
         raise InputError("texts is empty; name files with one paragraph a line and a blank line between documents")
     folder.mkdir(parents=True, exist_ok=True)
-    if not done:
-        write_json(kept, made_of)
     if not path.exists():
+        write_json(kept, made_of)
         print(f"learning a vocabulary of about {size:,} pieces; this takes minutes", flush=True)
         write_text(path, "\n".join(learn(sample(texts), size, characters)) + "\n")
     if not (folder / "corpus").exists():

@@ -12,11 +12,10 @@ from bertglue.encoder_names import check_encoder
 from bertglue.environment import ask_for_huge_pages
 from bertglue.errors import InputError, one_line
 from bertglue.parameters import Parameters
-from bertglue.places import NOTEBOOK, check_profile, check_task, find_notebook, parameter_files
+from bertglue.places import ENDS_AT_ONCE, NOTEBOOK, check_profile, check_task, find_notebook, parameter_files
 from bertglue.runs.record import RECORD_FILE, check_run_folder, read_record
 
 START_TIMEOUT = 600  # seconds that a kernel has to start: a busy machine is slow
-SHUTDOWN = {"shutdown_kernel": "immediate"}  # of the kernel: what a notebook writes is written when its cells end
 QUIET_KERNEL = ["--IPKernelApp.log_level=50"]  # it warns of every start, and calls its end an error
 UNNAMED_RUNS = Path("runs/notebook")  # the folder of runs that are given no other
 
@@ -70,7 +69,7 @@ def execute(parameters: Parameters) -> None:
     check_encoder(parameters.encoder)
     check_source(parameters)  # before the notebook of a run that is there is written anew
     ask_for_huge_pages()
-    ends = SHUTDOWN if parameters.machines == 1 else {}  # of several machines the first serves the others
+    ends = ENDS_AT_ONCE if parameters.machines == 1 else {}  # of several machines the first serves the others
     with failed_cells(folder):
         folder.mkdir(parents=True, exist_ok=True)
         papermill.execute_notebook(

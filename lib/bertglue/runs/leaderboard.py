@@ -32,9 +32,9 @@ TASKS_LABELLED_BY_NAME = ("mnli", "qnli", "rte")  # whose labels are written as 
 
 
 def write_submission(folder: Path, target: Path, *, fill: bool = False) -> dict[str, str]:
-    """Write the zip from the runs under a folder; of several runs of a task, the one that scores best on
-    the held-out rows, or else on validation.
+    """Write the zip from the runs under a folder.
 
+    Of several runs of a task it takes the one that scores best on the held-out rows, or else on validation.
     Returns for each file where its predictions come from. With `fill`, a file that no run predicts gets the first label
     everywhere, which scores nothing, because the leaderboard takes whole submissions only.
     """

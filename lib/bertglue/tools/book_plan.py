@@ -89,13 +89,11 @@ class Plan:
 
         The job removes it when its run is there.
         """
-        keys = {name: wildcards[name] for name in ("task", "learning_rate", "seed")}
-        run, marker = Path(self.run_pattern.format(**keys)), Path(f"{self.log_pattern.format(**keys)}.again")
+        run, log = (Path(pattern.format(**wildcards)) for pattern in (self.run_pattern, self.log_pattern))
+        marker = Path(f"{log}.again")
         tried = run.with_name(f"{run.name}.partial").exists() and (run / RECORD_FILE).exists()
         if tried and inspect_run(run, self.runs[str(run)], marker.parent)[0] != FINISHED:
-            marker.write_text(
-                uuid.uuid4().hex
-            )  # another each time: Snakemake looks at small files, not at their times alone
+            marker.write_text(uuid.uuid4().hex)  # another each time: Snakemake compares what small files hold
         return [str(marker)] if marker.exists() else []
 
     @property
@@ -134,8 +132,7 @@ class Plan:
 
     def begin_with_intermediate(self) -> Plan:
         """Return the plan with the encoders of the tasks that come after the intermediate one: its first run's."""
-        rate, seed = self.rates(self.intermediate)[0], self.seeds[0]
-        encoder = self.run_pattern.format(task=self.intermediate, learning_rate=rate, seed=seed)
+        encoder = self.first(self.run_pattern, self.intermediate)
         changed = {
             task: checked.model_copy(update={"encoder": encoder}) if self.is_second(task) else checked
             for task, checked in self.parameters.items()
@@ -221,10 +218,11 @@ class Plan:
     @property
     def compressions(self) -> dict[str, str]:
         """The compression of the first run of each task that is compressed: {folder: task}."""
-        return {
-            self.compression_pattern.format(task=task, learning_rate=self.rates(task)[0], seed=self.seeds[0]): task
-            for task in self.compress
-        }
+        return {self.first(self.compression_pattern, task): task for task in self.compress}
+
+    def first(self, pattern: str, task: str) -> str:
+        """Return the folder of a task's first run, or of the compression of it, by its pattern."""
+        return pattern.format(task=task, learning_rate=self.rates(task)[0], seed=self.seeds[0])
 
     @functools.cached_property
     def book_runs(self) -> list[str]:
@@ -239,16 +237,12 @@ class Plan:
         """The same of the compressions; one that is of another run than there is now is none of them."""
         if not self.partial:
             return list(self.compressions)
-        pairs = {f"{run}/{RECORD_FILE}": self.compression_of(run) for run in self.book_runs}
+        of = {folder: self.first(self.run_pattern, task) for folder, task in self.compressions.items()}
         return [
             folder
-            for record, folder in pairs.items()
-            if folder in self.compressions and is_compression_of(f"{folder}/{COMPRESSION_FILE}", record)
+            for folder, run in of.items()
+            if run in self.book_runs and is_compression_of(f"{folder}/{COMPRESSION_FILE}", f"{run}/{RECORD_FILE}")
         ]
-
-    def compression_of(self, run: str) -> str:
-        """Return the folder of a run's compression."""
-        return f"{self.folder}/compressed/{Path(run).relative_to(self.folder)}"
 
     @property
     def book_records(self) -> list[str]:
@@ -259,10 +253,7 @@ class Plan:
     @property
     def shown_runs(self) -> list[str]:
         """The runs that have a page of their own: of each task that with the first learning rate and seed."""
-        first = {
-            self.run_pattern.format(task=task, learning_rate=self.rates(task)[0], seed=self.seeds[0])
-            for task in self.parameters
-        }
+        first = {self.first(self.run_pattern, task) for task in self.parameters}
         return [folder for folder in self.book_runs if folder in first]
 
     def downloads(self, task: str) -> list[str]:

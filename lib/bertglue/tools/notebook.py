@@ -11,7 +11,7 @@ import sys
 from papermill.cli import papermill
 from papermill.engines import NBClientEngine, papermill_engines
 
-from bertglue.runs.execute import SHUTDOWN
+from bertglue.places import ENDS_AT_ONCE
 
 ENGINE = "ends-at-once"
 
@@ -21,7 +21,7 @@ class EndsAtOnce(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(cls, *notebook, **options):
-        return super().execute_managed_notebook(*notebook, **SHUTDOWN, **options)
+        return super().execute_managed_notebook(*notebook, **ENDS_AT_ONCE, **options)
 
 
 if __name__ == "__main__":
