@@ -37,11 +37,17 @@ def another(tmp_path):
     process.communicate("")
 
 
-def test_the_second_writer_of_a_folder_is_told(another, tmp_path, tiny_config):
+def test_the_second_writer_of_a_folder_is_told(another, tmp_path, tiny_config, monkeypatch):
     write_json(tmp_path / "record.json", {})
+    monkeypatch.setattr(locks, "PATIENCE", 0.0)
     with pytest.raises(InputError, match=f"another process writes to {tmp_path}; wait until it ends, or give another"):
         Run(tmp_path, tiny_config).train()
     assert (tmp_path / "record.json").exists()
+
+
+def test_a_writer_that_is_still_dying_is_waited_for(another, tmp_path, monkeypatch):
+    monkeypatch.setattr(locks.time, "sleep", lambda seconds: another.communicate(""))
+    begin_run(tmp_path)
 
 
 def test_a_process_that_ended_holds_nothing(another, tmp_path):

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from bertglue.errors import InputError
-from bertglue.locks import lock
+from bertglue.locks import PATIENCE, lock
 
 MAKE_FILE, JOBS_FILE = "in-use", "jobs"  # in the folder
 # What a job of Snakemake begins with: it holds a lock, also where the make that started it was killed, and the next
@@ -19,10 +19,10 @@ MAKE_FILE, JOBS_FILE = "in-use", "jobs"  # in the folder
 HOLD = "exec 9<> .snakemake/jobs && python -m bertglue.tools.lock --job 9"
 
 
-def hold(path: Path) -> int | None:
+def hold(path: Path, patience: float = 0.0) -> int | None:
     """Lock a file for this process and what it becomes; return its descriptor, None where another process has it."""
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    if not lock(file):
+    if not lock(file, patience=patience):
         os.close(file)
         return None
     os.ftruncate(file, 0)
@@ -38,7 +38,7 @@ def take(folder: Path) -> int:
         InputError: another make has it, which is named.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    file = hold(folder / MAKE_FILE)
+    file = hold(folder / MAKE_FILE, PATIENCE)
     if file is None:
         holder = (folder / MAKE_FILE).read_text(errors="replace").strip() or "unknown"
         raise InputError(
