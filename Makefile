@@ -21,8 +21,10 @@ GPUS ?= 1
 ifeq ($(filter cuda none,$(GPU)),)
 $(error GPU is $(GPU); give cuda, for the packages of an NVIDIA GPU, or none)
 endif
+ifneq ($(filter book pdf reference bundled-runs,$(MAKECMDGOALS)),)
 ifneq ($(shell echo '$(JOBS)' | grep -cE '^[1-9][0-9]*$$'),1)
 $(error JOBS is $(JOBS); give one number, 1 or more)
+endif
 endif
 # the folder of the environment: another for another Python (make book PYTHON=python3.13 ENV=.venv-3.13)
 ifneq ($(origin ENV),command line) # a server often has such a variable of its own
@@ -74,12 +76,13 @@ endif
 # On a cluster each run has a node of its own; here they share the processors, and never an accelerator.
 WHERE := $(if $(CLUSTER),--profile params/clusters/$(CLUSTER) --jobs $(JOBS),--cores $(CORES) --resources accelerator=840 run=$(JOBS))
 
-# Every rule moves what it made to its place when it is whole, so nothing incomplete is there for Snakemake to look for.
+# Every rule moves what it made to its place when it is whole, so nothing incomplete is there for Snakemake to look for,
+# nor to remove: on a cluster that would be the finished run that a failed one was to replace.
 # A run is made again where its parameters changed, never for a file's time or a changed rule (see the Snakefile).
 # Our own lock, since Snakemake's outlives a killed make; its caches lie here where nobody may write at home.
 CACHE := $(shell [ -w "$${HOME:-/nowhere}" ] || echo "XDG_CACHE_HOME='$(CURDIR)/.snakemake/cache'")
 SNAKEMAKE = $(CACHE) PATH="$(HERE):$$PATH" "$(HERE)"/python -m bertglue.tools.lock .snakemake \
-  "$(HERE)"/python -m snakemake $(WHERE) --nolock --quiet host progress reason --ignore-incomplete --rerun-triggers mtime params --keep-going
+  "$(HERE)"/python -m snakemake $(WHERE) --nolock --quiet host progress reason --ignore-incomplete --keep-incomplete --rerun-triggers mtime params --keep-going
 # a GLUE_DIR of the environment is for the profiles that read files; one that was typed for another is refused
 FILES_OF = $(if $(filter environment,$(firstword $(origin GLUE_DIR))),$(if $(filter toy full tuned,$(PROFILE)),,$(GLUE_DIR)),$(GLUE_DIR))
 CONFIG = tasks="$(TASKS)" jobs="$(JOBS)" seeds="$(SEEDS)" learning_rates="$(LEARNING_RATES)" glue_dir="$(FILES_OF)" \
@@ -117,18 +120,20 @@ reproduce: $(READY)
 	@PATH="$(HERE):$$PATH" "$(BIN)"/bertglue reproduce "$(RUN)"
 
 # MiniLM on real GLUE, in units that are kept in the repository one by one; a unit that is kept is not run again. On two
-# cores two units on a thread each are a fifth faster than one on two.
+# cores two units on a thread each are a fifth faster than one on two. What follows from the kept ones is computed where
+# others fail, too; not where another make has the checkout (2).
 UNITS ?=
 LIST ?=
 AGAIN ?=
 reference: $(READY)
 	@if [ -n "$(LIST)" ]; then exec "$(BIN)"/python -m bertglue.tools.reference_plan list; fi; \
 	test -n "$(GLUE_DIR)" || { echo "give the folder of the GLUE files: make reference GLUE_DIR=..." >&2; exit 1; }; \
+	case "$(GLUE_DIR)" in "~/"*) echo "GLUE_DIR is $(GLUE_DIR), which this shell does not expand; write \$$HOME for ~" >&2; exit 1; esac; \
 	test -d "$(GLUE_DIR)" || { echo "GLUE_DIR is $(GLUE_DIR), and there is no such folder; name the one that holds CoLA/, MRPC/, ..." >&2; exit 1; }; \
 	if [ -n "$(AGAIN)" ]; then exec env PATH="$(HERE):$$PATH" "$(BIN)"/python -m bertglue.tools.reference_plan again "$(AGAIN)" "$(GLUE_DIR)"; fi; \
-	$(SNAKEMAKE) --snakefile benchmarks/reference.smk --config glue_dir="$(GLUE_DIR)" units="$(UNITS)" jobs="$(JOBS)" && \
-	"$(BIN)"/python -m bertglue.tools.reference_statistics "$(GLUE_DIR)" && \
-	"$(BIN)"/python -m bertglue.tools.reference_submission
+	$(SNAKEMAKE) --snakefile benchmarks/reference.smk --config glue_dir="$(GLUE_DIR)" units="$(UNITS)" jobs="$(JOBS)"; status=$$?; \
+	[ $$status -eq 2 ] || { "$(BIN)"/python -m bertglue.tools.reference_statistics "$(GLUE_DIR)" && \
+	"$(BIN)"/python -m bertglue.tools.reference_submission; } && exit $$status
 
 # The bundled encoder, pre-trained and randomly initialized, on real GLUE; hours on two cores. What is there is not run again.
 bundled-runs: SEEDS = 0 1 2

@@ -7,7 +7,7 @@ from snakemake.logging import logger
 
 from bertglue.environment import ask_for_huge_pages
 from bertglue.runs.execute import START_TIMEOUT
-from bertglue.runs.status import is_compression_of
+from bertglue.runs.status import IDENTITY_FILE, is_compression_of
 from bertglue.tools.lock import HOLD
 from bertglue.tools.book_plan import PAGES, RECORDED_PAGES, book_sources, page_sources, parameter_files, plan_or_exit
 
@@ -75,7 +75,8 @@ rule fetch:
 
 # Everything is written beside the run's folder first, which gets its name when all of it is there; a killed run leaves
 # the checkpoint to resume from in the partial folder. `update`: a run that was there before stays until then, and where
-# the new one fails or is stopped; `again` is newer than it, since Snakemake takes what it left for what it asked for.
+# the new one fails or is stopped; `again` is newer than it, since Snakemake takes what it left for what it asked for. A
+# run that is there already, since its parameters are again what they were before such a try, is kept as it is.
 rule finetune:
     # ancient: a finished run is not made again because a file is newer, but where its identity changed (below)
     input:
@@ -106,6 +107,12 @@ rule finetune:
         """
         {HOLD}
         folder=$(dirname {output.record})
+        if [ -e {output.record} ] && [ -e {output.notebook} ] && [ -e {output.html} ] && [ -e $folder/{IDENTITY_FILE} ] \
+            && [ "$(cat $folder/{IDENTITY_FILE})" = {params.identity:q} ]; then
+          echo "{wildcards.task}: the run that is there is this one; it is kept"
+          rm -rf $folder.partial {log}.again && touch {output}
+          exit 0
+        fi
         mkdir -p $folder.partial
         export TF_NUM_INTRAOP_THREADS={threads} OMP_NUM_THREADS={threads} TF_CPP_MIN_LOG_LEVEL=3
         {{ {PLAN.on_its_gpu} {PAPERMILL} {input.notebook} $folder.partial/finetune.ipynb --log-output \
@@ -113,6 +120,7 @@ rule finetune:
             -p learning_rate {wildcards.learning_rate} -p seed {wildcards.seed} -r run_dir $folder.partial \
           && jupyter-nbconvert --to html --embed-images --log-level ERROR $folder.partial/finetune.ipynb
         }} > {log} 2>&1 || {{ echo "{wildcards.task}: $(grep . {log} | tail -n 1)  (log: {log})" >&2; exit 1; }}
+        printf %s {params.identity:q} > $folder.partial/{IDENTITY_FILE}
         rm -rf $folder && mv $folder.partial $folder && rm -f {log}.again
         """
 

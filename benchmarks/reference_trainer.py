@@ -1,5 +1,7 @@
 """A unit of the reference run by Hugging Face's `Trainer`: the same rows, recipe, weights and metrics.
 
+One thing differs: its learning rate is zero in the first step, where this project's first step learns.
+
 Run in the environment of `make .peers/ready`:
 python benchmarks/reference_trainer.py mrpc --profile laptop -p glue_dir=folder -p seed=0 --output folder
 It leaves in the folder what a run of this project leaves of scores: record.json, logits.npz and labels.npz.
@@ -23,13 +25,16 @@ from transformers import (
     set_seed,
 )
 
-from bertglue import evaluate, get_task, load_data
+from bertglue import evaluate, get_task, load_data, load_encoder
 from bertglue.environment import describe_environment, versions
 from bertglue.errors import exit_status
+from bertglue.models.encoder_source import origin_of
 from bertglue.models.find_encoder import find_encoder
 from bertglue.parameters import Parameters, read_given
 from bertglue.runs.record import write_record
 from bertglue.tools.book_plan import parameter_files
+
+ADAM_EPSILON = 1e-6  # BERT's, as this project's optimizer has it
 
 
 def tokenized(split, tokenizer, length: int) -> list[dict]:
@@ -46,7 +51,7 @@ def train(parameters: Parameters, folder: Path) -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count()))
     task = get_task(parameters.task)
     data = load_data(task, "folder", glue_dir=parameters.glue_dir)
-    encoder = find_encoder(parameters.encoder)
+    encoder, origin = find_encoder(parameters.encoder), origin_of(load_encoder(parameters.encoder))
     set_seed(parameters.seed)  # of the head's weights
     tokenizer = BertTokenizerFast.from_pretrained(encoder.folder)
     model = BertForSequenceClassification.from_pretrained(
@@ -59,8 +64,10 @@ def train(parameters: Parameters, folder: Path) -> None:
         arguments = TrainingArguments(
             scratch, per_device_train_batch_size=parameters.batch_size, per_device_eval_batch_size=128,
             num_train_epochs=parameters.epochs, learning_rate=parameters.learning_rate,
-            weight_decay=parameters.weight_decay, warmup_steps=round(parameters.warmup_fraction * steps),
-            save_strategy="no", report_to=[], use_cpu=True, disable_tqdm=True, seed=parameters.seed,
+            weight_decay=parameters.weight_decay, adam_epsilon=ADAM_EPSILON,
+            warmup_steps=round(parameters.warmup_fraction * steps),
+            save_strategy="no", logging_strategy="epoch", report_to=[], use_cpu=True, disable_tqdm=True,
+            seed=parameters.seed,
         )  # fmt: skip
         collator = DataCollatorWithPadding(tokenizer)
         trainer = Trainer(model, arguments, train_dataset=rows["train"], data_collator=collator)
@@ -71,6 +78,8 @@ def train(parameters: Parameters, folder: Path) -> None:
     record = {
         **{key: getattr(parameters, key) for key in keys},
         "backend": "torch",
+        "encoder_origin": origin,
+        "log_history": trainer.state.log_history,
         "examples": {name: len(split) for name, split in rows.items()},
         **asdict(evaluate(data, logits)),
         "environment": environment

@@ -3,7 +3,7 @@
 Each contestant runs in a process of its own, from the same weights, on the same rows, with the same recipe; they take
 turns, each turn with a seed of its own, and the medians are shown. `make bench GLUE_DIR=...` runs it; with --keep each
 turn of a race goes into the result that the README and the book show as soon as it has ended, and one that is there
-from the same machine and packages is not run again.
+from the same machine and packages is not run again. A processor that multiplies in bfloat16 has a result of its own.
 """
 
 import json
@@ -66,6 +66,14 @@ def commands() -> dict[str, list[str]]:
         TUTORIAL: ["keras_layer.py"],
         OURS: ["ours.py"],
     }
+
+
+def kept_file() -> Path:
+    """Return the result that turns on this machine go into."""
+    from bertglue.environment import bfloat16_units
+    from bertglue.report.measured_files import TRAINING_SPEED, TRAINING_SPEED_BFLOAT16
+
+    return TRAINING_SPEED_BFLOAT16 if bfloat16_units() else TRAINING_SPEED
 
 
 def prepare(setting: Setting, glue_dir: Path, vocabulary: Path | None, folder: Path) -> dict:
@@ -180,12 +188,9 @@ def run(command: list[str], race: Path, seed: int) -> dict:
 
 def race(setting: Setting, options, keep) -> None:
     """Run the contestants in turns; hand on what each turn measured."""
-    from race_options import turns_to_run
-
     from bertglue.report import race_results
-    from bertglue.report.measured_files import TRAINING_SPEED
 
-    turns = turns_to_run(options, setting.name, setting.turns, TRAINING_SPEED)
+    turns = to_run(setting, options)
     if not turns:
         return
     with tempfile.TemporaryDirectory() as scratch:
@@ -204,6 +209,13 @@ def race(setting: Setting, options, keep) -> None:
             keep(race_results.build_result(settings=[described], runs=measured))
 
 
+def to_run(setting: Setting, options) -> list[int]:
+    """Return the turns of a race that are to run on this machine."""
+    from race_options import turns_to_run
+
+    return turns_to_run(options, setting.name, setting.turns, kept_file())
+
+
 def first_rows(setting: Setting, rows: int | None) -> Setting:
     """Return the race on so many rows at most."""
     if not rows:
@@ -220,14 +232,14 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=Path, help="BERT's vocab.txt (default: the bundled encoder's)")
     options = parser.parse_args()
     from bertglue.environment import ask_for_huge_pages
-    from bertglue.report.measured_files import TRAINING_SPEED
     from bertglue.report.race_results import Keeper
 
     ask_for_huge_pages()
-    keeper = Keeper(TRAINING_SPEED if options.keep else None)
+    keeper = Keeper(kept_file() if options.keep else None)
     chosen = list(choose(parser, options, SETTINGS))
     for setting in chosen:
-        check_files(setting, options.glue_dir)
+        if to_run(setting, options):
+            check_files(setting, options.glue_dir)
     for setting in chosen:
         race(first_rows(setting, options.rows), options, keeper)
     show(keeper.result)

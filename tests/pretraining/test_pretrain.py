@@ -285,6 +285,10 @@ def test_another_text_in_the_folder_of_one_is_refused(tmp_path):
             prepare_corpus([str(tmp_path / f"{name}.txt") for name in texts], tmp_path / "run", size=size)
     (tmp_path / "a.txt").unlink()
     prepare_corpus([str(tmp_path / "a.txt")], tmp_path / "run", size=120)  # once it is packed it may be gone
+    with pytest.raises(InputError, match="run was made of other texts"):
+        prepare_corpus([str(tmp_path / "a.txt"), str(tmp_path / "b.txt")], tmp_path / "run", size=120)
+    with pytest.raises(InputError, match="misspelt.txt cannot be read"):
+        prepare_corpus([str(tmp_path / "misspelt.txt")], tmp_path / "run", size=120)
     with pytest.raises(InputError, match=r"none.txt cannot be read \(No such file or directory\); name a file of text"):
         prepare_corpus([str(tmp_path / "none.txt")], tmp_path / "other")
 

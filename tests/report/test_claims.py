@@ -65,9 +65,10 @@ def test_a_rise_at_holding_accuracy_is_over_confidence_and_no_fall_of_confidence
     rising = run("rte", (0.6, 0.9), (0.62, 0.63), calibration=(0.05, 0.2))
     found = verdict("rte-loss", final={"rte": [rising]}, reliability=SURER)
     assert (found.verdict, "confidence is +0.150 above its accuracy" in found.reason) == (CONTRADICTED, True)
-    for bins in ({}, {"rte": {"validation": [[[10, 0.6, 0.9]]]}}):  # not known, and less sure than right
+    less = {"rte": {"validation": [[[10, 0.6, 0.9]]]}}
+    for bins, said in (({}, "was not computed yet"), (less, "-0.300 above its accuracy, in the mean. It is worse")):
         found = verdict("rte-loss", final={"rte": [rising]}, reliability=bins)
-        assert (found.verdict, "not over-confident" in found.reason) == (OPEN, True)
+        assert (found.verdict, said in found.reason) == (OPEN, True)
     hardly = run("rte", (0.6, 0.9), (0.62, 0.63), calibration=(0.05, 0.06))
     assert verdict("rte-loss", final={"rte": [hardly]}, reliability=SURER).verdict == CONFIRMED
     falling = run("rte", (0.6, 0.9), (0.63, 0.55), calibration=(0.05, 0.2))
@@ -100,11 +101,28 @@ def test_overfitting_by_the_size_of_train():
     assert verdict("small-sets-overfit", final=few).verdict == OPEN
 
 
-def test_gain_of_pretraining_beyond_the_interval():
-    scratch = {"mrpc": [run("mrpc", (1, 1), (0.5, 0.5), score=0.5)]}
-    for score, expected in ((0.7, CONFIRMED), (0.52, OPEN), (0.3, CONTRADICTED)):
-        found = {"mrpc": [run("mrpc", (1, 1), (0.5, 0.5), score=score)]}
-        assert verdict("small-data-gain", final=found, random=scratch).verdict == expected
+def over_random(low, high, seeds=3):
+    between = {"gain": (low + high) / 2, "low": low, "high": high}
+    return [{"split": "validation", "metric": "f1", "seeds": [seeds, 5], **between}]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"), [(0.1, 0.3, CONFIRMED), (-0.1, 0.3, OPEN), (-0.3, -0.1, CONTRADICTED)]
+)
+def test_gain_of_pretraining_beyond_the_interval(low, high, expected):
+    final = {"mrpc": [run("mrpc", (1, 1), (0.5, 0.5))]}
+    found = verdict("small-data-gain", final=final, gains={"mrpc": over_random(low, high)})
+    assert found.verdict == expected
+    assert f"MRPC {(low + high) / 2:+.3f} ({low:+.3f} to {high:+.3f}, F1, seeds 5 and 3)" in found.reason
+
+
+def test_gain_of_pretraining_takes_every_small_task_and_three_seeds():
+    final = {name: [run(name, (1, 1), (0.5, 0.5))] for name in ("mrpc", "rte")}
+    found = verdict("small-data-gain", final=final, gains={"mrpc": over_random(0.1, 0.3)})
+    assert (found.verdict, "RTE from random weights are not run" in found.reason) == (OPEN, True)
+    del final["rte"]
+    found = verdict("small-data-gain", final=final, gains={"mrpc": over_random(0.1, 0.3, seeds=1)})
+    assert (found.verdict, "It takes 3 seeds of every small task" in found.reason) == (OPEN, True)
 
 
 def test_pruning_by_the_difference_of_two_retrained_models():
@@ -113,11 +131,15 @@ def test_pruning_by_the_difference_of_two_retrained_models():
     better = copy.deepcopy(one)
     after = better["retrained"][SELECTED_HEADS]["after"]
     after["metrics"]["validation"]["matthews"] = 0.9
-    assert verdict("pruning-regularises", compressions=[better]).verdict == CONFIRMED
+    twice = {**better, "seed": better["seed"] + 1}
+    assert verdict("pruning-regularises", compressions=[better, twice]).verdict == CONFIRMED
+    found = verdict("pruning-regularises", compressions=[better])
+    assert (found.verdict, "one retraining of a task does not tell" in found.reason) == (OPEN, True)
     paired = {"split": "validation", "metric": "matthews", "gain": -0.1, "low": -0.15, "high": -0.05}
-    found = verdict("pruning-regularises", compressions=[{**better, "pruning_gain": [paired]}])
+    worse = [{**one, "pruning_gain": [paired]} for one in (better, twice)]
+    found = verdict("pruning-regularises", compressions=worse)
     assert found.verdict == CONTRADICTED, "the same rows, compared, are worth more than two intervals"
-    assert "CoLA -0.100 (-0.150 to -0.050)" in found.reason
+    assert "CoLA (seed 0) -0.100 (-0.150 to -0.050)" in found.reason
 
 
 def test_what_numbers_alone_settle():
@@ -132,7 +154,8 @@ def test_what_numbers_alone_settle():
     assert "0.636 is impossible over 277 and impossible over 256 (unless 163 of 256 was cut and not rounded);" in rte
     assert {found[name].verdict for name in ("qnli-accuracy", "optimum-by-task")} == {OPEN}
     assert "others 0.907 and 0.885 (outside)" in found["qnli-accuracy"].reason
-    assert "1 of 8 on CoLA (optimum of the curve: 3)" in found["optimum-by-task"].reason
+    bundled = claims.optimum_by_task(Evidence(compressions=read_bundled_compressions()))
+    assert (bundled.verdict, "1 of 8 on CoLA (optimum of the curve: 3)" in bundled.reason) == (OPEN, True)
 
 
 def test_a_number_of_heads_that_is_the_best_of_the_curve_contradicts_that_no_method_finds_it():
@@ -151,6 +174,10 @@ def test_a_number_of_heads_that_is_the_best_of_the_curve_contradicts_that_no_met
         "retrained": {ALL_HEADS: {"before": {"interval": {"validation": {"accuracy": [0.6, 0.8]}}}}},
     }
     assert claims.optimum_by_task(Evidence(compressions=[one])).verdict == CONTRADICTED
+    coarse = {**one, "pruning_curve": [curve[0], curve[2]]}
+    coarse["selection"] = {"kept": [[0, 1], [0, 1]]}
+    found = claims.optimum_by_task(Evidence(compressions=[coarse]))
+    assert (found.verdict, "optimum of the curve: 4, in steps of 2" in found.reason) == (OPEN, True)
     one["selection"]["kept"] = [[0], [1]]
     assert claims.optimum_by_task(Evidence(compressions=[one])).verdict == OPEN
 

@@ -86,7 +86,10 @@ def test_the_epochs_that_were_tried_are_of_the_chosen_learning_rate():
     searched = [tried(1e-4, 3, {"matthews": 0.2}), tried(2e-4, 3, {"matthews": 0.3})]
     longer = [tried(1e-4, 5, {"matthews": 0.9}), tried(2e-4, 5, {"matthews": 0.4})]
     shown = as_text(protocol.epochs(searched, longer)).splitlines()
-    assert shown[-2:] == ["CoLA | 0.0002 | 3 | 0.300", "CoLA | 0.0002 | 5 (chosen) | 0.400"]
+    assert shown[-2:] == ["CoLA | 0.0002 | 0 | 3 | 0.300", "CoLA | 0.0002 | 0 | 5 (chosen) | 0.400"]
+    dropped = {**longer[1], "parameters": {"encoder_dropout": 0.1}, "metrics": {"held_out": {"matthews": 0.9}}}
+    shown = as_text(protocol.epochs(searched, [*longer, dropped])).splitlines()
+    assert shown[-2:] == ["CoLA | 0.0002 | 0 | 5 (chosen) | 0.400", "CoLA | 0.0002 | 0.1 | 5 | 0.900"]
 
 
 def test_a_difference_is_judged_on_the_same_rows(runs):

@@ -12,7 +12,7 @@ from bertglue.evaluation.evaluate import Scores
 from bertglue.models.bundled import read_pretraining_record
 from bertglue.report import figures, prediction_speed, reference_runs, tables, training_speed
 from bertglue.report.bundled_runs import read_bundled_runs
-from bertglue.report.measured_files import COST_GROWTH, PREDICTION_SPEED, TRAINING_SPEED
+from bertglue.report.measured_files import COST_GROWTH, PREDICTION_SPEED, TRAINING_SPEED, TRAINING_SPEED_BFLOAT16
 from bertglue.report.pages import contents, data, errata, model, modifications, pretraining_gain, protocol
 from bertglue.report.race_results import read_result
 from bertglue.runs.collection import load_runs
@@ -87,6 +87,8 @@ MEASURED = {
     "speed details": lambda: training_speed.details(read_result(TRAINING_SPEED)),
     "speed scores": lambda: training_speed.scores(read_result(TRAINING_SPEED)),
     "speed conditions": lambda: training_speed.conditions(read_result(TRAINING_SPEED)),
+    "speed bfloat16 summary": lambda: training_speed.summary(read_result(TRAINING_SPEED_BFLOAT16)),
+    "speed bfloat16 conditions": lambda: training_speed.conditions(read_result(TRAINING_SPEED_BFLOAT16)),
     "prediction summary": lambda: prediction_speed.summary(read_result(PREDICTION_SPEED)),
     "prediction conditions": lambda: prediction_speed.conditions(read_result(PREDICTION_SPEED)),
     "growth figure": lambda: training_speed.growth_figure(read_result(COST_GROWTH)),

@@ -9,6 +9,7 @@ def run(task, rows, score, seed=0):
     split, metric = page.TASKS[task].validation[0], page.TASKS[task].metrics[0]
     return {
         "task": task, "seed": seed, "examples": {"train": rows}, "metrics": {split: {metric: score}},
+        "environment": {"precision": "float32"},
         "interval": {split: {metric: [score - 0.05, score + 0.05]}}, "baseline": {split: {metric: 0.5}},
     }  # fmt: skip
 
@@ -32,13 +33,20 @@ def test_points_are_of_the_first_seed_and_of_the_tasks_that_have_parts(kept):
     ]  # fmt: skip
 
 
+def against(stage, rows, gain):
+    return {"stage": stage, "rows": [rows, 250], "second": 0.53, "gain": gain, "low": gain - 0.01, "high": gain + 0.01}
+
+
 def test_the_fewest_rows_of_minilm_are_compared_with_the_most_of_the_others(kept):
-    assert page.findings(page.points()) == (
-        "- SST-2: MiniLM with 250 rows reaches 0.530; MiniLM's sizes, randomly initialized with 1,000 rows 0.510 "
-        "(no clear difference)."
+    found = {"sst2": {"rows": [against("rows-bundled", 4000, -0.2), against("rows-random", 1000, 0.02)]}}
+    assert page.findings({**found, "rte": {"rows": []}}) == (
+        "- SST-2: MiniLM on 250 rows reaches 0.530, -0.200 (-0.210 to -0.190) over the bundled encoder on 4,000 rows "
+        "and +0.020 (+0.010 to +0.030) over MiniLM's sizes, randomly initialized on 1,000 rows."
     )
-    kept["rows-bundled"] = [run("sst2", 4000, 0.4)]
-    assert "bundled encoder with 4,000 rows 0.400 (below) and MiniLM's sizes" in page.findings(page.points())
+    kept["final"][0]["environment"]["precision"] = "mixed_bfloat16"
+    assert page.findings(found).endswith(
+        "Runs of SST-2 were computed in float32 and mixed_bfloat16, each in what its processor multiplies in fastest."
+    )
 
 
 def test_the_figure_has_a_panel_for_each_task_and_its_description_the_baseline(kept):
@@ -51,4 +59,4 @@ def test_the_figure_has_a_panel_for_each_task_and_its_description_the_baseline(k
 def test_without_such_runs_it_is_said(monkeypatch):
     monkeypatch.setattr(page, "read_reference_runs", lambda stage: [])
     assert page.by_rows(page.points()) is None
-    assert page.findings(page.points()) == "No run with a part of train is kept yet."
+    assert page.findings({}) == "No run with a part of train is kept yet."

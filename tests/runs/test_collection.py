@@ -106,6 +106,50 @@ def test_where_the_run_after_one_failed_it_is_that_which_is_told(tmp_path):
     assert re.match(said, collection.load_runs(path).states[0]["reason"])
 
 
+def test_a_run_on_data_that_have_changed_since_is_told_by_its_identity(tmp_path):
+    path = make_runs(tmp_path, ["cola"])
+    run, log = tmp_path / "cola/lr2e-05-seed0", tmp_path / "cola-lr2e-05-seed0.log"
+
+    def state(identity):
+        collection.collect_runs(expected(tmp_path, "cola"), path, tmp_path, identities={str(run): identity})
+        (found,) = collection.load_runs(path).states
+        return found["state"], found["reason"]
+
+    assert state("digest 1") == ("finished", "")  # one that has none, as those that make did not run
+    write_text(run / status.IDENTITY_FILE, "digest 1")
+    assert state("digest 1") == ("finished", "")
+    assert state("digest 2") == ("mismatched", f"its data or its encoder have changed since; remove {run}")
+    write_text(log, "InputError: a label\n")
+    (tmp_path / "cola/lr2e-05-seed0.partial").mkdir()
+    stays = "the run that was there before stays, with other data or another encoder, and is not in this book"
+    assert state("digest 2") == ("failed", f"InputError: a label (log: {log}); {stays}")
+
+
+def test_a_failed_download_asks_nobody_to_remove_a_good_run(tmp_path):
+    path = make_runs(tmp_path, ["cola"])
+    fetch = write_text(tmp_path / "logs/fetch-cola.log", "bert-mini could not be fetched\n")
+    collection.collect_runs(expected(tmp_path, "cola", encoder="bert-mini"), path, tmp_path / "logs")
+    (found,) = collection.load_runs(path).states
+    assert found["state"] == "failed"
+    assert found["reason"].startswith(f"bert-mini could not be fetched (log: {fetch}); the run that was there before")
+
+
+def test_a_compression_of_an_earlier_run_is_mismatched(tmp_path):
+    path, run = make_runs(tmp_path, ["cola"]), tmp_path / "cola/lr2e-05-seed0"
+    folder = tmp_path / "compressed/cola/lr2e-05-seed0"
+    record = write_compression(folder, "cola")
+
+    def state(**changes):
+        collection.collect_runs(expected(tmp_path, "cola", **changes), path, tmp_path, {str(folder): "cola"})
+        (found,) = collection.load_runs(path).compressions
+        return found["state"], found["reason"]
+
+    assert state() == ("finished", "")
+    assert state(epochs=9) == ("mismatched", f"its run, {run}, is not in this book")
+    write_json(record, json.loads(record.read_text()) | {"run_finished": "2020-01-01T00:00:00Z"})
+    assert state() == ("mismatched", f"it is of an earlier run than {run}")
+
+
 def test_a_run_of_an_older_version_is_mismatched(tmp_path):
     path = make_runs(tmp_path, ["cola"])
     record = tmp_path / "cola/lr2e-05-seed0/record.json"

@@ -148,6 +148,7 @@ def test_a_run_that_is_stopped_leaves_the_one_that_it_was_to_replace(killed, tmp
     assert {path.name: path.read_bytes() for path in (folder / RUN).glob("*.*")} == before
     assert (folder / "book/_build/html/index.html").read_bytes() == page
     whole = path.read_text()
+    original = whole.removesuffix("\nepochs: 2\n")
     path.write_text(f"{whole}\nmax_length: 129\n")  # more than the encoder reads: each try fails
     for _ in range(2):
         process = start(folder)
@@ -156,6 +157,10 @@ def test_a_run_that_is_stopped_leaves_the_one_that_it_was_to_replace(killed, tmp
         assert "wnli: InputError: max_length is 129, and the encoder has 128 positions" in said
         assert "the run that was there before stays, with epochs 4, and is not in this book" in said
         assert (folder / RUN / "record.json").read_bytes() == before["record.json"]
+    path.write_text(original)
+    assert "wnli: the run that is there is this one; it is kept" in make(folder)
+    assert {path.name: path.read_bytes() for path in (folder / RUN).glob("*.*")} == before
+    assert "fine-tuning" not in make(folder)
     path.write_text(whole)
     assert "wnli: fine-tuning" in make(folder)
     assert "fine-tuning" not in make(folder)

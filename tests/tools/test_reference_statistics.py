@@ -40,9 +40,23 @@ def test_right_and_wrong_predictions_are_counted_and_compared(here):
     (bins,) = {json.dumps(bins) for bins in split["reliability"]}
     assert json.loads(bins) == [[24, pytest.approx(np.e / (1 + np.e)), 1.0]]
     (against,) = found["against"]["random"]
-    assert (against["first"], against["second"], against["gain"]) == (0.0, 1.0, 1.0)
+    assert (against["first"], against["second"], against["gain"], against["seeds"]) == (0.0, 1.0, 1.0, [1, 2])
     assert 0 < against["p_value"] < 1e-6
     assert found["against"]["after-mnli"] == []
+
+
+def test_the_fewest_rows_of_one_encoder_are_compared_with_the_most_of_the_others(here):
+    labels = load_data(TASKS["rte"], "folder", glue_dir=str(here))["validation"].labels
+    right = np.eye(2)[labels]
+    keep("final", "rte-0", right)
+    for stage, rows, logits in (
+        ("rows-minilm", 4, right), ("rows-minilm", 8, 1 - right),
+        ("rows-random", 4, right), ("rows-random", 8, 1 - right),
+    ):  # fmt: skip
+        keep(stage, f"rte-{rows}", logits)
+    statistics.write_statistics(here)
+    (one,) = json.loads(statistics.STATISTICS.read_text())["rte"]["rows"]
+    assert (one["stage"], one["rows"], one["second"], one["gain"]) == ("rows-random", [8, 4], 1.0, 1.0)
 
 
 def test_scores_are_counted_in_bins(here):

@@ -193,6 +193,17 @@ def test_make_book_submits_each_run_and_builds_the_book(slurm, tmp_path):
     assert login.record("rte")["examples"] == {"train": 64, "validation": 24}
     nbformat.read(tmp_path / "runs/glue/rte/lr0.0003-seed0/finetune.ipynb", as_version=4)
 
+    record, profile = login.record("rte"), tmp_path / "params/profiles/glue.yaml"
+    profile.write_text(PROFILE.format(epochs=2).replace("max_length: 24", "max_length: 999"))
+    status, said = login.make("rte")
+    assert status != 0
+    assert "the run that was there before stays, with max_length 24, and is not in this book" in said
+    assert login.record("rte") == record
+    profile.write_text(PROFILE.format(epochs=1))
+    status, said = login.make("rte")
+    assert status == 0, said[-3000:]
+    assert login.record("rte") == record, "what was there is kept"
+
 
 def test_a_cancelled_run_is_a_line_and_resumes_and_no_job_of_a_killed_make_is_submitted_twice(slurm, tmp_path):
     login = Login(tmp_path, slurm, epochs=30, rows=2000)

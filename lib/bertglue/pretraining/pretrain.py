@@ -124,9 +124,10 @@ class Pretraining:
         if all(map(math.isfinite, losses.values())) and (scale is None or scale >= MIN_LOSS_SCALE):
             return
         said = ", ".join(f"{split.replace('_', ' ')} {loss:.4g}" for split, loss in losses.items())
+        stays = f"; {self.checkpoint} is of the steps before" if self.history else ""
         raise InputError(
             f"the loss at step {row['step']} is no number, or gradients overflow ({said}); lower learning_rate, or set "
-            f"precision to float32; {self.checkpoint} is of the steps before"
+            f"precision to float32{stays}"
         )
 
     def examples(self, corpus: Corpus, start: int, stop: int, length: int) -> Examples:

@@ -17,7 +17,7 @@ from bertglue.errors import InputError
 from bertglue.models.preprocessor import Preprocessor
 from bertglue.pretraining.corpus import Cleaner, pack, read_documents
 
-MADE_OF = "texts.json"  # digests of the texts, and the size that was asked for
+MADE_OF = "texts.json"  # names and digests of the texts, and the size that was asked for
 RESERVED_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 PARAGRAPHS_PER_SAMPLE = 6  # the vocabulary is learned from one paragraph in so many
 
@@ -31,11 +31,10 @@ def prepare_corpus(texts: list[str], folder: str | Path, size: int = 8192, chara
     folder = Path(folder)
     path, kept = folder / "vocab.txt", folder / MADE_OF
     done = path.exists() and (folder / "corpus").exists()
-    if done and not all(Path(text).expanduser().is_file() for text in texts):
-        return  # once they are packed they may be gone
-    made_of = {"size": size, "characters": characters, "texts": [digest_of(text) for text in texts]}
     begun = texts and path.exists() and kept.exists()
-    if begun and parse_json(kept, "description of a corpus", "give another folder") != made_of:
+    was = parse_json(kept, "description of a corpus", "give another folder") if begun else {}
+    made_of = {"size": size, "characters": characters, "texts": described(texts, was.get("texts", []) if done else [])}
+    if begun and was != made_of:
         raise InputError(f"{folder} was made of other texts, or with another vocabulary_size; give another folder")
     if not texts and not done:
         raise InputError("texts is empty; name files with one paragraph a line and a blank line between documents")
@@ -49,10 +48,19 @@ def prepare_corpus(texts: list[str], folder: str | Path, size: int = 8192, chara
         pack(read_documents(texts), sentence_tokenizer(read_vocabulary(path)), folder / "corpus")
 
 
-def digest_of(text: str) -> dict:
-    """Compute the digest of a text."""
+def described(texts: list[str], packed: list[dict]) -> list[dict]:
+    """Return the name and the digest of each text; one that is packed already may be gone since."""
+    gone = {one.get("name"): one for one in packed}
+    return [
+        gone[name] if (name := Path(text).name) in gone and not Path(text).expanduser().is_file() else describe(text)
+        for text in texts
+    ]
+
+
+def describe(text: str) -> dict:
+    """Return the name and the digest of a text."""
     try:
-        return file_digest(Path(text).expanduser())
+        return {"name": Path(text).name, **file_digest(Path(text).expanduser())}
     except OSError as error:
         raise InputError(f"{text} cannot be read ({error.strerror}); name a file of text") from None
 

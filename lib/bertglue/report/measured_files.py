@@ -4,6 +4,7 @@ from pathlib import Path
 
 MEASURED = Path(__file__).with_name("measured")
 TRAINING_SPEED = MEASURED / "training_speed.json"
+TRAINING_SPEED_BFLOAT16 = MEASURED / "training_speed_bfloat16.json"  # on a processor that multiplies in it
 PREDICTION_SPEED = MEASURED / "prediction_speed.json"
 COST_GROWTH = MEASURED / "cost_growth.json"
 TPU_COMPILED_STEPS = MEASURED / "tpu_compiled_steps.json"

@@ -9,7 +9,15 @@ from bertglue.atomic_files import write_json
 from bertglue.checked_files import find_problem
 from bertglue.errors import InputError
 from bertglue.own_tasks import is_own_name
-from bertglue.runs.record import COMPRESSION_FILE, MAKE_BOOK, by_task, read_compression, read_items, read_predictions
+from bertglue.runs.record import (
+    COMPRESSION_FILE,
+    MAKE_BOOK,
+    RECORD_FILE,
+    by_task,
+    read_compression,
+    read_items,
+    read_predictions,
+)
 from bertglue.runs.schemas import CompressionRecord, ListedRecord
 from bertglue.runs.status import (
     COMPRESSIONS_KEY,
@@ -21,6 +29,7 @@ from bertglue.runs.status import (
     check_left_files,
     inspect_compression,
     inspect_run,
+    is_compression_of,
     read_status,
     required_keys,
 )
@@ -136,16 +145,23 @@ def checked_compression(place: Path, state: dict) -> dict:
     return state
 
 
-def collect_runs(expected: Mapping[str, dict], target: Path, logs: Path, compressions: Mapping[str, str] | None = None):
+def collect_runs(
+    expected: Mapping[str, dict],
+    target: Path,
+    logs: Path,
+    compressions: Mapping[str, str] | None = None,
+    identities: Mapping[str, str] | None = None,
+):
     """Write `results.json` from the folders that hold what was asked for, and `status.json` about all of them.
 
     `expected` is {folder: parameters}. A folder without a record failed, if there is a log of it; one whose record
     is of other parameters is mismatched. Neither is in `results.json`. `compressions` is {folder: task} of the
-    compressions that were asked for.
+    compressions that were asked for, which count where they are of a run that is listed, and `identities` {folder:
+    identity} of runs.
     """
     records, states = [], []
     for folder, parameters in expected.items():
-        state, reason, record = inspect_run(Path(folder), parameters, logs)
+        state, reason, record = inspect_run(Path(folder), parameters, logs, (identities or {}).get(folder))
         name = str(Path(folder).relative_to(target.parent))
         if record:
             records.append({"run": name, **record})
@@ -154,6 +170,11 @@ def collect_runs(expected: Mapping[str, dict], target: Path, logs: Path, compres
     smaller = []
     for folder, task in (compressions or {}).items():
         state, reason = inspect_compression(Path(folder), logs)
+        run = target.parent / task / Path(folder).name
+        if state == FINISHED and not is_compression_of(f"{folder}/{COMPRESSION_FILE}", f"{run}/{RECORD_FILE}"):
+            state, reason = MISMATCHED, f"it is of an earlier run than {run}"
+        elif state == FINISHED and str(run.relative_to(target.parent)) not in {record["run"] for record in records}:
+            state, reason = MISMATCHED, f"its run, {run}, is not in this book"
         smaller.append({"task": task, "run": str(Path(folder).relative_to(target.parent)), "state": state,
                         "reason": reason})  # fmt: skip
     write_json(target.with_name(STATUS_FILE), {"runs": states, COMPRESSIONS_KEY: smaller})

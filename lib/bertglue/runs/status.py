@@ -25,6 +25,7 @@ from bertglue.runs.text_samples import read_text_samples
 
 FINISHED, FAILED, MISMATCHED, NOT_RUN = "finished", "failed", "mismatched", "not run"
 STATUS_FILE = "status.json"  # beside results.json
+IDENTITY_FILE = "identity.txt"  # in the folder of a run of a book: its parameters, and the digests of what it read
 RUNS_KEY, COMPRESSIONS_KEY = "runs", "compressions"  # what it lists
 # may differ within one book
 FREE_WITHIN_BOOK = {"run_dir", "cache_dir", "glue_dir", "samples", "tracking", "device", "save_every"}
@@ -38,20 +39,20 @@ def read_status(path: Path, what: str = RUNS_KEY) -> list[dict]:
     return read_object(path, Status, "file of the states of runs", MAKE_BOOK)[what]
 
 
-def inspect_run(folder: Path, parameters: dict, logs: Path) -> tuple[str, str, dict | None]:
-    """Return the state of a run's folder, the reason where it is not finished, and its record where it is."""
+def inspect_run(
+    folder: Path, parameters: dict, logs: Path, identity: str | None = None
+) -> tuple[str, str, dict | None]:
+    """Return the state of a run's folder, the reason where it is not finished, and its record where it is.
+
+    `identity` is what the run's own has to be, where it has one (see `Plan.identity`).
+    """
     log = logs / f"{folder.parent.name}-{folder.name}.log"
     if not (folder / RECORD_FILE).exists():
         return *(failed_download(folder.parent.name, logs, log) or unfinished(log)), None
     try:
         record = read_record(folder / RECORD_FILE)
-        found = record.get("parameters", {}) | {"task": record["task"]}
-        for name, value in parameters.items():
-            if name not in FREE_WITHIN_BOOK and found.get(name, value) != value:
-                if log.exists() and folder.with_name(f"{folder.name}.partial").exists():  # which a run that ends moves
-                    stays = f"the run that was there before stays, with {name} {found[name]!r}, and is not in this book"
-                    return FAILED, f"{last_line(log)} (log: {log}); {stays}", None
-                return MISMATCHED, f"{name} is {found[name]!r} there, and {value!r} in this book; remove {folder}", None
+        if found := difference(record, parameters, folder, identity):
+            return *lost_or_mismatched(folder, logs, log, *found), None
         if lacking := [key for key in required_keys(RunRecord) if key not in record]:
             return MISMATCHED, f"an older version made it, without {lacking[0]}; remove {folder}", None
         if wrong := find_problem(record, RunRecord):
@@ -60,6 +61,28 @@ def inspect_run(folder: Path, parameters: dict, logs: Path) -> tuple[str, str, d
     except InputError as error:
         return FAILED, str(error), None
     return FINISHED, "", record
+
+
+def difference(record: dict, parameters: dict, folder: Path, identity: str | None) -> tuple[str, str] | None:
+    """Return what a run has other parameters, data or encoder in than is asked for, and a sentence of that."""
+    found = record.get("parameters", {}) | {"task": record["task"]}
+    for name, value in parameters.items():
+        if name not in FREE_WITHIN_BOOK and found.get(name, value) != value:
+            return f"{name} {found[name]!r}", f"{name} is {found[name]!r} there, and {value!r} in this book"
+    path = folder / IDENTITY_FILE
+    if identity is not None and path.exists() and path.read_text(encoding="utf-8") != identity:
+        return "other data or another encoder", "its data or its encoder have changed since"
+    return None
+
+
+def lost_or_mismatched(folder: Path, logs: Path, log: Path, there: str, said: str) -> tuple[str, str]:
+    """Return the state and the reason of a run that is not the one asked for: the try to replace it failed, or none."""
+    lost = failed_download(folder.parent.name, logs, log)
+    if not lost and log.exists() and folder.with_name(f"{folder.name}.partial").exists():  # which a run that ends moves
+        lost = FAILED, f"{unfinished(log)[1]} (log: {log})"
+    if lost:
+        return FAILED, f"{lost[1]}; the run that was there before stays, with {there}, and is not in this book"
+    return MISMATCHED, f"{said}; remove {folder}"
 
 
 def required_keys(schema: type[FileSchema]) -> list[str]:

@@ -92,7 +92,7 @@ class Plan:
         run, log = (Path(pattern.format(**wildcards)) for pattern in (self.run_pattern, self.log_pattern))
         marker = Path(f"{log}.again")
         tried = run.with_name(f"{run.name}.partial").exists() and (run / RECORD_FILE).exists()
-        if tried and inspect_run(run, self.runs[str(run)], marker.parent)[0] != FINISHED:
+        if tried and not self.is_finished(str(run)):
             marker.write_text(uuid.uuid4().hex)  # another each time: Snakemake compares what small files hold
         return [str(marker)] if marker.exists() else []
 
@@ -229,8 +229,17 @@ class Plan:
         """The folders of the runs that the book is made from: all, or after a failure those that are finished."""
         if not self.partial:
             return list(self.runs)
-        logs = Path(self.folder, "logs")
-        return [run for run, asked in self.runs.items() if inspect_run(Path(run), asked, logs)[0] == FINISHED]
+        return [run for run in self.runs if self.is_finished(run)]
+
+    def is_finished(self, run: str) -> bool:
+        """Return whether the folder of a run holds what is asked for."""
+        state, _, _ = inspect_run(Path(run), self.runs[run], Path(self.folder, "logs"), self.identities[run])
+        return state == FINISHED
+
+    @functools.cached_property
+    def identities(self) -> dict[str, str]:
+        """The identity of each run: {folder: identity}."""
+        return {run: self.identity(asked["task"]) for run, asked in self.runs.items()}
 
     @property
     def book_compressions(self) -> list[str]:
@@ -270,8 +279,9 @@ class Plan:
 
     def collect(self) -> Path:
         """Write `results.json` and `status.json` from the folders of the runs."""
-        collect_runs(self.runs, Path(self.folder, "results.json"), Path(self.folder, "logs"), self.compressions)
-        return Path(self.folder, "results.json")
+        target, logs = Path(self.folder, "results.json"), Path(self.folder, "logs")
+        collect_runs(self.runs, target, logs, self.compressions, self.identities)
+        return target
 
     def fetch_options(self) -> str:
         """Return the options of `bertglue.tools.fetch`."""
@@ -421,7 +431,7 @@ def page_sources() -> list[str]:
     ]
     measured = [library / "report" / path.relative_to(MEASURED.parent) for path in MEASURED.rglob("*.json*")]
     bundled = library / "models" / BUNDLED_FOLDER.name / PRETRAINING_RECORD
-    shown = [library / name for name in ("tools/tpu_compile.py", "training/optimizer.py", "tasks.py")]  # by pages
+    shown = [library / name for name in ("tools/tpu_compile.py", "training/schedule.py", "tasks.py")]  # by pages
     return sorted(str(path) for path in (*code, *measured, bundled, *shown))
 
 

@@ -31,6 +31,7 @@ from bertglue.tools.reference_plan import LOGITS, RECORDS
 
 STATISTICS = RECORDS.with_name(REFERENCE_STATISTICS.name)
 COMPARED = ("random", "after-mnli", "trainer")  # stages that `final` is compared with
+FEWEST_ROWS_OF, MOST_ROWS_OF = "rows-minilm", ("rows-bundled", "rows-random")
 SCORE_BINS = np.arange(0, 5.5, 0.5)  # of STS-B's scores, where other tasks have labels
 DIGITS = 6  # significant ones of a number that is kept
 
@@ -49,7 +50,8 @@ def task_statistics(data: Data, glue_dir: Path) -> dict:
         found[split] = describe_split(task, data[split], logits)
         if split == AX.name:
             found[split]["categories"] = category_scores(data[split], logits[0], read_ax_categories(glue_dir))
-    return {"splits": found, "against": {stage: compare(data, runs[stage], runs[FINAL]) for stage in COMPARED}}
+    against = {stage: compare(data, runs[stage], runs[FINAL]) for stage in COMPARED}
+    return {"splits": found, "against": against, "rows": compare_rows(data)}
 
 
 def describe_split(task: Task, split: Split, logits: list[np.ndarray]) -> dict:
@@ -95,15 +97,36 @@ def category_scores(split: Split, logits: np.ndarray, categories: dict[str, list
 
 
 def compare(data: Data, others: list[dict], finals: list[dict]) -> list[dict]:
-    """Compare the final runs of a task with those of another stage, by paired tests; nothing where there are none."""
+    """Compare the final runs of a task with those of another stage, by paired tests; nothing where there are none.
+
+    Each difference names the numbers of runs of both, `seeds`.
+    """
     return [
-        asdict(difference)
+        {"seeds": [len(others), len(finals)], **asdict(difference)}
         for split in data.task.validation
         if others
         for difference in paired_differences(
             data.task, split, data[split].labels, [run[split] for run in others], [run[split] for run in finals]
         )
     ]
+
+
+def compare_rows(data: Data) -> list[dict]:
+    """Compare a task's run of MiniLM on the fewest rows of train with the others' on the most, by paired tests."""
+    few, *_ = [*sorted(by_rows(FEWEST_ROWS_OF, data.task).items()), (0, None)]
+    found = []
+    for stage in MOST_ROWS_OF if few[1] else ():
+        *_, most = [(0, None), *sorted(by_rows(stage, data.task).items())]
+        if most[1]:
+            (one, *_) = compare(data, [most[1]], [few[1]])
+            found.append({"stage": stage, "rows": [most[0], few[0]], **one})
+    return found
+
+
+def by_rows(stage: str, task: Task) -> dict[int, dict[str, np.ndarray]]:
+    """Read the kept logits of a task's units in a stage whose values are numbers of rows."""
+    paths = (LOGITS / stage).glob(f"{task.name}-*.npz")
+    return {int(path.stem.removeprefix(f"{task.name}-")): read_logits(path, task) for path in paths}
 
 
 def write_statistics(glue_dir: Path) -> Path | None:

@@ -192,10 +192,10 @@ class EpochRecorder(keras.callbacks.Callback):
         self.training.logits = self.training.logits or self.predict()
         return self.training
 
-    def close_trackers(self) -> None:
+    def close_trackers(self, failed: bool) -> None:
         """Close what follows the run, also one that failed: the next training of this process opens its own."""
         for tracker in self.trackers:
-            tracker.close()
+            tracker.close(failed)
 
     def kept_variables(self) -> list:
         # the counter itself: `iterations` is computed from it where gradients are accumulated

@@ -147,6 +147,8 @@ def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parame
         callbacks = [recorder, Progress(len(batches), parameters.epochs, done=done * len(batches) + first)]
         try:
             fit(reduced.model, batches, initial_epoch=done, epochs=parameters.epochs, first=first, callbacks=callbacks)
-        finally:
-            recorder.close_trackers()
+        except BaseException:
+            recorder.close_trackers(failed=True)
+            raise
+        recorder.close_trackers(failed=False)
     return recorder.finish()

@@ -21,7 +21,7 @@ class Tracker(Protocol):
 
     def log(self, scalars: dict[str, float], epoch: int) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self, failed: bool = False) -> None: ...
 
 
 class TensorBoard:
@@ -41,7 +41,7 @@ class TensorBoard:
                 self.write(name, np.float32(value), metadata=self.kind)
         self.writer.flush()
 
-    def close(self):
+    def close(self, failed=False):
         self.writer.close()
 
 
@@ -54,8 +54,8 @@ class WandB:
     def log(self, scalars, epoch):
         self.run.log(scalars, step=epoch)
 
-    def close(self):
-        self.run.finish()
+    def close(self, failed=False):
+        self.run.finish(exit_code=int(failed))
 
 
 class MLflow:
@@ -70,8 +70,8 @@ class MLflow:
     def log(self, scalars, epoch):
         self.mlflow.log_metrics({name: float(value) for name, value in scalars.items()}, step=epoch)
 
-    def close(self):
-        self.mlflow.end_run()
+    def close(self, failed=False):
+        self.mlflow.end_run("FAILED" if failed else "FINISHED")
 
 
 def imported(package: str):

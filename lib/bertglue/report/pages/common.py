@@ -112,6 +112,22 @@ def seeds_said(real: Mapping[str, list[dict]]) -> str:
     return " to ".join(dict.fromkeys(map(str, (counts[0], counts[-1])))) if counts else ""
 
 
+def precisions_said(real: Mapping[str, list[dict]]) -> str:
+    """Name the tasks of {task: runs} whose runs were computed in more than one precision; nothing where none were."""
+    found = {name: {run["environment"]["precision"] for run in runs} for name, runs in real.items()}
+    mixed = {name: precisions for name, precisions in found.items() if len(precisions) > 1}
+    if not mixed:
+        return ""
+    titles, kinds = joined([TASKS[name].title for name in mixed]), joined(sorted(set().union(*mixed.values())))
+    return f"Runs of {titles} were computed in {kinds}, each in what its processor multiplies in fastest."
+
+
+def encoders_said(runs: list[dict]) -> str:
+    """Name how many fine-tuned encoders the runs of a task began with, where that is more than one."""
+    digests = {run["encoder_origin"]["sha256"] for run in runs}
+    return f", from {len(digests)} encoders" if len(digests) > 1 else ""
+
+
 def classified(runs: Mapping[str, object]) -> list[tuple[str, str, str]]:
     """List (title, task, split) of the validation splits of the tasks in `runs` whose predictions are labels."""
     return [

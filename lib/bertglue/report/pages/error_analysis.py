@@ -17,7 +17,7 @@ from bertglue.evaluation.metrics import METRIC_TITLES, probabilities
 from bertglue.report import figures
 from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.measured_files import REFERENCE_EXPLANATIONS, REFERENCE_STATISTICS
-from bertglue.report.pages.common import between, joined, row_title
+from bertglue.report.pages.common import between, encoders_said, joined, row_title
 from bertglue.report.reference_runs import runs_by_task
 from bertglue.report.tables import NO_MATHEMATICS, table
 from bertglue.runs.record import parse_json
@@ -225,8 +225,8 @@ def paired_comparisons():
         {
             "task": row_title(TASKS[name], one["split"]),
             "metric": METRIC_TITLES[one["metric"]],
-            "runs": titles[stage],
-            "seeds (final)": f"{len(runs_by_task(stage).get(name, ()))} ({len(runs_by_task().get(name, ()))})",
+            "runs": titles[stage] + encoders_said(runs_by_task(stage).get(name, [])),
+            "seeds (final)": "{} ({})".format(*one["seeds"]),
             "gain over the final runs": f"{-one['gain']:+.3f}",
             "95 % interval": between(-one["high"], -one["low"]),
         }

@@ -15,7 +15,7 @@ from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.own_tasks import task_of_record
 from bertglue.report.figures import color, small_multiples
 from bertglue.report.pages.common import dashed, joined
-from bertglue.report.reference_runs import MODEL_TITLES, read_real_compressions
+from bertglue.report.reference_runs import MODEL_TITLES, read_real_compressions, runs_by_task
 from bertglue.report.tables import LINE_BREAK, table
 from bertglue.runs.collection import Runs
 from bertglue.runs.record import COMPRESSION_FILE, by_task, read_compression
@@ -142,6 +142,18 @@ def optimum(record: dict) -> int:
     return int(min(heads for heads, score in points if score >= least))
 
 
+def curve_step(record: dict) -> int:
+    """Return how many heads lie between two points of the pruning curve, at most."""
+    heads = curve(record, "gradient")[0, :, 0]
+    return int(np.abs(np.diff(heads)).max())
+
+
+def optimum_said(record: dict) -> str:
+    """Write the optimum of a pruning curve, and how finely it is known."""
+    step = curve_step(record)
+    return str(optimum(record)) + (f", in steps of {step}" if step > 1 else "")
+
+
 def selections(found: dict[str, dict]):
     """List how many heads were selected, on held-out rows, and how many a curve over validation would have kept."""
     rows = []
@@ -155,7 +167,7 @@ def selections(found: dict[str, dict]):
                 "task": title,
                 "heads": sum(record["heads"]),
                 "selected": sum(map(len, selection["kept"])),
-                "optimum of the curve": optimum(record),
+                "optimum of the curve": optimum_said(record),
                 "held-out mean of the metrics, all heads (± standard error)": whole,
                 "the same, selected heads": f"{best['score']:.3f}" if best else "",
                 "L0 penalty λ": f"{best['strength']:.3g}" if best else "none was enough",
@@ -236,7 +248,11 @@ def compressed_models(found: dict[str, dict]) -> str:
         tasks.setdefault(encoder, {})[title_of(record["task"])] = None
     said = joined([f"the {encoder} on {joined(list(titles))}".replace("the MiniLM", "MiniLM")
                    for encoder, titles in tasks.items()])  # fmt: skip
-    return f"Here both are carried out on real GLUE: {said}."
+    rows = joined(
+        [f"{TASKS[name].title} {runs[0]['examples']['train']:,}" for name, runs in runs_by_task("to-compress").items()]
+    )
+    trained = f" Rows of train that MiniLM was fine-tuned on, without the held-out tenth: {rows}." if rows else ""
+    return f"Here both are carried out on real GLUE: {said}.{trained}"
 
 
 def strength_findings(found: dict[str, dict]) -> str:

@@ -105,9 +105,10 @@ def learning_rates(records: list[dict]):
 
 
 def epochs(searched: list[dict], longer: list[dict]):
-    """Tabulate the numbers of epochs that were tried at the chosen learning rate, and their score on held-out rows.
+    """Tabulate epochs and dropout that were tried at the chosen learning rate, and their score on held-out rows.
 
-    `searched` are the runs that chose the learning rate, `longer` those with other numbers of epochs.
+    `searched` are the runs that chose the learning rate, `longer` those with other epochs, or with dropout inside the
+    encoder. Epochs are chosen among the runs without it.
     """
     rows = []
     for task, (run, *_) in chosen(searched).items():
@@ -116,18 +117,24 @@ def epochs(searched: list[dict], longer: list[dict]):
         if len(tried) == 1:
             continue
         split = aggregate.selection_split(tried)
-        scores = {one["epochs"]: aggregate.learning_rate_score([one], split) for one in tried}
-        best = max(scores, key=scores.__getitem__)
+        found = {(dropout_of(one), one["epochs"]): aggregate.learning_rate_score([one], split) for one in tried}
+        best = max((key for key in found if key[0] == dropout_of(run)), key=found.__getitem__)
         rows += [
             {
                 "task": task.title,
                 "learning rate": f"{run['learning_rate']:g}",
-                "epochs": f"{count}" + (" (chosen)" if count == best else ""),
+                "dropout in the encoder": f"{dropout:g}",
+                "epochs": f"{count}" + (" (chosen)" if (dropout, count) == best else ""),
                 f"mean metric on {split.replace('_', ' ')}": f"{score:.3f}",
             }
-            for count, score in sorted(scores.items())
+            for (dropout, count), score in sorted(found.items())
         ]
     return table(pd.DataFrame(rows))
+
+
+def dropout_of(run: dict) -> float:
+    """Return the dropout inside the encoder of a run."""
+    return run.get("parameters", {}).get("encoder_dropout", 0.0)
 
 
 def spread(values: list[float]) -> str:

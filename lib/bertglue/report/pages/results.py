@@ -33,6 +33,7 @@ from bertglue.report.pages.common import (
     is_glue,
     joined,
     main_score_rows,
+    precisions_said,
     real_runs,
     row_title,
     score_rows,
@@ -94,7 +95,7 @@ def reference_note() -> str:
         "QQP and QNLI are not new to it. It is not BERT-base, and confirms none of its numbers; it shows what holds of "
         "fine-tuning a published encoder. The learning rate was chosen on a held-out tenth of train (of SST-2, QQP, "
         "MNLI and QNLI: of 10,000 rows of it), with one seed; so were the epochs of the small tasks, and the large "
-        f"ones have 2: see the protocol. {rows_at_hand()}"
+        f"ones have 2: see the protocol. {rows_at_hand()} {precisions_said(runs_by_task())}".rstrip()
     )
 
 

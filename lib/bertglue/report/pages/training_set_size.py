@@ -8,7 +8,7 @@ import pandas as pd
 
 from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.report.figures import color, small_multiples
-from bertglue.report.pages.common import joined
+from bertglue.report.pages.common import joined, precisions_said
 from bertglue.report.reference_runs import BUNDLED_TITLE, FINAL, MINILM, read_reference_runs
 from bertglue.tasks import TASKS
 
@@ -63,27 +63,27 @@ def by_rows(frame: pd.DataFrame):
     return small_multiples(shown, draw, size=(2.6, 2.4), legend_columns=2) if shown else None
 
 
-def findings(frame: pd.DataFrame) -> str:
-    """Compare MiniLM on the fewest rows with the other encoders on the most, task by task, as Markdown."""
+def findings(statistics: dict) -> str:
+    """Compare MiniLM on the fewest rows with the other encoders on the most, task by task, as Markdown.
+
+    `statistics` are those of the reference run, {task: {rows: paired comparisons}}.
+    """
+    titles = {part: encoder for encoder, (part, *_) in STAGES.items()}
     said = []
-    for name, found in frame.groupby("task", sort=False):
-        last = {encoder: one.iloc[-1] for encoder, one in found.groupby("encoder")}
-        few = found[found["encoder"] == MINILM]
-        if few.empty or len(last) < 2:
+    for name, found in statistics.items():
+        if not (compared := found["rows"]):
             continue
-        first = few.iloc[0]
-        others = [(encoder, last[encoder]) for encoder in STAGES if encoder in last and encoder != MINILM]
         words = [
-            f"{encoder} with {one['rows']:,} rows {one['score']:.3f} ({compared(first, one)})"
-            for encoder, one in others
+            f"{one['gain']:+.3f} ({one['low']:+.3f} to {one['high']:+.3f}) over the {titles[one['stage']]} on "
+            f"{one['rows'][0]:,} rows".replace("the MiniLM's", "MiniLM's")
+            for one in compared
         ]
-        start = f"{MINILM} with {first['rows']:,} rows reaches {first['score']:.3f}"
-        said.append(f"- {TASKS[name].title}: {start}; {joined(words)}.")
-    return "\n".join(said) or "No run with a part of train is kept yet."
-
-
-def compared(one: pd.Series, other: pd.Series) -> str:
-    """Return whether another score's interval lies below, above or across the interval of a score."""
-    if other["high"] < one["low"]:
-        return "below"
-    return "above" if other["low"] > one["high"] else "no clear difference"
+        first = compared[0]
+        said.append(
+            f"- {TASKS[name].title}: {MINILM} on {first['rows'][1]:,} rows reaches {first['second']:.3f}, "
+            f"{joined(words)}."
+        )
+    runs = [run for stages in STAGES.values() for stage in stages for run in read_reference_runs(stage)]
+    shown = {name: [run for run in runs if run["task"] == name] for name, found in statistics.items() if found["rows"]}
+    precisions = precisions_said(shown)
+    return "\n".join([*said, *(["", precisions] if precisions else [])]) or "No run with a part of train is kept yet."
