@@ -169,8 +169,9 @@ def f1_findings() -> str:
         return ""
     train = report()["table_1"]["MRPC"]["f1"] / 100
     return (
-        f"The batch-wise metric of the first seed of the reference run: {joined(said)}. The {train:.3f} that the report "
-        "printed for MRPC's train is not explained by it. That the report used this metric is likely, and not shown."
+        f"The batch-wise metric of the first seed of the reference run: {joined(said)}. The {train:.3f} that the "
+        "report printed for MRPC's train is not explained by it. That the report used this metric is likely, and not "
+        "shown."
     )
 
 
