@@ -53,7 +53,7 @@ def test_the_roofline_is_the_longer_of_computing_and_moving():
 def test_findings_follow_the_numbers():
     words = tpu_compile.findings([ONE], {"jax": "1.2"})
     assert "10.0 ms for a training step on one chip" in words
-    assert "100.0 ms. The step is bound by memory traffic" in words
+    assert "100.0 ms. The compiler counts what every operation reads and writes, also" in words
     assert "takes 25% of the chip's memory" in words
     assert "is bound by arithmetic" in tpu_compile.findings([replace(ONE, bytes=1)], {})
 

@@ -219,12 +219,17 @@ def findings(compiled: list[Compiled], versions: dict[str, str]) -> str:
     one = min((c for c in compiled if c.step == "train"), key=lambda c: c.chips)
     chip = CHIPS[one.chip]
     computing, moving = one.flops / chip.flops * 1e3, one.bytes / chip.bandwidth * 1e3
-    bound = "by memory traffic rather than by arithmetic" if moving > computing else "by arithmetic"
+    bound = (
+        "The compiler counts what every operation reads and writes, also what it keeps in the chip's own memory, which "
+        "is many times as fast: the second time is an upper bound, and a step may be bound by arithmetic all the same."
+        if moving > computing
+        else "The step is bound by arithmetic."
+    )
     return (
         f"The roofline is the longer of two times: that of the operations at a chip's peak "
         f"({chip.flops / 1e12:.0f} TFLOP/s in bfloat16), {computing:.1f} ms for a training step on one chip, and that "
-        f"of the bytes at the full bandwidth of its memory ({chip.bandwidth / 1e9:.0f} GB/s), {moving:.1f} ms. The "
-        f"step is bound {bound}, and takes {one.memory / chip.memory:.0%} of the chip's memory. "
+        f"of the bytes at the full bandwidth of its memory ({chip.bandwidth / 1e9:.0f} GB/s), {moving:.1f} ms. {bound} "
+        f"The step takes {one.memory / chip.memory:.0%} of the chip's memory. "
         f"Compiled with {', '.join(f'{package} {version}' for package, version in versions.items())}."
     )
 

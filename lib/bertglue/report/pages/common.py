@@ -124,7 +124,7 @@ def precisions_said(real: Mapping[str, list[dict]]) -> str:
 
 def encoders_said(runs: list[dict]) -> str:
     """Name how many fine-tuned encoders the runs of a task began with, where that is more than one."""
-    digests = {run["encoder_origin"]["sha256"] for run in runs}
+    digests = {(run.get("encoder_origin") or {}).get("sha256") for run in runs}
     return f", from {len(digests)} encoders" if len(digests) > 1 else ""
 
 
