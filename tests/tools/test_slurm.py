@@ -194,7 +194,7 @@ def test_make_book_submits_each_run_and_builds_the_book(slurm, tmp_path):
     nbformat.read(tmp_path / "runs/glue/rte/lr0.0003-seed0/finetune.ipynb", as_version=4)
 
     record, profile = login.record("rte"), tmp_path / "params/profiles/glue.yaml"
-    profile.write_text(PROFILE.format(epochs=2).replace("max_length: 24", "max_length: 999"))
+    profile.write_text(PROFILE.format(epochs=1).replace("max_length: 24", "max_length: 999"))
     status, said = login.make("rte")
     assert status != 0
     assert "the run that was there before stays, with max_length 24, and is not in this book" in said
