@@ -156,8 +156,21 @@ def row_counts(result: dict) -> str:
     return f"Rows of train/validation: {said}."
 
 
-def headline(result: dict) -> str:
-    """Describe in a sentence how many times as fast as the fastest other contestant of each race we train."""
+def headline(result: dict, in_bfloat16: dict) -> str:
+    """Describe in a sentence how many times as fast as the fastest other contestant of each race we train.
+
+    `in_bfloat16` is the result on a processor that multiplies in it.
+    """
+    cores = result["processor"].split(",")[0]
+    (said, fastest), (also, _) = (multiples(one) for one in (result, in_bfloat16))
+    return (
+        f"Training speed on {cores}, times the fastest peer's ({fastest}): {said}; on a processor that multiplies in "
+        f"bfloat16 {also}."
+    )
+
+
+def multiples(result: dict) -> tuple[str, str]:
+    """Format how many times as fast we are on each race, with the numbers of turns, and name the fastest others."""
     said, fastest, settings = [], {}, {setting["name"]: setting for setting in result["settings"]}
     for race in races(result):
         others = contestants(result, race).drop(OURS)
@@ -166,11 +179,7 @@ def headline(result: dict) -> str:
             encoder += f" ({rows} rows)"
         said.append((encoder, task, f"{others.loc[name, 'ahead']:.1f}"))
         fastest[name] = None
-    cores = result["processor"].split(",")[0]
-    return (
-        f"Training speed on {cores}, times the fastest peer's ({' or '.join(fastest)}): {by_encoder(said)} "
-        f"(turns: {turns_said(result)})."
-    )
+    return f"{by_encoder(said)} (turns: {turns_said(result)})", " or ".join(fastest)
 
 
 def growth_figure(result: dict):

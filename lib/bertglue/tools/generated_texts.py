@@ -19,7 +19,7 @@ from bertglue.evaluation.metrics import METRIC_TITLES
 from bertglue.evaluation.published_scores import HUGGING_FACE, PUBLISHED_NAMES, REPORT, find_published_score
 from bertglue.parameters import CompressionParameters, Parameters, PretrainingParameters
 from bertglue.report import prediction_speed, training_speed
-from bertglue.report.measured_files import PREDICTION_SPEED, TRAINING_SPEED
+from bertglue.report.measured_files import PREDICTION_SPEED, TRAINING_SPEED, TRAINING_SPEED_BFLOAT16
 from bertglue.report.pages.common import encoders_said, joined, main_score_rows, number, row_title, seeds_said
 from bertglue.report.pages.results import rows_at_hand
 from bertglue.report.race_results import read_result
@@ -115,8 +115,8 @@ def command_help() -> str:
 
 
 def speed() -> str:
-    trained, predicted = read_result(TRAINING_SPEED), read_result(PREDICTION_SPEED)
-    return f"{training_speed.headline(trained)} {prediction_speed.headline(predicted)}"
+    trained = [read_result(path) for path in (TRAINING_SPEED, TRAINING_SPEED_BFLOAT16)]
+    return f"{training_speed.headline(*trained)} {prediction_speed.headline(read_result(PREDICTION_SPEED))}"
 
 
 PARTS: dict[str, dict[str, Callable[[], str]]] = {  # of each file the parts that are written here, by their names
