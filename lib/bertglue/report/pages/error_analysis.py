@@ -229,6 +229,7 @@ def paired_comparisons():
             "seeds (final)": "{} ({})".format(*one["seeds"]),
             "gain over the final runs": f"{-one['gain']:+.3f}",
             "95 % interval": between(-one["high"], -one["low"]),
+            "McNemar, first seed": "" if one["p_value"] is None else f"p = {one['p_value']:.2g}",
         }
         for name, found in statistics().items()
         for stage, differences in found["against"].items()
