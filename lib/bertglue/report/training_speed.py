@@ -194,7 +194,7 @@ def growth_figure(result: dict):
         (layers["layers"], layers["peak_memory_mb"] / 1000, "layers", "peak memory [GB]"),
     )
     with plt.style.context(FIGURE_STYLE):
-        figure, axes = plt.subplots(3, 2, figsize=(7, 7))
+        figure, axes = plt.subplots(3, 2, figsize=(7, 5))
         for at, (across, up, xlabel, ylabel) in zip(axes.flat, panels, strict=True):
             at.plot(across, up, "o-", color=color(0))
             at.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, 1.1 * up.max()))
