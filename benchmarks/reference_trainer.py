@@ -33,8 +33,7 @@ from bertglue.models.find_encoder import find_encoder
 from bertglue.parameters import Parameters, read_given
 from bertglue.runs.record import write_record
 from bertglue.tools.book_plan import parameter_files
-
-ADAM_EPSILON = 1e-6  # BERT's, as this project's optimizer has it
+from bertglue.training.optimizer import ADAM_EPSILON
 
 
 def tokenized(split, tokenizer, length: int) -> list[dict]:

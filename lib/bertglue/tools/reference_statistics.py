@@ -113,13 +113,13 @@ def compare(data: Data, others: list[dict], finals: list[dict]) -> list[dict]:
 
 def compare_rows(data: Data) -> list[dict]:
     """Compare a task's run of MiniLM on the fewest rows of train with the others' on the most, by paired tests."""
-    few, *_ = [*sorted(by_rows(FEWEST_ROWS_OF, data.task).items()), (0, None)]
-    found = []
-    for stage in MOST_ROWS_OF if few[1] else ():
-        *_, most = [(0, None), *sorted(by_rows(stage, data.task).items())]
-        if most[1]:
-            (one, *_) = compare(data, [most[1]], [few[1]])
-            found.append({"stage": stage, "rows": [most[0], few[0]], **one})
+    few, found = by_rows(FEWEST_ROWS_OF, data.task), []
+    for stage in MOST_ROWS_OF:
+        many = by_rows(stage, data.task)
+        if few and many:
+            rows = [max(many), min(few)]
+            one, *_ = compare(data, [many[rows[0]]], [few[rows[1]]])
+            found.append({"stage": stage, "rows": rows, **one})
     return found
 
 

@@ -15,6 +15,7 @@ from bertglue.training.schedule import warmup_linear_decay
 
 GATE_WEIGHT = "log_alpha"  # gates on heads, which start far from where they end
 MIN_LOSS_SCALE = 2.0**-8  # from 2^15; only gradients that are no numbers bring it lower
+ADAM_EPSILON = 1e-6  # BERT's
 NO_DECAY = ("bias", "layer_norm", GATE_WEIGHT)
 
 
@@ -267,7 +268,7 @@ def build_optimizer(
     optimizer = AdamW(
         schedule,
         weight_decay=weight_decay,
-        epsilon=1e-6,
+        epsilon=ADAM_EPSILON,
         global_clipnorm=1.0,
         gradient_accumulation_steps=accumulate if accumulate > 1 else None,
     )
