@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from bertglue import cli
 from bertglue.atomic_files import write_json
 from bertglue.errors import InputError
-from bertglue.models.bert import build_encoder
+from bertglue.models import heads
+from bertglue.models.bert import build_encoder, compute_dtype
 from bertglue.models.classifier import build_classifier
 from bertglue.models.logits import predict_texts
 from bertglue.models.preprocessor import Preprocessor
@@ -76,6 +77,26 @@ def test_an_export_in_fewer_bits_is_read_like_a_run(tiny_config, tmp_path):
     first, second = (invoke("predict", folder, text="w1 w2\tw3\n").output.splitlines()[1] for folder in (run, stored))
     assert first.split("\t")[0] == second.split("\t")[0]
     assert float(first.split("\t")[1]) == pytest.approx(float(second.split("\t")[1]), abs=1e-3)
+
+
+def test_a_precision_is_that_of_weights_and_arithmetic(tiny_config, tmp_path, monkeypatch):
+    run, stored = write_run(tmp_path / "run", tiny_config, "mrpc"), tmp_path / "stored"
+    rows = "w1 w2\tw3\nw4\tw5 w6 w7\n"
+    whole = invoke("predict", run, text=rows).output
+    assert invoke("predict", run, "--precision", "float32", text=rows).output == whole
+    for precision, closeness in (("bfloat16", 0.02), ("float16", 2e-3)):
+        said = invoke("predict", run, "--precision", precision, text=rows).output
+        found = [[float(p) for line in text.splitlines()[1:] for p in line.split("\t")[1:]] for text in (said, whole)]
+        np.testing.assert_allclose(*found, atol=closeness)
+        words = Predictor(run, precision).classifier.get_layer("encoder").get_layer("word_embeddings")
+        assert (words.compute_dtype, words.embeddings.dtype) == (precision, precision)
+    monkeypatch.setattr(heads, "auto_precision", lambda: "mixed_bfloat16")
+    assert compute_dtype(Predictor(run, "auto").classifier) == "bfloat16"
+    assert "'float8'" in invoke("predict", run, "--precision", "float8").stderr
+    invoke("export", run, stored, "--kind", "keras-int8")
+    shown = [invoke("predict", stored, *given, text=rows).output for given in ([], ["--precision", "auto"])]
+    assert shown[0] == shown[1]
+    assert isinstance(invoke("predict", stored, "--precision", "bfloat16", text=rows).exception, InputError)
 
 
 @pytest.mark.parametrize("task", ["rte", "stsb"])

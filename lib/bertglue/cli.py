@@ -15,6 +15,7 @@ from rich.text import Text
 
 from bertglue.environment import THREADS_VARIABLE
 from bertglue.errors import InputError, exit_status, printable
+from bertglue.parameters import PredictionPrecision
 
 app = typer.Typer(
     name="bertglue", help="Fine-tuning BERT on GLUE.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
@@ -22,6 +23,13 @@ app = typer.Typer(
 RUN_FACTS = {"source": "source", "encoder": "encoder", "learning rate": "learning_rate", "seed": "seed"}
 
 FinishedRun = Annotated[Path, typer.Argument(help="the folder of a finished run")]
+Precision = Annotated[
+    PredictionPrecision | None,
+    typer.Option(
+        help="what it computes in; auto is what this device is fastest in, whose last digits differ from float32's "
+        "(default: as the run was trained)"
+    ),
+]
 
 
 def show(title: str, header: list[str], rows: list[list[str]]) -> None:
@@ -127,11 +135,12 @@ def predict(
             "parquet with its columns; - reads standard input"
         ),
     ] = "-",
+    precision: Precision = None,
 ) -> None:
     """Print the label of each row and the probability of every label, with tabs between them."""
     from bertglue.runs.predict import Predictor, read_rows
 
-    predictor = Predictor(run)
+    predictor = Predictor(run, precision)
     labels = [f"p({label})" for label in predictor.task.labels]
     print("prediction", *labels, sep="\t")
     cut = rows = 0
@@ -154,13 +163,14 @@ def evaluate(
             "JSON Lines or parquet with its columns; - reads standard input"
         ),
     ] = "-",
+    precision: Precision = None,
 ) -> None:
     """Print the scores of a finished run on a labelled file of yours, with intervals, baseline and confusion matrix."""
     from bertglue.evaluation.metrics import METRIC_TITLES
     from bertglue.runs.evaluate_file import evaluate_file
     from bertglue.runs.predict import Predictor
 
-    predictor = Predictor(run)
+    predictor = Predictor(run, precision)
     found = evaluate_file(predictor, file, getattr(file, "name", "<stdin>"))
     rows = [
         [METRIC_TITLES[name], f"{score:.3f}", "{:.3f} to {:.3f}".format(*found.intervals[name]),

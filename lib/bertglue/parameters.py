@@ -34,6 +34,7 @@ READ_FROM_GLUE_DIR = ("folder", "huggingface")  # sources
 OF_OWN_FILES = ("columns", "label", "labels", "metrics", "dialect", "validation_share")
 READ_FROM = ("glue_dir", "encoder")  # those that may name one to read
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]  # auto: what the device is fastest in
+PredictionPrecision = Literal["auto", "float32", "bfloat16", "float16"]  # where no weights are updated, none are mixed
 
 
 class Checked(BaseModel):

@@ -1,11 +1,12 @@
-"""GELU and dropout on TensorFlow, held to Keras's own and to the definitions."""
+"""GELU, dense layers and dropout on TensorFlow, held to Keras's own and to the definitions."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from bertglue.models.fast_layers import Dropout, gelu
+from bertglue.models import fast_layers
+from bertglue.models.fast_layers import Dense, Dropout, exact_gelu, fused_dense_layers, gelu
 
 
 def with_gradient(function, x):
@@ -30,6 +31,25 @@ def test_gelu_in_bfloat16_is_float32s_rounded():
     for short, wide in zip(with_gradient(gelu, x), with_gradient(gelu, tf.cast(x, "float32")), strict=True):
         assert short.dtype == "bfloat16"
         np.testing.assert_array_equal(short, tf.cast(wide, "bfloat16"))
+
+
+@pytest.mark.parametrize("units", [[], ["amx_bf16"]])
+@pytest.mark.parametrize("activation", [gelu, exact_gelu, None, "tanh"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_dense_layers_that_are_fused_say_the_same(monkeypatch, units, activation, dtype):
+    monkeypatch.setattr(fast_layers, "bfloat16_units", lambda: units)
+    x = tf.cast(np.random.default_rng(0).normal(0, 2, (3, 5, 8)), dtype)
+    layer = Dense(16, activation, dtype=dtype, bias_initializer=keras.initializers.RandomNormal(seed=2))
+    plain = layer(x)
+    with fused_dense_layers():
+        traced = tf.function(layer, input_signature=[tf.TensorSpec((None, None, 8), dtype)]).get_concrete_function()
+    last = traced.graph.outputs[0].op.inputs[0].op.type  # nothing between product, bias and GELU, or they are not fused
+    assert (last == "Reshape") == (bool(units) and activation != "tanh")
+    assert traced(x).dtype == dtype
+    wide = [tf.cast(y, "float32") for y in (traced(x), plain)]
+    np.testing.assert_allclose(*wide, rtol=1e-5, atol=1e-6) if dtype == "float32" else np.testing.assert_allclose(
+        *wide, rtol=2e-2, atol=2e-2
+    )
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])

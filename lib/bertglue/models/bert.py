@@ -10,7 +10,7 @@ from keras import layers, ops
 from bertglue.data.token_ids import ENCODER_INPUTS
 from bertglue.errors import InputError
 from bertglue.models.attention import MultiHeadAttention
-from bertglue.models.fast_layers import ACTIVATIONS, GELU_TANH, Dropout, LayerNormalization, activation_name
+from bertglue.models.fast_layers import ACTIVATIONS, GELU_TANH, Dense, Dropout, LayerNormalization, activation_name
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def embedding(config, rows, name):
 
 
 def dense(units, activation, name):
-    return layers.Dense(units, activation=activation, kernel_initializer=initializer(), name=name)
+    return Dense(units, activation=activation, kernel_initializer=initializer(), name=name)
 
 
 def layer_norm(name, epsilon=1e-12):

@@ -9,6 +9,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 
+from bertglue.devices import auto_precision
 from bertglue.errors import InputError
 from bertglue.models.bert import build_encoder, compute_dtype, encoder_config
 from bertglue.models.classifier import build_classifier, pooling_of
@@ -66,6 +67,15 @@ def widen(classifier: keras.Model) -> keras.Model:
     """Convert a classifier stored in 16 bits to float32, in which processors are fast; return any other as it is."""
     stored = classifier.get_layer("encoder").get_layer("word_embeddings").variable_dtype
     return in_type(classifier, "float32") if stored in ("float16", "bfloat16") else classifier
+
+
+def in_precision(classifier: keras.Model, precision: str) -> keras.Model:
+    """Convert a classifier, weights and arithmetic, to one of `PredictionPrecision`; one of 8 bits stays under auto."""
+    if precision == "auto":
+        if any(variable.dtype == "int8" for variable in classifier.variables):
+            return classifier
+        precision = auto_precision().removeprefix("mixed_")
+    return in_type(classifier, precision)
 
 
 def in_float32(classifier: keras.Model) -> keras.Model:

@@ -13,10 +13,11 @@ from keras import ops
 from bertglue.data.batches import COMPILED_LENGTHS, Batches, batch_lengths, stream
 from bertglue.data.token_ids import ENCODER_INPUTS, Tokens
 from bertglue.devices import jit_compile, on_one_cpu, predict_together, process
+from bertglue.models.fast_layers import fused_dense_layers
 from bertglue.parameters import Parameters
 
 TEXT_BATCH_ROWS = 32  # of texts, predicted together
-GRAPH = "graph_of_texts"  # the attribute that keeps it
+GRAPH, FUSED_GRAPH = "graph", "fused_graph"  # the attributes that keep them
 
 
 def predict(classifier: keras.Model, tokens: Tokens, batch_size: int, lengths: Sequence[int] = ()) -> np.ndarray:
@@ -64,7 +65,9 @@ def predict_texts(classifier: keras.Model, preprocessor, texts: list) -> np.ndar
     """
     segments = zip(*([text] if isinstance(text, str) else text for text in texts), strict=True)
     tokens = pack_texts(preprocessor, list(segments))
-    lengths, answer = text_lengths(tokens.seq_length), graph_of(classifier)
+    lengths = text_lengths(tokens.seq_length)
+    with fused_dense_layers():
+        answer = graph_of(classifier, FUSED_GRAPH)
     found = []
     order = np.argsort(tokens.lengths, kind="stable")
     for start in range(0, len(order), TEXT_BATCH_ROWS):
@@ -74,19 +77,23 @@ def predict_texts(classifier: keras.Model, preprocessor, texts: list) -> np.ndar
     return np.concatenate(found)[np.argsort(order)]
 
 
-def graph_of(classifier: keras.Model) -> Callable:
-    """Return a function from the inputs of a batch to its logits; on TensorFlow a graph, traced once for all shapes."""
+def graph_of(classifier: keras.Model, name: str = GRAPH) -> Callable:
+    """Return a function from the inputs of a batch to its logits; on TensorFlow a graph, traced once for all shapes.
+
+    It is kept with the classifier under `name`.
+    """
     if keras.backend.backend() != "tensorflow":
         return functools.partial(classifier, training=False)
     import tensorflow as tf
 
     kept = vars(classifier)  # beside Keras's own functions, and as long as the classifier
-    if GRAPH not in kept:
+    if name not in kept:
         signature = {name: tf.TensorSpec((None, None), "int32") for name in ENCODER_INPUTS}
-        kept[GRAPH] = tf.function(
+        kept[name] = tf.function(
             functools.partial(classifier, training=False), input_signature=[signature], autograph=False
         )
-    return kept[GRAPH]
+        kept[name].get_concrete_function()
+    return kept[name]
 
 
 def text_lengths(seq_length: int) -> list[int]:

@@ -14,9 +14,11 @@ from bertglue.data.own_files import is_table, open_table
 from bertglue.data.text_lines import read_lines
 from bertglue.errors import InputError
 from bertglue.evaluation import metrics
+from bertglue.models.heads import in_precision
 from bertglue.models.logits import predict_texts
 from bertglue.models.saved_classifier import load_classifier
 from bertglue.own_tasks import task_of_record
+from bertglue.parameters import PredictionPrecision
 from bertglue.runs.record import RECORD_FILE, read_record
 from bertglue.tasks import Task
 
@@ -36,7 +38,8 @@ class Prediction:
 class Predictor:
     """The classifier of a finished run, with the vocabulary and the labels that belong to it."""
 
-    def __init__(self, run: str | Path):
+    def __init__(self, run: str | Path, precision: PredictionPrecision | None = None):
+        """Load it; `precision` is what it computes in, where that is not to be what it was trained in."""
         self.run = Path(run)
         self.record = read_record(self.run / RECORD_FILE)
         self.task: Task = task_of_record(self.record)
@@ -46,6 +49,8 @@ class Predictor:
                 f"{self.run / RECORD_FILE} is of {self.task.title}, which has {self.task.outputs} outputs, and the "
                 f"model beside it has {outputs}; run it again"
             )
+        if precision:
+            self.classifier = in_precision(self.classifier, precision)
 
     def __call__(self, rows: Iterable[tuple[str, ...]]) -> Iterator[Prediction]:
         """Predict rows of as many texts as the task has columns; each is given as soon as its chunk is done."""
