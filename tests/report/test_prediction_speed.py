@@ -26,8 +26,8 @@ def test_rates_are_medians_and_ratios_those_of_the_same_turn(result):
     assert prediction_speed.summary(result).to_dict("records") == [
         {
             "encoder, rows of": RACE, "contestant": "transformers, pipeline", "precision": "float32", "rows/s": "12.5",
-            "--precision auto is": "5.0 x, 2.0 to 10.0", "single row, ms": "12.0", "first answer, s": "4.5", "GB": "1.4",
-            "answers as bertglue": "94.00%",
+            "--precision auto is": "5.0 x, 2.0 to 10.0", "single row, ms": "12.0", "first answer, s": "4.5",
+            "GB": "1.4", "answers as bertglue": "94.00%",
         },
         {
             "encoder, rows of": RACE, "contestant": "bertglue", "precision": "float32", "rows/s": "25",
@@ -35,8 +35,8 @@ def test_rates_are_medians_and_ratios_those_of_the_same_turn(result):
             "answers as bertglue": "100.00%",
         },
         {
-            "encoder, rows of": RACE, "contestant": "bertglue, --precision auto", "precision": "float32", "rows/s": "50",
-            "--precision auto is": "", "single row, ms": "12.0", "first answer, s": "4.5", "GB": "1.4",
+            "encoder, rows of": RACE, "contestant": "bertglue, --precision auto", "precision": "float32",
+            "rows/s": "50", "--precision auto is": "", "single row, ms": "12.0", "first answer, s": "4.5", "GB": "1.4",
             "answers as bertglue": "98.00%",
         },
     ]  # fmt: skip

@@ -73,7 +73,7 @@ def test_what_is_kept_is_read_back(result, tmp_path):
     race_results.keep_result(result, tmp_path / "speed.json")
     assert race_results.read_result(tmp_path / "speed.json") == json.loads(json.dumps(result))
     assert training_speed.headline(result, result).endswith(
-        "the fastest peer's (run_glue): MiniLM 5.0 on MRPC (turns: 3); on a processor that multiplies in bfloat16 "
+        "the fastest peer's (run_glue): MiniLM 5.0 on MRPC (turns: 3); on a processor with bfloat16 "
         "MiniLM 5.0 on MRPC (turns: 3)."
     )
 

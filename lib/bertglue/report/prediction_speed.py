@@ -28,8 +28,8 @@ def contestants(result: dict, race: str) -> pd.DataFrame:
     """Return the medians over the turns of each contestant of a race, in the order in which they ran.
 
     Columns: precision, rows a second, seconds of a single row, seconds from the start of the process to its first
-    answer, peak memory [MB], the share of answers that are bertglue's in the precision of the run, and how many times as
-    fast as it `--precision auto` is, with the least and the most of the turns.
+    answer, peak memory [MB], the share of answers that are bertglue's in the precision of the run, and how many times
+    as fast as it `--precision auto` is, with the least and the most of the turns.
     """
     runs = [run for run in result["runs"] if run["race"] == race]
     rates = {(run["contestant"], run["turn"]): run["rows"] / run["seconds"] for run in runs}

@@ -164,8 +164,7 @@ def headline(result: dict, in_bfloat16: dict) -> str:
     cores = result["processor"].split(",")[0]
     (said, fastest), (also, _) = (multiples(one) for one in (result, in_bfloat16))
     return (
-        f"Training speed on {cores}, times the fastest peer's ({fastest}): {said}; on a processor that multiplies in "
-        f"bfloat16 {also}."
+        f"Training speed on {cores}, times the fastest peer's ({fastest}): {said}; on a processor with bfloat16 {also}."
     )
 
 
