@@ -127,7 +127,7 @@ def fused_dense_layers():
 
 @keras.saving.register_keras_serializable("bertglue")
 class Dense(layers.Dense):
-    """Keras's dense layer, that `fused_dense_layers` concerns."""
+    """Keras's dense layer; within `fused_dense_layers` nothing lies between its product, bias and GELU."""
 
     def call(self, inputs, training=None):
         if not FUSED.get() or self.activation not in (gelu, exact_gelu, keras.activations.linear):

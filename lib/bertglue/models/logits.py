@@ -17,7 +17,7 @@ from bertglue.models.fast_layers import fused_dense_layers
 from bertglue.parameters import Parameters
 
 TEXT_BATCH_ROWS = 32  # of texts, predicted together
-GRAPH, FUSED_GRAPH = "graph", "fused_graph"  # the attributes that keep them
+GRAPH, FUSED_GRAPH = "graph_of_splits", "graph_of_texts"  # the attributes that keep them
 
 
 def predict(classifier: keras.Model, tokens: Tokens, batch_size: int, lengths: Sequence[int] = ()) -> np.ndarray:
