@@ -41,7 +41,7 @@ def test_a_race_in_prediction_ends_with_its_table(tmp_path):
     rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| bundled, sst2")]
     assert [row[1].strip() for row in rows] == [
         "transformers, pipeline", "transformers, sorted by length", "ONNX Runtime, sorted by length",
-        "ONNX Runtime, int8, sorted by length", "bertglue",
+        "ONNX Runtime, int8, sorted by length", "bertglue", "bertglue, --precision auto",
     ]  # fmt: skip
     same = [float(row[-1].rstrip("% |")) for row in rows]
     assert same[2] == same[4] == 100  # float32 and float32
