@@ -26,8 +26,8 @@ FinishedRun = Annotated[Path, typer.Argument(help="the folder of a finished run"
 Precision = Annotated[
     PredictionPrecision | None,
     typer.Option(
-        help="what it computes in; auto is what this device is fastest in, whose last digits differ from float32's "
-        "(default: as the run was trained)"
+        help="what it computes in; auto is what this device is fastest in, and in 16 bits logits move by some "
+        "hundredths (default: as the run was trained)"
     ),
 ]
 

@@ -47,9 +47,8 @@ def test_dense_layers_that_are_fused_say_the_same(monkeypatch, units, activation
     assert (last == "Reshape") == (bool(units) and activation != "tanh")
     assert traced(x).dtype == dtype
     wide = [tf.cast(y, "float32") for y in (traced(x), plain)]
-    np.testing.assert_allclose(*wide, rtol=1e-5, atol=1e-6) if dtype == "float32" else np.testing.assert_allclose(
-        *wide, rtol=2e-2, atol=2e-2
-    )
+    closeness = {"rtol": 1e-5, "atol": 1e-6} if dtype == "float32" else {"rtol": 2e-2, "atol": 2e-2}
+    np.testing.assert_allclose(*wide, **closeness)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])

@@ -39,7 +39,7 @@ def keep_heads(classifier: keras.Model, kept: Heads) -> keras.Model:
 
 
 def rebuild(classifier: keras.Model, kept: Heads, dropout: float | None = None) -> keras.Model:
-    if any(variable.dtype == "int8" for variable in classifier.variables):
+    if has_8_bits(classifier):
         raise InputError("the classifier's weights are 8-bit integers already; take the one that was trained")
     encoder = classifier.get_layer("encoder")
     config = replace(encoder_config(encoder), heads=tuple(len(list(heads)) for heads in kept))
@@ -51,6 +51,11 @@ def rebuild(classifier: keras.Model, kept: Heads, dropout: float | None = None) 
     copy_kept(encoder, smaller.get_layer("encoder"), kept)
     smaller.get_layer("head").set_weights(classifier.get_layer("head").get_weights())
     return smaller
+
+
+def has_8_bits(classifier: keras.Model) -> bool:
+    """Return whether weights are 8-bit integers."""
+    return any(variable.dtype == "int8" for variable in classifier.variables)
 
 
 def in_type(classifier: keras.Model, dtype: str) -> keras.Model:
@@ -71,11 +76,13 @@ def widen(classifier: keras.Model) -> keras.Model:
 
 def in_precision(classifier: keras.Model, precision: str) -> keras.Model:
     """Convert a classifier, weights and arithmetic, to one of `PredictionPrecision`; one of 8 bits stays under auto."""
+    short = has_8_bits(classifier)
     if precision == "auto":
-        if any(variable.dtype == "int8" for variable in classifier.variables):
+        if short:
             return classifier
         precision = auto_precision().removeprefix("mixed_")
-    return in_type(classifier, precision)
+    # of 8 bits none is made another, and what is in float32 as loaded needs not be built again
+    return in_float32(classifier) if precision == "float32" and not short else in_type(classifier, precision)
 
 
 def in_float32(classifier: keras.Model) -> keras.Model:

@@ -22,7 +22,7 @@ from bertglue.models.bert import (
 from bertglue.models.bert_names import POOLER
 from bertglue.models.encoder_files import VOCABULARY_FILE
 from bertglue.models.encoder_source import EncoderSource, Tokenization, weights_of
-from bertglue.models.heads import widen
+from bertglue.models.heads import has_8_bits, widen
 
 if TYPE_CHECKING:  # it needs TensorFlow, which reads the text
     from bertglue.models.preprocessor import Preprocessor
@@ -80,7 +80,7 @@ class RunEncoder(EncoderSource):
             check_digests(self.folder)
         classifier = read_model(self.folder / MODEL_FILE)
         check_sizes(self.folder, classifier, *self.preprocessing)
-        if any(variable.dtype == "int8" for variable in classifier.variables):
+        if has_8_bits(classifier):
             raise InputError(f"{self.place}: its weights are 8-bit integers; give the run that they were made from")
         return classifier.get_layer("encoder")
 
