@@ -6,6 +6,7 @@ from shown import as_text
 
 from bertglue.evaluation import metrics
 from bertglue.report.pages import error_analysis
+from bertglue.report.pages.common import other_precision_said
 from bertglue.report.reference_runs import runs_by_task
 from bertglue.tasks import TASKS
 
@@ -77,6 +78,19 @@ def test_what_is_not_there_yet_is_not_shown(monkeypatch, tmp_path):
     ):
         assert "not run yet" in shown.data
     assert "No final run" in error_analysis.error_findings()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "beside", "said"),
+    [
+        (["float32"], ["float32", "mixed_bfloat16"], ""),
+        (["mixed_bfloat16"], ["float32"], ", in mixed_bfloat16"),
+        ([], ["float32"], ""),
+    ],
+)
+def test_runs_in_another_precision_say_so(kinds, beside, said):
+    runs, others = ([{"environment": {"precision": kind}} for kind in side] for side in (kinds, beside))
+    assert other_precision_said(runs, others) == said
 
 
 def test_figures_and_sentences_are_of_the_kept_files():

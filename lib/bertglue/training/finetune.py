@@ -16,6 +16,7 @@ from bertglue.training.callbacks import EpochRecorder, TrainingResult
 from bertglue.training.optimizer import build_optimizer, with_loss_scaling
 from bertglue.training.progress import Progress
 from bertglue.training.running_metrics import ConfusionMatrix, RunningLoss
+from bertglue.training.tracking import imported
 from bertglue.training.used_embeddings import UsedEmbeddingsModel
 
 TRAINED = "was_trained"  # the attribute of a classifier that says so
@@ -131,6 +132,8 @@ def train(classifier: keras.Model, data: Data, tokens: dict[str, Tokens], parame
         raise InputError(
             "this classifier was trained before, and would go on from there; run the cell of the model again"
         )
+    if parameters.tracking:
+        imported(parameters.tracking)  # before anything is done that a second try would find
     begin_run(parameters.run_dir)
     vars(classifier)[TRAINED] = True
     batches = Batches(

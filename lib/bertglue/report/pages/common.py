@@ -128,6 +128,12 @@ def encoders_said(runs: list[dict]) -> str:
     return f", from {len(digests)} encoders" if len(digests) > 1 else ""
 
 
+def other_precision_said(runs: list[dict], others: list[dict]) -> str:
+    """Name the precisions of the runs of a task that none of the runs beside them was computed in."""
+    kinds, beside = ({run["environment"]["precision"] for run in side} for side in (runs, others))
+    return f", in {joined(sorted(kinds - beside))}" if kinds - beside else ""
+
+
 def classified(runs: Mapping[str, object]) -> list[tuple[str, str, str]]:
     """List (title, task, split) of the validation splits of the tasks in `runs` whose predictions are labels."""
     return [

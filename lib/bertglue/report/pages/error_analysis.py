@@ -17,7 +17,7 @@ from bertglue.evaluation.metrics import METRIC_TITLES, probabilities
 from bertglue.report import figures
 from bertglue.report.figures import FIGURE_STYLE, color, finish
 from bertglue.report.measured_files import REFERENCE_EXPLANATIONS, REFERENCE_STATISTICS
-from bertglue.report.pages.common import between, encoders_said, joined, row_title
+from bertglue.report.pages.common import between, encoders_said, joined, other_precision_said, row_title
 from bertglue.report.reference_runs import runs_by_task
 from bertglue.report.tables import NO_MATHEMATICS, table
 from bertglue.runs.record import parse_json
@@ -225,7 +225,7 @@ def paired_comparisons():
         {
             "task": row_title(TASKS[name], one["split"]),
             "metric": METRIC_TITLES[one["metric"]],
-            "runs": titles[stage] + encoders_said(runs_by_task(stage).get(name, [])),
+            "runs": titles[stage] + compared_with_said(stage, name),
             "seeds (final)": "{} ({})".format(*one["seeds"]),
             "gain over the final runs": f"{-one['gain']:+.3f}",
             "95 % interval": between(-one["high"], -one["low"]),
@@ -236,3 +236,9 @@ def paired_comparisons():
         for one in differences
     ]
     return table(pd.DataFrame(rows)) if rows else not_done("runs to compare with")
+
+
+def compared_with_said(stage: str, task: str) -> str:
+    """Say in what more than its stage the runs of a task differ: several encoders, another precision."""
+    runs = runs_by_task(stage).get(task, [])
+    return encoders_said(runs) + other_precision_said(runs, runs_by_task()[task])
