@@ -20,7 +20,7 @@ from bertglue.evaluation.published_scores import HUGGING_FACE, PUBLISHED_NAMES, 
 from bertglue.parameters import CompressionParameters, Parameters, PretrainingParameters
 from bertglue.report import prediction_speed, training_speed
 from bertglue.report.measured_files import PREDICTION_SPEED, TRAINING_SPEED, TRAINING_SPEED_BFLOAT16
-from bertglue.report.pages.common import encoders_said, joined, main_score_rows, number, row_title, seeds_said
+from bertglue.report.pages.common import encoders_said, joined, main_score_rows, row_title, seeds_said
 from bertglue.report.pages.results import rows_at_hand
 from bertglue.report.race_results import read_result
 from bertglue.report.reference_runs import runs_by_task
@@ -63,11 +63,11 @@ def scores_table() -> str:
 
 def after_intermediate() -> str:
     """Name the scores of the tasks that were trained from the encoder of MNLI."""
-    scores = []
-    for name, runs in runs_by_task("after-mnli").items():
+    scores, real = [], runs_by_task("after-mnli")
+    for name, runs in real.items():
         mean = aggregate.seed_mean(runs, TASKS[name].validation[0], TASKS[name].metrics[0]).mean
-        scores.append(f"{TASKS[name].title} {mean:.3f} ({number(len(runs), 'seed')}{encoders_said(runs)})")
-    return f" After MNLI (`INTERMEDIATE=mnli`): {joined(scores)}." if scores else ""
+        scores.append(f"{TASKS[name].title} {mean:.3f}{encoders_said(runs)}")
+    return f" After MNLI (`INTERMEDIATE=mnli`; seeds: {seeds_said(real)}): {joined(scores)}." if scores else ""
 
 
 def parameters_tables() -> str:
