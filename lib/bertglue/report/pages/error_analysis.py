@@ -239,6 +239,6 @@ def paired_comparisons():
 
 
 def compared_with_said(stage: str, task: str) -> str:
-    """Say in what more than its stage the runs of a task differ: several encoders, another precision."""
+    """Name in what more than its stage the runs of a task differ: several encoders, another precision."""
     runs = runs_by_task(stage).get(task, [])
     return encoders_said(runs) + other_precision_said(runs, runs_by_task()[task])
