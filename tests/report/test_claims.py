@@ -207,5 +207,8 @@ def test_the_table_and_the_headlines():
     assert "seeds a task: 1): above its baseline by more than the 95 % interval on MRPC. The figure" in said
     low = Evidence(final={"rte": [run("rte", (0.5, 0.6), (0.5, 0.5), score=0.51)]})
     assert "interval on no task, and not on RTE. The figure" in page.headlines(low)
+    after = {"rte": [run("rte", (0.5, 0.6), (0.6, 0.7), score=0.68)], "mrpc": [run("mrpc", (0.5, 0.6), (0.5, 0.5))]}
+    said = page.headlines(Evidence(final=low.final, after_mnli=after))
+    assert "and not on RTE; begun from the encoder of MNLI, it is on RTE too. The" in said
     assert len(page.headlines(Evidence()).splitlines()) == 2
     assert page.summary(found).startswith("Of 21 claims of the report: ")

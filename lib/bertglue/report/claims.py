@@ -70,6 +70,7 @@ class Evidence:
     """What verdicts follow from: {task: runs, one a seed} of the reference run, its calibration, and compressions."""
 
     final: RunsOfTask = field(default_factory=dict)
+    after_mnli: RunsOfTask = field(default_factory=dict)  # those that begin with the encoder of MNLI
     gains: Mapping[str, list[dict]] = field(default_factory=dict)  # over random weights, as `paired_differences`
     compressions: list[dict] = field(default_factory=list)
     growth: dict = field(default_factory=dict)
@@ -84,7 +85,7 @@ def gather_evidence() -> Evidence:
         for task, found in statistics().items()
     }
     gains = {task: found["against"]["random"] for task, found in statistics().items() if found["against"]["random"]}
-    return Evidence(runs_by_task(), gains, read_real_compressions(), growth, bins)
+    return Evidence(runs_by_task(), runs_by_task("after-mnli"), gains, read_real_compressions(), growth, bins)
 
 
 @functools.cache

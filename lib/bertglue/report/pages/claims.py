@@ -75,6 +75,8 @@ def about_scores(evidence: Evidence) -> str:
     if not above and not others:
         return ""
     no = f", and not on {joined(others)}" if others else ""
+    after = [task.title for task, _, beyond in beside_baseline(evidence.after_mnli) if beyond and task.title in others]
+    no += f"; begun from the encoder of MNLI, it is on {joined(after)} too" if after else ""
     return (
         "**A published encoder that fits a laptop, on real GLUE** (development split; seeds a task: "
         f"{seeds_said(evidence.final)}): above its baseline by more than the 95 % interval on "
