@@ -220,7 +220,7 @@ def attention_findings(name: str) -> str:
 
 def paired_comparisons():
     """Tabulate the paired comparisons of other runs with the final ones: what they score more, with its interval."""
-    titles = {"random": "randomly initialized", "after-mnli": "from MNLI's encoder", "trainer": "by the Trainer"}
+    titles = {"random": "randomly initialized", "after-mnli": "after MNLI", "trainer": "Trainer"}
     rows = [
         {
             "task": row_title(TASKS[name], one["split"]),
