@@ -84,7 +84,7 @@ def test_what_is_not_there_yet_is_not_shown(monkeypatch, tmp_path):
     ("kinds", "beside", "said"),
     [
         (["float32"], ["float32", "mixed_bfloat16"], ""),
-        (["mixed_bfloat16"], ["float32"], ", in mixed_bfloat16"),
+        (["mixed_bfloat16"], ["float32"], ", in bfloat16"),
         ([], ["float32"], ""),
     ],
 )

@@ -131,7 +131,7 @@ def encoders_said(runs: list[dict]) -> str:
 def other_precision_said(runs: list[dict], others: list[dict]) -> str:
     """Name the precisions of the runs of a task that none of the runs beside them was computed in."""
     kinds, beside = ({run["environment"]["precision"] for run in side} for side in (runs, others))
-    return f", in {joined(sorted(kinds - beside))}" if kinds - beside else ""
+    return f", in {joined(sorted(kind.removeprefix('mixed_') for kind in kinds - beside))}" if kinds - beside else ""
 
 
 def classified(runs: Mapping[str, object]) -> list[tuple[str, str, str]]:

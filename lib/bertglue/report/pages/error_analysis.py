@@ -219,7 +219,10 @@ def attention_findings(name: str) -> str:
 
 
 def paired_comparisons():
-    """Tabulate the paired comparisons of other runs with the final ones: what they score more, with its interval."""
+    """Tabulate the paired comparisons of other runs with the final ones: what they score more, with its interval.
+
+    By the first metric of each task; what is kept has the others too.
+    """
     titles = {"random": "randomly initialized", "after-mnli": "after MNLI", "trainer": "Trainer"}
     rows = [
         {
@@ -234,6 +237,7 @@ def paired_comparisons():
         for name, found in statistics().items()
         for stage, differences in found["against"].items()
         for one in differences
+        if one["metric"] == TASKS[name].metrics[0]
     ]
     return table(pd.DataFrame(rows)) if rows else not_done("runs to compare with")
 
